@@ -1,0 +1,142 @@
+"""Who reads: subscribers, their link to a digest, what they wish to see, and who must not be written to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, time
+from enum import StrEnum
+from typing import NewType
+
+SubscriberId = NewType("SubscriberId", int)
+SubscriptionId = NewType("SubscriptionId", int)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mutes:
+    """What this reader never wants to see; a mute always wins. Matching is by case-folded words (ranking/match.py)."""
+
+    keywords: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    institutions: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    anything: tuple[str, ...] = ()
+    """Plain strings from ``mute = ["…"]``: each mutes a keyword, an author, an institution or a category of that name."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Weights:
+    """Shares of the score, 0 allowed; scaled to 100 in sum before use."""
+
+    trend: float = 50.0
+    topic: float = 30.0
+    people: float = 15.0
+    novelty: float = 5.0
+
+
+class Layout(StrEnum):
+    FULL = "full"
+    BRIEF = "brief"
+    TITLES = "titles"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """Everything that changes what a reader is printed; canonical and hashable."""
+
+    categories: tuple[tuple[str, float], ...] = ()
+    """(category, weight), in the order given; empty means every category, unweighted."""
+    keywords: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    institutions: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    mute: Mutes = Mutes()
+    weights: Weights | None = None
+    """None: general (trend 95, novelty 5) when nothing personal is named, else personal (50/30/15/5)."""
+    likes: tuple[str, ...] = ()
+    dislikes: tuple[str, ...] = ()
+    max_items: int | None = None
+    per_category: int | None = None
+    min_score: int | None = None
+    layout: str = Layout.FULL
+    language: str = "en"
+
+    @property
+    def personal(self) -> bool:
+        return bool(self.keywords or self.authors or self.institutions or self.topics or self.likes)
+
+    def canonical(self) -> str:
+        """The profile as JSON with sorted keys: equal profiles give equal text."""
+        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    @property
+    def key(self) -> str:
+        """SHA-256, hex, of the canonical form."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+class SubscriptionState(StrEnum):
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subscriber:
+    """An address (ASCII domain), once."""
+
+    id: SubscriberId
+    address: str
+    created_at: datetime
+    joined: bool = False
+    """Wishes several digests of one instant in one mail."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subscription:
+    """An address's link to a digest, with what this reader changed of the digest's settings."""
+
+    id: SubscriptionId
+    subscriber_id: SubscriberId
+    address: str
+    digest: str
+    state: SubscriptionState
+    secret: str
+    """Random, 22 URL-safe characters; the unsubscribe token of every mail ever sent for it. Never changes until erased."""
+    created_at: datetime
+    confirmed_at: datetime | None = None
+    language: str = ""
+    timezone: str = ""
+    send_at: time | None = None
+    days: tuple[int, ...] = ()
+    """Weekdays, Monday 0; empty means the digest's."""
+    preferences: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Preference keys of a [[digest]] that this reader set, as plain JSON values."""
+    joined: bool = False
+    last_slot_at: datetime | None = None
+    """The newest slot that was published for this reader, printed or not."""
+    last_slot_date: str = ""
+    """Its local date, ISO."""
+
+
+class SuppressionReason(StrEnum):
+    HARD_BOUNCE = "hard-bounce"
+    COMPLAINT = "complaint"
+    OPERATOR = "operator"
+    REQUEST = "request"
+    """The person asked never to be mailed."""
+    ERASED = "erased"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Suppression:
+    """Do not send to this address, why and since when. ``address`` is empty after an erasure: only the keyed hash stays."""
+
+    key: str
+    """HMAC of the address with the installation's secret."""
+    address: str
+    reason: SuppressionReason
+    detail: str
+    since_at: datetime
