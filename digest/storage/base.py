@@ -1,0 +1,71 @@
+"""What all tables share: naming conventions, an instant that is always aware UTC, and insert-or-ignore on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, DateTime, MetaData, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+T = TypeVar("T")
+
+#: An open transaction. Storage functions take it and leave it open.
+Tx = Connection
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime. SQLite has no zones, so it holds naive UTC there; a naive value is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def insert(tx: Tx, table: Table) -> Any:
+    """An INSERT that knows ON CONFLICT, for the database at hand."""
+    return (postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert)(table)
+
+
+def add_missing(tx: Tx, table: Table, rows: Sequence[Mapping[str, object]]) -> int:
+    """Inserts the rows whose keys are not there yet; gives how many that were."""
+    if not rows:
+        return 0
+    added = 0
+    for some in batched(rows, 200):
+        result = tx.execute(insert(tx, table).values([dict(row) for row in some]).on_conflict_do_nothing())
+        added += max(result.rowcount, 0)
+    return added
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """Tuples of at most ``size``: databases limit the number of parameters in a statement."""
+    rest = iter(items)
+    while some := tuple(islice(rest, size)):
+        yield some

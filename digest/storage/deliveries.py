@@ -1,0 +1,657 @@
+"""The ledger: every mail we plan, every try, and what became of it.
+
+queued -> leased -> sending -> accepted | deferred | rejected | uncertain; before the dot also suppressed or expired. One row
+an edition, reader and local date; one a notice, address and key. Only the try that still holds the lease may settle.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    and_,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from digest.model.editions import EditionId
+from digest.model.mail import OPEN_STATES, SENT_STATES, Delivery, DeliveryId, DeliveryState, MessageKey, Outcome
+from digest.model.people import SubscriberId, SubscriptionId, SubscriptionState, SuppressionReason
+from digest.storage.base import Instant, Tx, add_missing, batched, insert, metadata
+from digest.storage.editions import editions
+from digest.storage.entries import Id
+from digest.storage.people import subscriptions, suppressions
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("digest", String(200), nullable=False),
+    Column("subscriber_id", Id, ForeignKey("subscribers.id")),
+    Column("subscription_id", Id, ForeignKey("subscriptions.id")),
+    Column("address", Text, nullable=False),
+    Column("address_key", String(64), nullable=False),
+    Column("local_date", Date),
+    Column("notice_key", String(200), nullable=False),
+    Column("edition_id", Id, ForeignKey("editions.id"), index=True),
+    Column("message_key", String(64), nullable=False),
+    Column("leader_id", Id, ForeignKey("deliveries.id"), index=True),
+    Column("state", String(20), nullable=False),
+    Column("lease", String(100), nullable=False),
+    Column("leased_until", Instant),
+    Column("next_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("code", Integer),
+    Column("enhanced", String(20), nullable=False),
+    Column("remote", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    sqlite_autoincrement=True,
+)
+
+_IS_EDITION = deliveries.c.kind == "edition"
+Index(
+    "uq_deliveries_edition",
+    deliveries.c.digest,
+    deliveries.c.subscriber_id,
+    deliveries.c.local_date,
+    unique=True,
+    sqlite_where=_IS_EDITION,
+    postgresql_where=_IS_EDITION,
+)
+Index(
+    "uq_deliveries_notice",
+    deliveries.c.kind,
+    deliveries.c.address,
+    deliveries.c.notice_key,
+    unique=True,
+    sqlite_where=deliveries.c.kind != "edition",
+    postgresql_where=deliveries.c.kind != "edition",
+)
+Index("ix_deliveries_work", deliveries.c.state, deliveries.c.id)
+Index("ix_deliveries_reader", deliveries.c.subscriber_id, deliveries.c.edition_id)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("delivery_id", Id, ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("lease", String(100), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("outcome", String(20), nullable=False),
+    Column("code", Integer),
+    Column("enhanced", String(20), nullable=False),
+    Column("remote", Text, nullable=False),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("digest", String(200), primary_key=True),  # "*" stands for all
+    Column("since_at", Instant, nullable=False),
+)
+
+#: What is left of delivery rows after their retention: daily counts.
+totals = Table(
+    "delivery_totals",
+    metadata,
+    Column("digest", String(200), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("local_date", Date, primary_key=True),
+    Column("state", String(20), primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
+_OPEN = [s.value for s in OPEN_STATES]
+_WAITING = [DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]
+_HELD = [DeliveryState.LEASED.value, DeliveryState.SENDING.value]
+_SENT = [s.value for s in SENT_STATES]
+
+
+def plan_row(
+    *,
+    kind: str,
+    address: str,
+    address_key: str,
+    message_key: str,
+    now: datetime,
+    digest: str = "",
+    subscriber_id: SubscriberId | None = None,
+    subscription_id: SubscriptionId | None = None,
+    local_date: date | None = None,
+    notice_key: str = "",
+    edition_id: EditionId | None = None,
+    leader_id: int | None = None,
+    expires_at: datetime | None = None,
+    suppressed: str = "",
+) -> dict[str, object]:
+    """A row to plan. ``suppressed`` names why the address must not be written to; such a row is settled from the start."""
+    state = DeliveryState.SUPPRESSED if suppressed else DeliveryState.QUEUED
+    return {
+        "kind": kind,
+        "digest": digest,
+        "subscriber_id": subscriber_id,
+        "subscription_id": subscription_id,
+        "address": address,
+        "address_key": address_key,
+        "local_date": local_date,
+        "notice_key": notice_key,
+        "edition_id": edition_id,
+        "message_key": message_key,
+        "leader_id": leader_id,
+        "state": state.value,
+        "lease": "",
+        "next_at": now,
+        "expires_at": expires_at,
+        "attempts": 0,
+        "reason": suppressed,
+        "enhanced": "",
+        "remote": "",
+        "created_at": now,
+        "settled_at": now if suppressed else None,
+    }
+
+
+def plan(tx: Tx, rows: Sequence[Mapping[str, object]]) -> int:
+    """Plans deliveries; those planned before are left as they are. Gives how many are new."""
+    return add_missing(tx, deliveries, rows)
+
+
+def plan_together(tx: Tx, rows: Sequence[dict[str, object]]) -> int:
+    """Plans the rows of one joined mail: the first leads. A row that exists already drops out of the group."""
+    leader: int | None = None
+    added = 0
+    for row in rows:
+        statement = insert(tx, deliveries).values(**{**row, "leader_id": leader}).on_conflict_do_nothing()
+        made = tx.execute(statement.returning(deliveries.c.id)).scalar()
+        if made is not None:
+            added += 1
+            leader = leader if leader is not None else made
+    return added
+
+
+def planned_for(tx: Tx, digest: str, local_date: date) -> frozenset[int]:
+    """Subscribers that have a delivery of this digest and date."""
+    query = select(deliveries.c.subscriber_id).where(
+        _IS_EDITION, deliveries.c.digest == digest, deliveries.c.local_date == local_date
+    )
+    return frozenset(tx.execute(query).scalars())
+
+
+def history(tx: Tx, subscriber_ids: Sequence[int], *, composed_since: datetime) -> Mapping[int, frozenset[int]]:
+    """Per subscriber the editions that count as sent, of any digest, composed since an instant."""
+    sent: dict[int, set[int]] = defaultdict(set)
+    for some in batched(sorted(set(subscriber_ids)), 500):
+        query = (
+            select(deliveries.c.subscriber_id, deliveries.c.edition_id)
+            .join(editions, editions.c.id == deliveries.c.edition_id)
+            .where(
+                deliveries.c.subscriber_id.in_(some),
+                deliveries.c.state.in_(_SENT),
+                editions.c.composed_at >= composed_since,
+            )
+        )
+        for row in tx.execute(query):
+            sent[row.subscriber_id].add(row.edition_id)
+    return {key: frozenset(value) for key, value in sent.items()}
+
+
+def recover(tx: Tx, *, now: datetime, dead: Sequence[str], resend: bool) -> tuple[int, int]:
+    """Takes back what a lost sender held: (freed, uncertain).
+
+    Leased but not sending: nothing was promised to the peer, so it is queued again. Sending: the dot may have gone, so it is
+    uncertain, or with ``resend`` queued under the same Message-ID.
+    """
+    lost = or_(deliveries.c.leased_until < now, deliveries.c.lease.in_(list(dead)) if dead else deliveries.c.id < 0)
+    freed = tx.execute(
+        update(deliveries)
+        .where(deliveries.c.state == DeliveryState.LEASED.value, lost)
+        .values(state="queued", lease="", next_at=now)
+    ).rowcount
+    unsure = (deliveries.c.state == DeliveryState.SENDING.value) & lost
+    after = (
+        {"state": DeliveryState.QUEUED.value, "lease": "", "next_at": now}
+        if resend
+        else {
+            "state": DeliveryState.UNCERTAIN.value,
+            "lease": "",
+            "settled_at": now,
+            "reason": "the sender stopped between the final dot and the reply",
+        }
+    )
+    uncertain = tx.execute(update(deliveries).where(unsure).values(**after)).rowcount
+    return freed, uncertain
+
+
+def holders(tx: Tx) -> tuple[str, ...]:
+    """Who holds leases now."""
+    return tuple(tx.execute(select(deliveries.c.lease).where(deliveries.c.state.in_(_HELD)).distinct()).scalars())
+
+
+def wake(tx: Tx, now: datetime, digests: Sequence[str] | None = None) -> None:
+    """Makes what is queued due at once (the operator asked); deferred recipients keep their time."""
+    query = update(deliveries).where(deliveries.c.state == DeliveryState.QUEUED.value, deliveries.c.next_at > now)
+    if digests is not None:
+        query = query.where(deliveries.c.digest.in_(list(digests)))
+    tx.execute(query.values(next_at=now))
+
+
+def expire(tx: Tx, now: datetime) -> int:
+    """Settles what is too late to be worth sending."""
+    late = tx.execute(
+        update(deliveries)
+        .where(deliveries.c.state.in_(_WAITING), deliveries.c.expires_at < now)
+        .values(state=DeliveryState.EXPIRED.value, reason="it could not be sent in time", settled_at=now)
+    )
+    return late.rowcount
+
+
+def claim(
+    tx: Tx, *, lease: str, now: datetime, until: datetime, limit: int, digests: Sequence[str] | None = None
+) -> tuple[Delivery, ...]:
+    """Leases deliveries that are due, in id order so that nothing starves, and opens a try for each."""
+    paused = select(pauses.c.digest)
+    query = (
+        select(deliveries)
+        .where(
+            deliveries.c.state.in_(_WAITING),
+            deliveries.c.leader_id.is_(None),
+            deliveries.c.next_at <= now,
+            deliveries.c.digest.not_in(paused),
+            ~select(pauses.c.digest).where(pauses.c.digest == "*").exists(),
+        )
+        .order_by(deliveries.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    if digests is not None:
+        query = query.where(deliveries.c.digest.in_(list(digests)))
+    rows = tx.execute(query).all()
+    ids = [row.id for row in rows]
+    if not ids:
+        return ()
+    for some in batched(ids, 500):
+        tx.execute(
+            update(deliveries)
+            .where(or_(deliveries.c.id.in_(some), deliveries.c.leader_id.in_(some)), deliveries.c.state.in_(_WAITING))
+            .values(state=DeliveryState.LEASED.value, lease=lease, leased_until=until)
+        )
+    opened = [
+        {"delivery_id": i, "lease": lease, "started_at": now, "outcome": "", "enhanced": "", "remote": ""} for i in ids
+    ]
+    tx.execute(attempts.insert(), opened)
+    return tuple(_delivery(row) for row in rows)
+
+
+def secrets_of(tx: Tx, ids: Sequence[DeliveryId]) -> Mapping[int, tuple[str, ...]]:
+    """The unsubscribe secrets each mail carries, by its leading delivery: one a digest in it."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for some in batched(ids, 500):
+        query = (
+            select(deliveries.c.id, deliveries.c.leader_id, subscriptions.c.secret)
+            .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
+            .where(or_(deliveries.c.id.in_(some), deliveries.c.leader_id.in_(some)))
+            .order_by(deliveries.c.id)
+        )
+        for row in tx.execute(query):
+            found[row.leader_id or row.id].append(row.secret)
+    return {key: tuple(value) for key, value in found.items()}
+
+
+def renew(tx: Tx, lease: str, until: datetime) -> None:
+    """Keeps what this sender still holds."""
+    tx.execute(
+        update(deliveries).where(deliveries.c.lease == lease, deliveries.c.state.in_(_HELD)).values(leased_until=until)
+    )
+
+
+def unclaim(tx: Tx, ids: Sequence[DeliveryId], lease: str, next_at: datetime) -> None:
+    """Gives back what was leased and not tried; the try that was opened is taken out again."""
+    for some in batched(ids, 500):
+        mine = and_(deliveries.c.lease == lease, deliveries.c.state == DeliveryState.LEASED.value)
+        tx.execute(
+            update(deliveries)
+            .where(or_(deliveries.c.id.in_(some), deliveries.c.leader_id.in_(some)), mine)
+            .values(state=DeliveryState.QUEUED.value, lease="", leased_until=None, next_at=next_at)
+        )
+        tx.execute(
+            delete(attempts).where(
+                attempts.c.delivery_id.in_(some), attempts.c.lease == lease, attempts.c.outcome == ""
+            )
+        )
+
+
+def about_to_send(tx: Tx, delivery_id: DeliveryId, lease: str, until: datetime) -> str:
+    """The last gate before the dot: commits ``sending``, or says why not (unsubscribed, suppressed, paused, lost).
+
+    An edition needs a confirmed subscription; a notice only an address that is not suppressed.
+    """
+    group = _group(delivery_id)
+    rows = tx.execute(
+        select(deliveries, subscriptions.c.state.label("consent"), suppressions.c.reason.label("listed"))
+        .outerjoin(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
+        .outerjoin(suppressions, suppressions.c.key == deliveries.c.address_key)
+        .where(group)
+    ).all()
+    if not rows or any(row.lease != lease or row.state != DeliveryState.LEASED.value for row in rows):
+        return "lost"
+    if any(row.listed for row in rows):
+        return "suppressed"
+    if any(row.kind == "edition" and row.consent != SubscriptionState.CONFIRMED.value for row in rows):
+        return "unsubscribed"
+    names = {row.digest for row in rows} | {"*"}
+    if tx.execute(select(pauses.c.digest).where(pauses.c.digest.in_(names))).first() is not None:
+        return "paused"
+    tx.execute(update(deliveries).where(group).values(state=DeliveryState.SENDING.value, leased_until=until))
+    return ""
+
+
+def settle(
+    tx: Tx,
+    delivery_id: DeliveryId,
+    lease: str,
+    *,
+    state: DeliveryState,
+    outcome: Outcome | None,
+    now: datetime,
+    next_at: datetime | None = None,
+    reason: str = "",
+    counts: bool = True,
+) -> bool:
+    """Writes how a try ended; False when the lease was lost meanwhile. ``counts`` False: it was no try of this recipient."""
+    values: dict[str, object] = {
+        "state": state.value,
+        "lease": "",
+        "leased_until": None,
+        "reason": reason,
+        "code": outcome.code if outcome else None,
+        "enhanced": outcome.enhanced if outcome else "",
+        "remote": outcome.remote[:2000] if outcome else "",
+        "settled_at": None if state.value in (*_OPEN, "deferred") else now,
+    }
+    if next_at is not None:
+        values["next_at"] = next_at
+    if counts:
+        values["attempts"] = deliveries.c.attempts + 1
+    mine = and_(deliveries.c.lease == lease, deliveries.c.state.in_(_HELD))
+    if not tx.execute(update(deliveries).where(_group(delivery_id), mine).values(**values)).rowcount:
+        return False
+    tx.execute(
+        update(attempts)
+        .where(attempts.c.delivery_id == delivery_id, attempts.c.lease == lease, attempts.c.outcome == "")
+        .values(
+            ended_at=now,
+            outcome=outcome.kind.value if outcome else state.value,
+            code=outcome.code if outcome else None,
+            enhanced=outcome.enhanced if outcome else "",
+            remote=outcome.remote[:2000] if outcome else "",
+        )
+    )
+    return True
+
+
+def suppress_recipient(tx: Tx, delivery_id: DeliveryId, *, detail: str, now: datetime) -> None:
+    """Puts a delivery's address on the suppression list: it does not exist."""
+    row = tx.execute(select(deliveries.c.address, deliveries.c.address_key).where(deliveries.c.id == delivery_id)).one()
+    listed = {
+        "key": row.address_key,
+        "address": row.address,
+        "reason": SuppressionReason.HARD_BOUNCE.value,
+        "detail": detail,
+        "since_at": now,
+    }
+    add_missing(tx, suppressions, [listed])
+
+
+def split(tx: Tx, leader_id: DeliveryId, lease: str, now: datetime) -> None:
+    """Parts a joined mail whose reader left one of its digests: those he left are settled, the others go out on their own."""
+    rows = tx.execute(
+        select(deliveries.c.id, subscriptions.c.state, editions.c.key)
+        .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
+        .join(editions, editions.c.id == deliveries.c.edition_id)
+        .where(_group(leader_id), deliveries.c.lease == lease)
+    ).all()
+    for row in rows:
+        stays = row.state == SubscriptionState.CONFIRMED.value
+        after: dict[str, object] = (
+            {"state": DeliveryState.QUEUED.value, "message_key": row.key, "next_at": now}
+            if stays
+            else {"state": DeliveryState.SUPPRESSED.value, "reason": "unsubscribed", "settled_at": now}
+        )
+        tx.execute(
+            update(deliveries)
+            .where(deliveries.c.id == row.id)
+            .values(**after, leader_id=None, lease="", leased_until=None)
+        )
+    tx.execute(
+        update(attempts)
+        .where(attempts.c.delivery_id == leader_id, attempts.c.lease == lease, attempts.c.outcome == "")
+        .values(ended_at=now, outcome="stopped")
+    )
+
+
+def counts(
+    tx: Tx, *, digest: str = "", local_date: date | None = None, ids: Sequence[int] | None = None
+) -> Mapping[str, int]:
+    """Deliveries by state; what retention has folded into daily totals is included unless ids are named."""
+    query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+    folded = select(totals.c.state, func.sum(totals.c.count)).group_by(totals.c.state)
+    if digest:
+        query, folded = query.where(deliveries.c.digest == digest), folded.where(totals.c.digest == digest)
+    if local_date is not None:
+        query, folded = (
+            query.where(deliveries.c.local_date == local_date),
+            folded.where(totals.c.local_date == local_date),
+        )
+    found: dict[str, int] = defaultdict(int)
+    if ids is not None:
+        for some in batched(ids, 500):
+            for state, number in tx.execute(query.where(deliveries.c.id.in_(some))):
+                found[state] += number
+        return found
+    for state, number in (*tx.execute(query), *tx.execute(folded)):
+        found[state] += int(number)
+    return found
+
+
+def listing(
+    tx: Tx,
+    *,
+    states: Sequence[str] = (),
+    digest: str = "",
+    address: str = "",
+    slot: tuple[date, str] | None = None,
+    limit: int = 100,
+) -> tuple[Delivery, ...]:
+    """Deliveries by id, oldest first."""
+    query = select(deliveries).order_by(deliveries.c.id).limit(limit)
+    if states:
+        query = query.where(deliveries.c.state.in_(list(states)))
+    if digest:
+        query = query.where(deliveries.c.digest == digest)
+    if address:
+        query = query.where(deliveries.c.address == address)
+    if slot is not None:
+        query = query.where(deliveries.c.local_date == slot[0], deliveries.c.digest == slot[1])
+    return tuple(_delivery(row) for row in tx.execute(query))
+
+
+def one(tx: Tx, delivery_id: int) -> Delivery | None:
+    row = tx.execute(select(deliveries).where(deliveries.c.id == delivery_id)).first()
+    return _delivery(row) if row is not None else None
+
+
+def tries(tx: Tx, delivery_id: int) -> tuple[Row[Any], ...]:
+    """The attempts of a delivery, oldest first: started_at, ended_at, outcome, code, enhanced, remote."""
+    return tuple(tx.execute(select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.id)))
+
+
+def later_edition(tx: Tx, delivery: Delivery) -> bool:
+    """Whether this reader has a newer edition planned or sent (its works may stand in it)."""
+    query = select(deliveries.c.id).where(
+        _IS_EDITION, deliveries.c.subscriber_id == delivery.subscriber_id, deliveries.c.id > delivery.id
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def force(tx: Tx, delivery_id: int, state: DeliveryState, *, now: datetime, reason: str) -> None:
+    """The operator's word: moves a delivery and its group to a state."""
+    done = state is not DeliveryState.QUEUED
+    tx.execute(
+        update(deliveries)
+        .where(_group(DeliveryId(delivery_id)))
+        .values(
+            state=state.value, reason=reason, next_at=now, lease="", leased_until=None, settled_at=now if done else None
+        )
+    )
+
+
+def pause(tx: Tx, digest: str, now: datetime) -> bool:
+    return add_missing(tx, pauses, [{"digest": digest, "since_at": now}]) == 1
+
+
+def resume(tx: Tx, digest: str) -> bool:
+    return bool(tx.execute(delete(pauses).where(pauses.c.digest == digest)).rowcount)
+
+
+def paused(tx: Tx) -> tuple[str, ...]:
+    return tuple(tx.execute(select(pauses.c.digest).order_by(pauses.c.digest)).scalars())
+
+
+def cancel(tx: Tx, digest: str, now: datetime) -> int:
+    """Ends what waits of a digest ("*": of all); its works are free again. What is on the wire finishes."""
+    query = update(deliveries).where(deliveries.c.state.in_([*_WAITING, DeliveryState.LEASED.value]))
+    if digest != "*":
+        query = query.where(deliveries.c.digest == digest)
+    ended = query.values(
+        state=DeliveryState.EXPIRED.value, reason="cancelled", lease="", leased_until=None, settled_at=now
+    )
+    return tx.execute(ended).rowcount
+
+
+def end_notices(tx: Tx, address: str, kind: str, now: datetime) -> None:
+    """Ends the waiting notices of a kind to an address."""
+    tx.execute(
+        update(deliveries)
+        .where(deliveries.c.address == address, deliveries.c.kind == kind, deliveries.c.state.in_(_WAITING))
+        .values(state=DeliveryState.EXPIRED.value, reason="no longer needed", settled_at=now)
+    )
+
+
+def doubt_open(tx: Tx, now: datetime) -> int:
+    """After a restore nobody knows whether what was open has been sent meanwhile: it becomes uncertain."""
+    doubted = tx.execute(
+        update(deliveries)
+        .where(deliveries.c.state.in_([*_OPEN, DeliveryState.DEFERRED.value]))
+        .values(
+            state=DeliveryState.UNCERTAIN.value,
+            lease="",
+            leased_until=None,
+            settled_at=now,
+            reason="open in the backup this database was restored from",
+        )
+    )
+    return doubted.rowcount
+
+
+def next_due(tx: Tx) -> datetime | None:
+    """When the next waiting delivery may go."""
+    return tx.execute(select(func.min(deliveries.c.next_at)).where(deliveries.c.state.in_(_WAITING))).scalar()
+
+
+def forget_address(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
+    """Ends what waits for a subscriber and takes the address out of the ledger."""
+    mine = deliveries.c.subscriber_id == subscriber_id
+    tx.execute(
+        update(deliveries)
+        .where(mine, deliveries.c.state.in_([*_WAITING, DeliveryState.LEASED.value]))
+        .values(state=DeliveryState.SUPPRESSED.value, reason="erased", lease="", settled_at=now)
+    )
+    tx.execute(update(deliveries).where(mine).values(address="", remote=""))
+    of_mine = select(deliveries.c.id).where(mine)
+    tx.execute(update(attempts).where(attempts.c.delivery_id.in_(of_mine)).values(remote=""))
+
+
+def fold(tx: Tx, before: datetime) -> int:
+    """Replaces settled rows older than an instant by daily totals; gives how many rows went."""
+    old = and_(
+        deliveries.c.created_at < before,
+        deliveries.c.settled_at.is_not(None),
+        deliveries.c.state.not_in([*_OPEN, "deferred"]),
+    )
+    # A row that still leads an open one must stay.
+    leading = select(deliveries.c.leader_id).where(
+        deliveries.c.leader_id.is_not(None), deliveries.c.state.in_([*_OPEN, "deferred"])
+    )
+    old = and_(old, deliveries.c.id.not_in(leading))
+    day = func.coalesce(deliveries.c.local_date, func.date(deliveries.c.created_at))
+    for row in tx.execute(
+        select(deliveries.c.digest, deliveries.c.kind, day.label("day"), deliveries.c.state, func.count().label("n"))
+        .where(old)
+        .group_by(deliveries.c.digest, deliveries.c.kind, day, deliveries.c.state)
+    ).all():
+        when = row.day if isinstance(row.day, date) else date.fromisoformat(str(row.day))
+        statement = insert(tx, totals).values(
+            digest=row.digest, kind=row.kind, local_date=when, state=row.state, count=row.n
+        )
+        tx.execute(
+            statement.on_conflict_do_update(
+                index_elements=["digest", "kind", "local_date", "state"], set_={"count": totals.c.count + row.n}
+            )
+        )
+    ids = tx.execute(select(deliveries.c.id).where(old)).scalars().all()
+    for some in batched(ids, 500):
+        tx.execute(update(deliveries).where(deliveries.c.leader_id.in_(some)).values(leader_id=None))
+        tx.execute(delete(attempts).where(attempts.c.delivery_id.in_(some)))
+        tx.execute(delete(deliveries).where(deliveries.c.id.in_(some)))
+    return len(ids)
+
+
+def _group(delivery_id: DeliveryId) -> ColumnElement[bool]:
+    return or_(deliveries.c.id == delivery_id, deliveries.c.leader_id == delivery_id)
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=DeliveryId(row.id),
+        kind=row.kind,
+        address=row.address,
+        state=DeliveryState(row.state),
+        message_key=MessageKey(row.message_key),
+        digest=row.digest,
+        subscriber_id=SubscriberId(row.subscriber_id) if row.subscriber_id is not None else None,
+        subscription_id=SubscriptionId(row.subscription_id) if row.subscription_id is not None else None,
+        local_date=row.local_date,
+        notice_key=row.notice_key,
+        edition_id=EditionId(row.edition_id) if row.edition_id is not None else None,
+        leader_id=DeliveryId(row.leader_id) if row.leader_id is not None else None,
+        created_at=row.created_at,
+        next_at=row.next_at,
+        expires_at=row.expires_at,
+        attempts=row.attempts,
+        reason=row.reason,
+        code=row.code,
+        enhanced=row.enhanced,
+        remote=row.remote,
+        settled_at=row.settled_at,
+    )

@@ -1,0 +1,248 @@
+"""Editions and their items: what was printed, frozen; and the messages they became, as bytes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    delete,
+    select,
+    update,
+)
+
+from digest.model.editions import Counts, Edition, EditionId, Item, Part, Section, Slot
+from digest.model.feeds import EntryId, WorkId
+from digest.model.mail import Message, MessageKey, Stamp
+from digest.storage.base import Instant, Tx, add_missing, batched, metadata
+from digest.storage.entries import Id
+from digest.storage.profiles import profile_from
+
+editions = Table(
+    "editions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("digest", String(200), nullable=False),
+    Column("local_date", Date, nullable=False),
+    Column("slot_at", Instant, nullable=False),
+    Column("profile_key", String(64), nullable=False),
+    Column("profile", JSON, nullable=False),
+    Column("history_key", String(64), nullable=False),
+    Column("composed_at", Instant, nullable=False, index=True),
+    Column("sections", JSON, nullable=False),
+    Column("counts", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("notes", JSON, nullable=False),
+    Column("public", Boolean, nullable=False),
+    # The same slot, profile and relevant history are one edition, printed once.
+    UniqueConstraint("digest", "local_date", "slot_at", "profile_key", "history_key"),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("edition_id", Id, ForeignKey("editions.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("section", Integer, nullable=False),
+    Column("entry_id", Id, ForeignKey("entries.id"), nullable=False, index=True),
+    Column("snapshot", JSON, nullable=False),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("preheader", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("stamps", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False, index=True),
+)
+
+
+def freeze(tx: Tx, edition: Edition) -> Edition:
+    """Writes an edition once; a second call with the same slot, profile and history gives the first one's row back."""
+    held = find(tx, edition.key)
+    if held is not None:
+        if edition.public and not held.public:
+            tx.execute(update(editions).where(editions.c.id == held.id).values(public=True))
+        return held
+    row_id = tx.execute(
+        editions.insert()
+        .values(
+            key=edition.key,
+            digest=edition.slot.digest,
+            local_date=edition.slot.local_date,
+            slot_at=edition.slot.at,
+            profile_key=edition.profile.key,
+            profile=asdict(edition.profile),
+            history_key=edition.history_key,
+            composed_at=edition.composed_at,
+            sections=[{"category": s.category, "title": s.title, "new": s.new} for s in edition.sections],
+            counts=asdict(edition.counts),
+            reason=edition.reason,
+            notes=list(edition.notes),
+            public=edition.public,
+        )
+        .returning(editions.c.id)
+    ).scalar_one()
+    rows = [
+        {
+            "edition_id": row_id,
+            "position": item.position,
+            "section": number,
+            "entry_id": item.entry_id,
+            "snapshot": _snapshot(item),
+        }
+        for number, section in enumerate(edition.sections)
+        for item in section.items
+    ]
+    add_missing(tx, items, rows)
+    return replace(edition, id=EditionId(row_id))
+
+
+def find(tx: Tx, key: str) -> Edition | None:
+    row = tx.execute(select(editions).where(editions.c.key == key)).first()
+    return _edition(tx, row) if row is not None else None
+
+
+def load(tx: Tx, edition_id: EditionId) -> Edition | None:
+    row = tx.execute(select(editions).where(editions.c.id == edition_id)).first()
+    return _edition(tx, row) if row is not None else None
+
+
+def entry_ids(tx: Tx, edition_ids: Iterable[int]) -> Mapping[int, frozenset[int]]:
+    """The works each edition printed, by edition."""
+    printed: dict[int, set[int]] = defaultdict(set)
+    for some in batched(sorted(set(edition_ids)), 500):
+        query = select(items.c.edition_id, items.c.entry_id).where(items.c.edition_id.in_(some))
+        for row in tx.execute(query):
+            printed[row.edition_id].add(row.entry_id)
+    return {key: frozenset(value) for key, value in printed.items()}
+
+
+def public_ids(tx: Tx, digest: str, *, composed_since: datetime) -> tuple[int, ...]:
+    query = select(editions.c.id).where(
+        editions.c.digest == digest, editions.c.public.is_(True), editions.c.composed_at >= composed_since
+    )
+    return tuple(tx.execute(query).scalars())
+
+
+def last_public(tx: Tx, digest: str) -> Edition | None:
+    query = (
+        select(editions)
+        .where(editions.c.digest == digest, editions.c.public.is_(True))
+        .order_by(editions.c.slot_at.desc())
+    )
+    row = tx.execute(query.limit(1)).first()
+    return _edition(tx, row) if row is not None else None
+
+
+def printed_in(tx: Tx, ids: Sequence[int]) -> tuple[tuple[Slot, str], ...]:
+    """(slot, edition key) of the editions that printed one of these entry rows, newest first."""
+    query = (
+        select(editions.c.digest, editions.c.local_date, editions.c.slot_at, editions.c.key)
+        .join(items, items.c.edition_id == editions.c.id)
+        .where(items.c.entry_id.in_(ids))
+        .order_by(editions.c.slot_at.desc())
+        .distinct()
+    )
+    return tuple((Slot(digest=r.digest, local_date=r.local_date, at=r.slot_at), r.key) for r in tx.execute(query))
+
+
+def keep_message(tx: Tx, message: Message, now: datetime) -> None:
+    """Stores the encoded bytes; the first ones stay."""
+    add_missing(
+        tx,
+        messages,
+        [
+            {
+                "key": message.key,
+                "kind": message.kind,
+                "subject": message.subject,
+                "preheader": message.preheader,
+                "content": message.content,
+                "stamps": [[offset, stamp.value] for offset, stamp in message.stamps],
+                "created_at": now,
+            }
+        ],
+    )
+
+
+def message(tx: Tx, key: str) -> Message | None:
+    row = tx.execute(select(messages).where(messages.c.key == key)).first()
+    if row is None:
+        return None
+    return Message(
+        key=MessageKey(row.key),
+        kind=row.kind,
+        subject=row.subject,
+        preheader=row.preheader,
+        content=row.content,
+        stamps=tuple((offset, Stamp(name)) for offset, name in row.stamps),
+    )
+
+
+def prune_messages(tx: Tx, before: datetime) -> int:
+    return tx.execute(delete(messages).where(messages.c.created_at < before)).rowcount
+
+
+def _snapshot(item: Item) -> dict[str, Any]:
+    values = asdict(item)
+    values["published_at"] = item.published_at.isoformat() if item.published_at else None
+    return values
+
+
+def _item(snapshot: Mapping[str, Any]) -> Item:
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in snapshot.items()}
+    values["published_at"] = datetime.fromisoformat(snapshot["published_at"]) if snapshot["published_at"] else None
+    values["entry_id"] = EntryId(snapshot["entry_id"])
+    values["work"] = WorkId(snapshot["work"])
+    values["parts"] = tuple(
+        Part(
+            key=p["key"],
+            points=p["points"],
+            figures={k: tuple(v) if isinstance(v, list) else v for k, v in p["figures"].items()},
+        )
+        for p in snapshot["parts"]
+    )
+    return Item(**values)
+
+
+def _edition(tx: Tx, row: Row[Any]) -> Edition:
+    sections: dict[int, list[Item]] = defaultdict(list)
+    for item in tx.execute(select(items).where(items.c.edition_id == row.id).order_by(items.c.position)):
+        sections[item.section].append(_item(item.snapshot))
+    local_date: date = row.local_date
+    return Edition(
+        id=EditionId(row.id),
+        slot=Slot(digest=row.digest, local_date=local_date, at=row.slot_at),
+        profile=profile_from(row.profile),
+        history_key=row.history_key,
+        composed_at=row.composed_at,
+        sections=tuple(
+            Section(category=s["category"], title=s["title"], new=s["new"], items=tuple(sections[number]))
+            for number, s in enumerate(row.sections)
+        ),
+        counts=Counts(**row.counts),
+        reason=row.reason,
+        notes=tuple(row.notes),
+        public=row.public,
+    )

@@ -1,0 +1,177 @@
+"""Opens the database and hands out transactions; turns its failures into sentences.
+
+SQLite: WAL, synchronous=NORMAL (a killed process loses nothing; a power cut may lose the last moments, see
+docs/operating.md), foreign keys, busy timeout, and BEGIN IMMEDIATE so that a writer never fails half-way for a lock.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, event, make_url
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from digest.model.errors import ConfigError, StorageError
+
+BUSY_MS = 15_000
+
+
+class Store:
+    """The database. ``transaction()`` for writing, ``reading()`` for a consistent look that blocks nobody."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.where = engine.url.render_as_string(hide_password=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Commits at the end, rolls back on an exception. Raises StorageError when the database cannot be used."""
+        with self._explained(), self.engine.begin() as tx:
+            yield tx
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent snapshot; nothing is written."""
+        with self._explained(), self.engine.connect() as connection:
+            connection = connection.execution_options(digest_reading=True)
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if not isinstance(error, OperationalError) and not error.connection_invalidated:
+                raise
+            raise explain(error, self.where) from error
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_store(url: str, *, busy_ms: int = BUSY_MS) -> Store:
+    """Opens ``sqlite:///path`` or ``postgresql://…``. Raises ConfigError for a URL nobody can use, StorageError for a folder that is not there."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return Store(_sqlite(parsed, busy_ms))
+    try:
+        return Store(create_engine(parsed, pool_size=8, max_overflow=24, pool_pre_ping=True))
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "PostgreSQL needs a driver that is not installed",
+            where="database.url",
+            try_="pip install 'digest-papers[postgres]'",
+        ) from error
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError(
+            "is not a database URL",
+            where="database.url",
+            try_="write sqlite:///digest.db or postgresql://user@host/name",
+        ) from error
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigError(
+            f"names the database {parsed.get_backend_name()!r}, which Digest does not speak",
+            where="database.url",
+            try_="use sqlite:///… or postgresql://…",
+        )
+    return parsed
+
+
+def _sqlite(url: URL, busy_ms: int) -> Engine:
+    path = Path(url.database or "")
+    if not url.database or url.database == ":memory:":
+        raise ConfigError("needs a file", where="database.url", try_="write sqlite:///digest.db")
+    if not path.parent.is_dir():
+        raise StorageError("its folder does not exist", where=str(path), try_=f"create it: mkdir -p {path.parent}")
+    try:
+        engine = create_engine(url, connect_args={"timeout": busy_ms / 1000})
+    except NoSuchModuleError as error:
+        raise ConfigError("names an unknown driver", where="database.url", try_="write sqlite:///digest.db") from error
+
+    @event.listens_for(engine, "connect")
+    def settings(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in (
+            f"busy_timeout={busy_ms}",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+        reading = connection.get_execution_options().get("digest_reading")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+_SQLITE_CAUSES = (
+    ("locked", "is locked by another program", "close the program that holds it, or wait; nothing was changed"),
+    (
+        "full",
+        "could not be written: the disk is full",
+        "free some space; nothing was lost, the work goes on at the next start",
+    ),
+    (
+        "readonly",
+        "cannot be written: the file or its file system is read-only",
+        "check the rights of the file and of its folder",
+    ),
+    (
+        "read-only",
+        "cannot be written: the file or its file system is read-only",
+        "check the rights of the file and of its folder",
+    ),
+    ("unable to open", "cannot be opened", "check that its folder exists and may be written by this user"),
+    (
+        "not a database",
+        "is not a SQLite database",
+        "check database.url; restore the file from a backup if it was damaged",
+    ),
+    ("malformed", "is damaged", "restore it from a backup made by `digest db backup`"),
+    (
+        "disk i/o",
+        "could not be read or written: the disk failed",
+        "check the disk and the file system, then start again",
+    ),
+)
+
+
+def explain(error: DBAPIError, where: str) -> StorageError:
+    """The database's failure as a sentence with a remedy."""
+    text = str(error.orig or error)
+    low = text.lower()
+    if "password" in low or "authentication" in low:
+        return StorageError("the login was refused", where=where, try_="check user and password in database.url")
+    for word, what, remedy in _SQLITE_CAUSES:
+        if word in low:
+            return StorageError(what, where=where, try_=remedy)
+    first = re.sub(r"\s+", " ", text).strip()[:300]
+    return StorageError(
+        f"the database did not answer: {first}",
+        where=where,
+        try_="check that it runs and can be reached, then try again",
+    )

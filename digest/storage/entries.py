@@ -1,0 +1,337 @@
+"""Works: one row each, with their unique aliases, where they were seen, and their votes over time.
+
+A work that turned out to be another one keeps its row and points to the survivor (``merged_into``), so that history that
+names it stays true.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    select,
+    update,
+)
+
+from digest.model.feeds import (
+    Alias,
+    ChangeKind,
+    Entry,
+    EntryChange,
+    EntryId,
+    Sighting,
+    SourceId,
+    VoteObservation,
+    WorkId,
+)
+from digest.storage.base import Instant, Tx, add_missing, batched, metadata
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("work", String(300), nullable=False, index=True),
+    Column("title", Text, nullable=False),
+    Column("title_key", Text, nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    Column("abstract", Text, nullable=False),
+    Column("authors", JSON, nullable=False),
+    Column("institutions", JSON, nullable=False),
+    Column("categories", JSON, nullable=False),
+    Column("published_at", Instant),
+    Column("submitted_at", Instant),
+    Column("first_seen_at", Instant, nullable=False, index=True),
+    Column("stored_at", Instant, nullable=False),
+    Column("arxiv_id", String(50)),
+    Column("version", Integer),
+    Column("doi", Text),
+    Column("comments", Integer),
+    Column("comment", Text, nullable=False),
+    Column("code_url", Text, nullable=False),
+    Column("stars", Integer),
+    Column("pdf_url", Text, nullable=False),
+    Column("project_url", Text, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
+    Column("language", String(20), nullable=False),
+    Column("merged_into", Id, ForeignKey("entries.id"), index=True),
+    Column("categories_asked_at", Instant),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("alias", Text, primary_key=True),
+    Column("entry_id", Id, ForeignKey("entries.id"), nullable=False, index=True),
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("entry_id", Id, ForeignKey("entries.id"), primary_key=True),
+    Column("source_id", String(200), primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("first_seen_at", Instant, nullable=False),
+)
+
+#: One row a *change* of a source's count: the same count seen again only moves ``seen_until``.
+votes = Table(
+    "votes",
+    metadata,
+    Column("entry_id", Id, ForeignKey("entries.id"), primary_key=True),
+    Column("source_id", String(200), primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("seen_until", Instant, nullable=False),
+    Column("upvotes", Integer, nullable=False),
+)
+
+_TEXT = ("work", "title", "title_key", "url", "abstract", "comment", "code_url", "pdf_url", "project_url", "language")
+_PLAIN = ("published_at", "submitted_at", "arxiv_id", "version", "doi", "comments", "stars", "withdrawn")
+_LISTS = ("authors", "institutions", "categories")
+
+
+def find(
+    tx: Tx, by_aliases: Iterable[Alias], by_titles: Iterable[str]
+) -> tuple[Mapping[Alias, Entry], Mapping[str, tuple[Entry, ...]]]:
+    """What we hold under these aliases and title keys."""
+    rows: list[tuple[str, int]] = []
+    for some in batched(dict.fromkeys(by_aliases), 500):
+        rows += [(r.alias, r.entry_id) for r in tx.execute(select(aliases).where(aliases.c.alias.in_(some)))]
+    titled: dict[str, list[int]] = defaultdict(list)
+    for some in batched((key for key in dict.fromkeys(by_titles) if key), 500):
+        query = select(entries.c.title_key, entries.c.id).where(
+            entries.c.title_key.in_(some), entries.c.merged_into.is_(None)
+        )
+        for row in tx.execute(query):
+            titled[row.title_key].append(row.id)
+    held = {entry.id: entry for entry in load(tx, [i for _, i in rows] + [i for ids in titled.values() for i in ids])}
+    return (
+        {Alias(alias): held[EntryId(i)] for alias, i in rows},
+        {key: tuple(held[EntryId(i)] for i in ids) for key, ids in titled.items()},
+    )
+
+
+def load(tx: Tx, ids: Iterable[int], *, as_of: datetime | None = None) -> tuple[Entry, ...]:
+    """Works by row id, with their votes as seen at ``as_of`` (None: now), in the order of their ids."""
+    wanted = sorted(set(ids))
+    found: list[Entry] = []
+    for some in batched(wanted, 500):
+        rows = tx.execute(select(entries).where(entries.c.id.in_(some)).order_by(entries.c.id)).all()
+        named: dict[int, list[Alias]] = defaultdict(list)
+        for row in tx.execute(select(aliases).where(aliases.c.entry_id.in_(some)).order_by(aliases.c.alias)):
+            named[row.entry_id].append(Alias(row.alias))
+        seen: dict[int, list[Sighting]] = defaultdict(list)
+        query = select(sightings).where(sightings.c.entry_id.in_(some))
+        for row in tx.execute(query.order_by(sightings.c.first_seen_at, sightings.c.source_id)):
+            sighting = Sighting(
+                source_id=SourceId(row.source_id), key=row.key, url=row.url, first_seen_at=row.first_seen_at
+            )
+            seen[row.entry_id].append(sighting)
+        counted = _votes(tx, some, as_of)
+        found += [_entry(row, tuple(named[row.id]), tuple(seen[row.id]), counted.get(row.id, ())) for row in rows]
+    return tuple(found)
+
+
+def in_window(
+    tx: Tx, *, since: datetime, until: datetime, source_ids: Sequence[SourceId], as_of: datetime | None = None
+) -> tuple[Entry, ...]:
+    """Works first seen in (since, until] that one of the sources carried (all sources when none is named)."""
+    query = select(entries.c.id).where(
+        entries.c.first_seen_at > since, entries.c.first_seen_at <= until, entries.c.merged_into.is_(None)
+    )
+    if source_ids:
+        carried = select(sightings.c.entry_id).where(
+            sightings.c.source_id.in_(source_ids), sightings.c.first_seen_at <= until
+        )
+        query = query.where(entries.c.id.in_(carried))
+    return load(tx, tx.execute(query).scalars(), as_of=as_of if as_of is not None else until)
+
+
+def by_alias(tx: Tx, alias: Alias) -> Entry | None:
+    row = tx.execute(select(aliases.c.entry_id).where(aliases.c.alias == alias)).scalar()
+    return load(tx, [row])[0] if row is not None else None
+
+
+def by_work(tx: Tx, work: WorkId) -> Entry | None:
+    row = (
+        tx.execute(select(entries.c.id).where(entries.c.work == work, entries.c.merged_into.is_(None)))
+        .scalars()
+        .first()
+    )
+    return load(tx, [row])[0] if row is not None else None
+
+
+def roots(tx: Tx, ids: Iterable[int]) -> Mapping[int, int]:
+    """The surviving row of each id that was merged; ids that were not merged are absent."""
+    moved: dict[int, int] = {}
+    for some in batched(sorted(set(ids)), 500):
+        query = select(entries.c.id, entries.c.merged_into).where(
+            entries.c.id.in_(some), entries.c.merged_into.is_not(None)
+        )
+        moved.update({row.id: row.merged_into for row in tx.execute(query)})
+    return moved
+
+
+def apply(tx: Tx, changes: Sequence[EntryChange], *, now: datetime) -> tuple[EntryId, ...]:
+    """Writes what a feed brought; gives the row of each change. An alias that is taken meanwhile raises IntegrityError."""
+    written: list[EntryId] = []
+    for change in changes:
+        values = _values(change.after)
+        if change.kind is ChangeKind.NEW:
+            values |= {"first_seen_at": change.after.first_seen_at, "stored_at": now}
+            row_id = tx.execute(entries.insert().values(**values).returning(entries.c.id)).scalar_one()
+        else:
+            row_id = change.after.id
+            before = _values(change.before) if change.before else {}
+            different = {name: value for name, value in values.items() if before.get(name) != value}
+            if different:
+                tx.execute(update(entries).where(entries.c.id == row_id).values(**different))
+        for absorbed in change.absorbed:
+            _absorb(tx, absorbed, EntryId(row_id))
+        if change.aliases:
+            tx.execute(aliases.insert(), [{"alias": alias, "entry_id": row_id} for alias in change.aliases])
+        seen = change.sighting
+        add_missing(
+            tx,
+            sightings,
+            [
+                {
+                    "entry_id": row_id,
+                    "source_id": seen.source_id,
+                    "key": seen.key,
+                    "url": seen.url,
+                    "first_seen_at": seen.first_seen_at,
+                }
+            ],
+        )
+        if change.observation is not None:
+            observe(tx, EntryId(row_id), change.observation)
+        written.append(EntryId(row_id))
+    return tuple(written)
+
+
+def observe(tx: Tx, entry_id: EntryId, seen: VoteObservation) -> None:
+    """Adds a vote count as seen at an instant."""
+    mine = (votes.c.entry_id == entry_id) & (votes.c.source_id == seen.source_id)
+    last = tx.execute(select(votes).where(mine, votes.c.at <= seen.at).order_by(votes.c.at.desc()).limit(1)).first()
+    if last is not None and last.upvotes == seen.upvotes:
+        if last.seen_until < seen.at:
+            tx.execute(update(votes).where(mine, votes.c.at == last.at).values(seen_until=seen.at))
+    elif last is not None and last.at == seen.at:
+        tx.execute(update(votes).where(mine, votes.c.at == seen.at).values(upvotes=seen.upvotes))
+    else:
+        row = {
+            "entry_id": entry_id,
+            "source_id": seen.source_id,
+            "at": seen.at,
+            "seen_until": seen.at,
+            "upvotes": seen.upvotes,
+        }
+        tx.execute(votes.insert().values(**row))
+
+
+def without_categories(tx: Tx, *, limit: int, asked_before: datetime) -> tuple[Entry, ...]:
+    """Works with an arXiv id but no category, not asked about since ``asked_before``, newest first."""
+    query = (
+        select(entries.c.id)
+        .where(
+            entries.c.arxiv_id.is_not(None),
+            entries.c.merged_into.is_(None),
+            func.json_array_length(entries.c.categories) == 0,
+            (entries.c.categories_asked_at.is_(None)) | (entries.c.categories_asked_at < asked_before),
+        )
+        .order_by(entries.c.first_seen_at.desc())
+        .limit(limit)
+    )
+    return load(tx, tx.execute(query).scalars())
+
+
+def set_categories(tx: Tx, entry_id: EntryId, categories: Sequence[str]) -> None:
+    tx.execute(update(entries).where(entries.c.id == entry_id).values(categories=list(categories)))
+
+
+def mark_asked(tx: Tx, ids: Iterable[EntryId], now: datetime) -> None:
+    for some in batched(ids, 500):
+        tx.execute(update(entries).where(entries.c.id.in_(some)).values(categories_asked_at=now))
+
+
+def recent(tx: Tx, *, before: datetime, limit: int) -> tuple[Entry, ...]:
+    """The newest works first seen up to an instant: what the statistics of ranking are taken from."""
+    query = (
+        select(entries.c.id)
+        .where(entries.c.first_seen_at <= before, entries.c.merged_into.is_(None))
+        .order_by(entries.c.first_seen_at.desc(), entries.c.id.desc())
+        .limit(limit)
+    )
+    return load(tx, tx.execute(query).scalars(), as_of=before)
+
+
+def vote_history(tx: Tx, entry_id: EntryId) -> tuple[VoteObservation, ...]:
+    rows = tx.execute(select(votes).where(votes.c.entry_id == entry_id).order_by(votes.c.at, votes.c.source_id))
+    return tuple(VoteObservation(source_id=SourceId(r.source_id), at=r.at, upvotes=r.upvotes) for r in rows)
+
+
+def count(tx: Tx) -> int:
+    return tx.execute(select(func.count()).select_from(entries).where(entries.c.merged_into.is_(None))).scalar_one()
+
+
+def _absorb(tx: Tx, gone: EntryId, into: EntryId) -> None:
+    """Moves everything of one work to another and leaves a pointer."""
+    tx.execute(update(aliases).where(aliases.c.entry_id == gone).values(entry_id=into))
+    for table in (sightings, votes):
+        rows = [
+            dict(row._mapping) | {"entry_id": into} for row in tx.execute(select(table).where(table.c.entry_id == gone))
+        ]
+        add_missing(tx, table, rows)
+        tx.execute(delete(table).where(table.c.entry_id == gone))
+    tx.execute(update(entries).where((entries.c.id == gone) | (entries.c.merged_into == gone)).values(merged_into=into))
+
+
+def _votes(tx: Tx, ids: Sequence[int], as_of: datetime | None) -> Mapping[int, tuple[VoteObservation, ...]]:
+    newest = select(votes.c.entry_id, votes.c.source_id, func.max(votes.c.at).label("at")).where(
+        votes.c.entry_id.in_(ids)
+    )
+    if as_of is not None:
+        newest = newest.where(votes.c.at <= as_of)
+    last = newest.group_by(votes.c.entry_id, votes.c.source_id).subquery()
+    query = select(votes).join(
+        last,
+        (votes.c.entry_id == last.c.entry_id) & (votes.c.source_id == last.c.source_id) & (votes.c.at == last.c.at),
+    )
+    found: dict[int, list[VoteObservation]] = defaultdict(list)
+    for row in tx.execute(query.order_by(votes.c.source_id)):
+        at = row.seen_until if as_of is None else min(row.seen_until, as_of)
+        found[row.entry_id].append(VoteObservation(source_id=SourceId(row.source_id), at=at, upvotes=row.upvotes))
+    return {key: tuple(value) for key, value in found.items()}
+
+
+def _values(entry: Entry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in (*_TEXT, *_PLAIN)} | {
+        name: list(getattr(entry, name)) for name in _LISTS
+    }
+
+
+def _entry(
+    row: Row[Any], named: tuple[Alias, ...], seen: tuple[Sighting, ...], counted: tuple[VoteObservation, ...]
+) -> Entry:
+    fields = {name: getattr(row, name) for name in (*_TEXT, *_PLAIN, "first_seen_at")}
+    lists = {name: tuple(getattr(row, name)) for name in _LISTS}
+    fields["work"] = WorkId(row.work)
+    return Entry(id=EntryId(row.id), aliases=named, votes=counted, sightings=seen, **fields, **lists)

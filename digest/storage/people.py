@@ -1,0 +1,311 @@
+"""Subscribers, their subscriptions, and the suppression list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    delete,
+    func,
+    select,
+    update,
+)
+
+from digest.model.people import (
+    Subscriber,
+    SubscriberId,
+    Subscription,
+    SubscriptionId,
+    SubscriptionState,
+    Suppression,
+    SuppressionReason,
+)
+from digest.storage.base import Instant, Tx, add_missing, batched, metadata
+from digest.storage.entries import Id
+
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("address", Text, unique=True),  # null after an erasure: a tombstone without the person
+    Column("created_at", Instant, nullable=False),
+    Column("joined", Boolean, nullable=False),
+    Column("erased_at", Instant),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("subscriber_id", Id, ForeignKey("subscribers.id"), nullable=False),
+    Column("digest", String(200), nullable=False, index=True),
+    Column("state", String(20), nullable=False),
+    Column("secret", String(30), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("confirmed_at", Instant),
+    Column("left_at", Instant),
+    Column("language", String(20), nullable=False),
+    Column("timezone", String(100), nullable=False),
+    Column("send_at", String(5), nullable=False),
+    Column("days", JSON, nullable=False),
+    Column("preferences", JSON, nullable=False),
+    Column("last_slot_at", Instant),
+    Column("last_slot_date", String(10), nullable=False),
+    UniqueConstraint("subscriber_id", "digest"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("reason", String(20), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("since_at", Instant, nullable=False),
+)
+
+
+def subscriber(tx: Tx, address: str) -> Subscriber | None:
+    row = tx.execute(select(subscribers).where(subscribers.c.address == address)).first()
+    return _subscriber(row) if row is not None else None
+
+
+def subscriber_by_id(tx: Tx, subscriber_id: int) -> Subscriber | None:
+    row = tx.execute(
+        select(subscribers).where(subscribers.c.id == subscriber_id, subscribers.c.address.is_not(None))
+    ).first()
+    return _subscriber(row) if row is not None else None
+
+
+def add_subscriber(tx: Tx, address: str, now: datetime) -> Subscriber:
+    """The subscriber with this address, made when there is none."""
+    add_missing(tx, subscribers, [{"address": address, "created_at": now, "joined": False, "erased_at": None}])
+    held = subscriber(tx, address)
+    assert held is not None
+    return held
+
+
+def set_joined(tx: Tx, subscriber_id: SubscriberId, joined: bool) -> None:
+    tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(joined=joined))
+
+
+def add_subscription(
+    tx: Tx, subscriber_id: SubscriberId, digest: str, *, state: SubscriptionState, secret: str, now: datetime
+) -> Subscription:
+    """The link to a digest; one that was there keeps its secret and preferences and takes the new state."""
+    fresh = {
+        "subscriber_id": subscriber_id,
+        "digest": digest,
+        "state": state.value,
+        "secret": secret,
+        "created_at": now,
+        "confirmed_at": now if state is SubscriptionState.CONFIRMED else None,
+        "language": "",
+        "timezone": "",
+        "send_at": "",
+        "days": [],
+        "preferences": {},
+        "last_slot_date": "",
+    }
+    if not add_missing(tx, subscriptions, [fresh]):
+        held = tx.execute(
+            select(subscriptions.c.id, subscriptions.c.state).where(
+                subscriptions.c.subscriber_id == subscriber_id, subscriptions.c.digest == digest
+            )
+        ).one()
+        if held.state != state.value:
+            set_state(tx, SubscriptionId(held.id), state, now)
+    found = tx.execute(
+        _linked().where(subscriptions.c.subscriber_id == subscriber_id, subscriptions.c.digest == digest)
+    ).one()
+    return _subscription(found)
+
+
+def set_state(tx: Tx, subscription_id: SubscriptionId, state: SubscriptionState, now: datetime) -> bool:
+    """Moves a subscription to a state; False when it was there already."""
+    values: dict[str, object] = {"state": state.value}
+    if state is SubscriptionState.CONFIRMED:
+        values |= {"confirmed_at": now, "left_at": None}
+    if state is SubscriptionState.UNSUBSCRIBED:
+        values["left_at"] = now
+    changed = tx.execute(
+        update(subscriptions)
+        .where(subscriptions.c.id == subscription_id, subscriptions.c.state != state.value)
+        .values(**values)
+    )
+    return bool(changed.rowcount)
+
+
+def choose(tx: Tx, subscription_id: SubscriptionId, values: Mapping[str, object]) -> None:
+    """Sets language, timezone, send_at ("HH:MM" or ""), days or preferences."""
+    tx.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(**values))
+
+
+def subscription(tx: Tx, subscription_id: int) -> Subscription | None:
+    row = tx.execute(_linked().where(subscriptions.c.id == subscription_id)).first()
+    return _subscription(row) if row is not None else None
+
+
+def by_secret(tx: Tx, secret: str) -> Subscription | None:
+    row = tx.execute(_linked().where(subscriptions.c.secret == secret)).first()
+    return _subscription(row) if row is not None else None
+
+
+def subscriptions_of(tx: Tx, subscriber_id: int) -> tuple[Subscription, ...]:
+    rows = tx.execute(_linked().where(subscriptions.c.subscriber_id == subscriber_id).order_by(subscriptions.c.id))
+    return tuple(_subscription(row) for row in rows)
+
+
+def readers(tx: Tx, digest: str, *, after: int = 0, limit: int = 10_000) -> tuple[Subscription, ...]:
+    """Confirmed subscriptions of a digest, in id order."""
+    query = _linked().where(
+        subscriptions.c.digest == digest,
+        subscriptions.c.state == SubscriptionState.CONFIRMED.value,
+        subscriptions.c.id > after,
+    )
+    return tuple(_subscription(row) for row in tx.execute(query.order_by(subscriptions.c.id).limit(limit)))
+
+
+def everybody(
+    tx: Tx, *, digest: str = "", state: str = "", search: str = "", limit: int = 100_000
+) -> tuple[Subscription, ...]:
+    query = _linked()
+    if digest:
+        query = query.where(subscriptions.c.digest == digest)
+    if state:
+        query = query.where(subscriptions.c.state == state)
+    if search:
+        query = query.where(subscribers.c.address.contains(search, autoescape=True))
+    return tuple(
+        _subscription(row)
+        for row in tx.execute(query.order_by(subscribers.c.address, subscriptions.c.digest).limit(limit))
+    )
+
+
+def count_readers(tx: Tx) -> int:
+    """Addresses with at least one confirmed subscription."""
+    query = select(func.count(subscriptions.c.subscriber_id.distinct())).where(
+        subscriptions.c.state == SubscriptionState.CONFIRMED.value
+    )
+    return tx.execute(query).scalar_one()
+
+
+def served(tx: Tx, ids: Sequence[SubscriptionId], slot_at: datetime, local_date: str) -> None:
+    """Notes that a slot was published for these readers, printed or not."""
+    for some in batched(ids, 500):
+        tx.execute(
+            update(subscriptions)
+            .where(subscriptions.c.id.in_(some))
+            .values(last_slot_at=slot_at, last_slot_date=local_date)
+        )
+
+
+def confirmed(tx: Tx, ids: Sequence[SubscriptionId]) -> frozenset[SubscriptionId]:
+    """Those of the subscriptions that are confirmed now."""
+    found: set[SubscriptionId] = set()
+    for some in batched(ids, 500):
+        query = select(subscriptions.c.id).where(
+            subscriptions.c.id.in_(some), subscriptions.c.state == SubscriptionState.CONFIRMED.value
+        )
+        found |= {SubscriptionId(i) for i in tx.execute(query).scalars()}
+    return frozenset(found)
+
+
+def erase(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
+    """Leaves a tombstone: the row without the person; its subscriptions end and lose their settings and secrets."""
+    tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(address=None, erased_at=now))
+    for row in tx.execute(select(subscriptions.c.id).where(subscriptions.c.subscriber_id == subscriber_id)).all():
+        tx.execute(
+            update(subscriptions)
+            .where(subscriptions.c.id == row.id)
+            .values(
+                state=SubscriptionState.UNSUBSCRIBED.value,
+                secret=f"erased:{row.id}",
+                language="",
+                timezone="",
+                send_at="",
+                days=[],
+                preferences={},
+                left_at=now,
+            )
+        )
+
+
+def suppress(tx: Tx, entry: Suppression) -> bool:
+    """Adds to the list; False when the address was on it already."""
+    row = {
+        "key": entry.key,
+        "address": entry.address,
+        "reason": entry.reason.value,
+        "detail": entry.detail,
+        "since_at": entry.since_at,
+    }
+    return add_missing(tx, suppressions, [row]) == 1
+
+
+def lift(tx: Tx, key: str) -> bool:
+    return bool(tx.execute(delete(suppressions).where(suppressions.c.key == key)).rowcount)
+
+
+def suppressed(tx: Tx, keys: Sequence[str]) -> Mapping[str, SuppressionReason]:
+    """Those of the keys that are on the list."""
+    found: dict[str, SuppressionReason] = {}
+    for some in batched(keys, 500):
+        query = select(suppressions.c.key, suppressions.c.reason).where(suppressions.c.key.in_(some))
+        found |= {row.key: SuppressionReason(row.reason) for row in tx.execute(query)}
+    return found
+
+
+def suppression_list(tx: Tx) -> tuple[Suppression, ...]:
+    rows = tx.execute(select(suppressions).order_by(suppressions.c.since_at, suppressions.c.key))
+    return tuple(
+        Suppression(
+            key=r.key, address=r.address, reason=SuppressionReason(r.reason), detail=r.detail, since_at=r.since_at
+        )
+        for r in rows
+    )
+
+
+def _linked() -> Select[Any]:
+    return (
+        select(subscriptions, subscribers.c.address, subscribers.c.joined)
+        .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+        .where(subscribers.c.address.is_not(None))
+    )
+
+
+def _subscriber(row: Row[Any]) -> Subscriber:
+    return Subscriber(id=SubscriberId(row.id), address=row.address, created_at=row.created_at, joined=row.joined)
+
+
+def _subscription(row: Row[Any]) -> Subscription:
+    return Subscription(
+        id=SubscriptionId(row.id),
+        subscriber_id=SubscriberId(row.subscriber_id),
+        address=row.address,
+        digest=row.digest,
+        state=SubscriptionState(row.state),
+        secret=row.secret,
+        created_at=row.created_at,
+        confirmed_at=row.confirmed_at,
+        language=row.language,
+        timezone=row.timezone,
+        send_at=time.fromisoformat(row.send_at) if row.send_at else None,
+        days=tuple(row.days),
+        preferences=row.preferences,
+        joined=row.joined,
+        last_slot_at=row.last_slot_at,
+        last_slot_date=row.last_slot_date,
+    )

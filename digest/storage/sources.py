@@ -1,0 +1,225 @@
+"""Sources: what was added besides the configuration, when each is next due, how it is doing, and the validators of its documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, Row, String, Table, Text, delete, select, update
+
+from digest.model.feeds import Health, Source, SourceId, SourceState, Validators
+from digest.storage.base import Instant, Tx, add_missing, insert, metadata
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("kind", String(50), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("category", String(100), nullable=False),
+    Column("every_seconds", Integer, nullable=False),
+    Column("allow_private", Boolean, nullable=False),
+    Column("origin", String(10), nullable=False),  # config: the file has it; added: `digest sources add` stored it
+    Column("title", Text, nullable=False, default=""),
+    Column("state", String(20)),
+    Column("detail", Text, nullable=False, default=""),
+    Column("http_status", Integer),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("next_at", Instant, index=True),
+    Column("first_fetched_at", Instant),
+    Column("last_fetched_at", Instant),
+    Column("last_ok_at", Instant),
+    Column("last_new_at", Instant),
+    Column("last_keys", String(64), nullable=False, default=""),
+    Column("alerted_at", Instant),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("source_id", String(200), ForeignKey("sources.id", ondelete="CASCADE"), primary_key=True),
+    Column("url", Text, primary_key=True),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("body_hash", String(64)),
+    Column("seen_at", Instant, nullable=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldSource:
+    """A source beside what we remember of it."""
+
+    source: Source
+    origin: str
+    title: str
+    state: SourceState | None
+    detail: str
+    http_status: int | None
+    failures: int
+    next_at: datetime | None
+    first_fetched_at: datetime | None
+    last_fetched_at: datetime | None
+    last_ok_at: datetime | None
+    last_new_at: datetime | None
+    last_keys: str
+    alerted_at: datetime | None
+
+
+def sync(tx: Tx, configured: Sequence[Source]) -> None:
+    """Brings the rows of the configuration's sources up to date; a source whose address changed starts afresh."""
+    held = {row.id: row for row in tx.execute(select(sources))}
+    for source in configured:
+        values = _values(source, "config")
+        row = held.get(source.id)
+        if row is None:
+            add_missing(tx, sources, [values])
+        elif any(getattr(row, name) != value for name, value in values.items()):
+            moved = (row.kind, row.url, row.category) != (source.kind, source.url, source.category)
+            fresh: dict[str, object] = {"next_at": None, "first_fetched_at": None, "last_keys": ""} if moved else {}
+            tx.execute(update(sources).where(sources.c.id == source.id).values(**values, **fresh))
+            if moved:
+                tx.execute(delete(documents).where(documents.c.source_id == source.id))
+    names = {source.id for source in configured}
+    for gone in (row.id for row in held.values() if row.origin == "config" and row.id not in names):
+        # The row stays, for the sightings that point to it; it is no longer polled.
+        tx.execute(update(sources).where(sources.c.id == gone).values(origin="gone"))
+
+
+def add(tx: Tx, source: Source) -> bool:
+    """Stores a source for good; False when the id is taken."""
+    return add_missing(tx, sources, [_values(source, "added")]) == 1
+
+
+def remove(tx: Tx, source_id: str) -> bool:
+    changed = tx.execute(
+        update(sources).where(sources.c.id == source_id, sources.c.origin == "added").values(origin="gone")
+    )
+    return bool(changed.rowcount)
+
+
+def all_held(tx: Tx) -> tuple[HeldSource, ...]:
+    """Every source that is polled, by id."""
+    rows = tx.execute(select(sources).where(sources.c.origin != "gone").order_by(sources.c.id))
+    return tuple(_held(row) for row in rows)
+
+
+def claim(
+    tx: Tx, ids: Sequence[SourceId] | None, *, now: datetime, busy_until: datetime, due_only: bool
+) -> tuple[HeldSource, ...]:
+    """Takes sources to fetch and moves their next time forward, so that no second process fetches them as well."""
+    query = select(sources).where(sources.c.origin != "gone").order_by(sources.c.id)
+    if ids is not None:
+        query = query.where(sources.c.id.in_(ids))
+    if due_only:
+        query = query.where((sources.c.next_at.is_(None)) | (sources.c.next_at <= now))
+    rows = tx.execute(query.with_for_update(skip_locked=True)).all()
+    claimed = [row.id for row in rows]
+    if claimed:
+        tx.execute(update(sources).where(sources.c.id.in_(claimed)).values(next_at=busy_until))
+    return tuple(_held(row) for row in rows)
+
+
+def validators(tx: Tx, source_id: SourceId) -> Mapping[str, Validators]:
+    rows = tx.execute(select(documents).where(documents.c.source_id == source_id))
+    return {
+        row.url: Validators(etag=row.etag, last_modified=row.last_modified, body_hash=row.body_hash) for row in rows
+    }
+
+
+def remember(tx: Tx, source_id: SourceId, url: str, held: Validators, now: datetime) -> None:
+    """Keeps a document's validators; those unseen for two weeks are dropped (dated URLs would pile up)."""
+    values = {"etag": held.etag, "last_modified": held.last_modified, "body_hash": held.body_hash, "seen_at": now}
+    statement = insert(tx, documents).values(source_id=source_id, url=url, **values)
+    tx.execute(statement.on_conflict_do_update(index_elements=["source_id", "url"], set_=values))
+    tx.execute(
+        delete(documents).where(documents.c.source_id == source_id, documents.c.seen_at < now - timedelta(days=14))
+    )
+
+
+def record(
+    tx: Tx,
+    source_id: SourceId,
+    health: Health,
+    *,
+    now: datetime,
+    http_status: int | None,
+    title: str,
+    keys: str | None,
+    brought_new: bool,
+    reached: bool,
+) -> None:
+    """Writes how a round ended. ``reached`` tells that the source answered sensibly: its first fetch is then over."""
+    values: dict[str, object] = {
+        "state": health.state.value,
+        "detail": health.detail,
+        "failures": health.failures,
+        "next_at": health.next_at,
+        "http_status": http_status,
+        "last_fetched_at": now,
+    }
+    if title:
+        values["title"] = title
+    if keys is not None:
+        values["last_keys"] = keys
+    if brought_new:
+        values["last_new_at"] = now
+    if reached:
+        values |= {"last_ok_at": now, "alerted_at": None}
+        tx.execute(
+            update(sources)
+            .where(sources.c.id == source_id, sources.c.first_fetched_at.is_(None))
+            .values(first_fetched_at=now)
+        )
+    tx.execute(update(sources).where(sources.c.id == source_id).values(**values))
+
+
+def forget_first_fetch(tx: Tx) -> None:
+    """After a restore each source's next fetch counts as its first, and no document as seen."""
+    tx.execute(update(sources).values(first_fetched_at=None, next_at=None, last_keys=""))
+    tx.execute(delete(documents))
+
+
+def mark_alerted(tx: Tx, source_id: SourceId, now: datetime) -> None:
+    tx.execute(update(sources).where(sources.c.id == source_id).values(alerted_at=now))
+
+
+def _values(source: Source, origin: str) -> dict[str, object]:
+    return {
+        "id": source.id,
+        "kind": source.kind,
+        "url": source.url,
+        "category": source.category,
+        "every_seconds": int(source.every.total_seconds()),
+        "allow_private": source.allow_private,
+        "origin": origin,
+    }
+
+
+def _held(row: Row[Any]) -> HeldSource:
+    source = Source(
+        id=SourceId(row.id),
+        kind=row.kind,
+        url=row.url,
+        category=row.category,
+        every=timedelta(seconds=row.every_seconds),
+        allow_private=row.allow_private,
+    )
+    return HeldSource(
+        source=source,
+        origin=row.origin,
+        title=row.title,
+        state=SourceState(row.state) if row.state else None,
+        detail=row.detail,
+        http_status=row.http_status,
+        failures=row.failures,
+        next_at=row.next_at,
+        first_fetched_at=row.first_fetched_at,
+        last_fetched_at=row.last_fetched_at,
+        last_ok_at=row.last_ok_at,
+        last_new_at=row.last_new_at,
+        last_keys=row.last_keys,
+        alerted_at=row.alerted_at,
+    )
