@@ -1,0 +1,252 @@
+"""The composition root: Config -> App, the one place that picks concrete parts."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from digest import __version__
+from digest.config import Config, RelaySettings, apply_preferences, read_secret
+from digest.delivery.pool import RateLimit, Throttle
+from digest.delivery.relay import Relay
+from digest.delivery.tokens import new_secret
+from digest.delivery.transport import Session, connect
+from digest.model.editions import Digest, Edition, Ranked
+from digest.model.feeds import Entry
+from digest.model.mail import Message
+from digest.model.people import Profile, Subscription
+from digest.ranking.categories import title_of
+from digest.ranking.pool import Corpus, Pool
+from digest.ranking.rank import rank_pool
+from digest.rendering.render import Renderer, default_template_folder
+from digest.services.deliver import Deliver
+from digest.services.ingest import Ingest
+from digest.services.notify import Notify
+from digest.services.ports import Clock
+from digest.services.preview import Preview
+from digest.services.publish import Publish
+from digest.services.stamping import Keys
+from digest.services.subscribe import Subscribe
+from digest.sources.fetch import Fetcher
+from digest.sources.kinds import KINDS
+from digest.storage import meta, migrate
+from digest.storage.engine import Store, open_store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class App:
+    """The services of one configuration, ready to be called. ``close()`` gives everything back."""
+
+    config: Config
+    clock: Clock
+    store: Store
+    keys: Keys
+    fetcher: Fetcher
+    renderer: Renderer
+    relays: tuple[Relay, ...]
+    ingest: Ingest
+    publish: Publish
+    preview: Preview
+    deliver: Deliver
+    subscribe: Subscribe
+    notify: Notify
+
+    def category_title(self, code: str) -> str:
+        return title_of(code)
+
+    def close(self) -> None:
+        self.fetcher.close()
+        self.store.close()
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = True) -> App:
+    """Opens the database (building an empty one) and puts the services together."""
+    store = open_store(config.database_url)
+    if check_schema:
+        migrate.ready(store)
+    keys = _keys(store, config)
+    fetcher = Fetcher(
+        config.fetch.contact,
+        timeout=config.fetch.timeout.total_seconds(),
+        max_bytes=config.fetch.max_bytes,
+        version=__version__,
+        now=clock,
+    )
+    renderer = make_renderer(config)
+    relays = tuple(_relay(settings, number, len(config.relays)) for number, settings in enumerate(config.relays, 1))
+    holder = f"{socket.gethostname()[:30]}:{os.getpid()}:{time.time_ns()}"
+    connections = max((relay.connections for relay in relays), default=1)
+    public = bool(config.sender.public_url)
+
+    def print_edition(editions: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
+        return renderer.edition(editions, digests, sender=config.sender, language=editions[0].profile.language)
+
+    def print_alert(at: datetime, key: str, context: Mapping[str, object]) -> Message:
+        return renderer.notice(
+            "alert", sender=config.sender, digest=None, language="en", date=at, key=key, context=context
+        )
+
+    def print_question(name: str, at: datetime, key: str) -> Message:
+        digest = config.digest(name)
+        return renderer.notice(
+            "confirmation",
+            sender=config.sender,
+            digest=digest,
+            language=digest.profile.language,
+            date=at,
+            key=key,
+            context={},
+        )
+
+    return App(
+        config=config,
+        clock=clock,
+        store=store,
+        keys=keys,
+        fetcher=fetcher,
+        renderer=renderer,
+        relays=relays,
+        ingest=Ingest(
+            store=store,
+            configured=config.sources,
+            kinds=KINDS,
+            fetch=fetcher.fetch,
+            clock=clock,
+            jitter=random.random,
+            arxiv_api=config.fetch.arxiv_api,
+        ),
+        publish=Publish(
+            store=store,
+            digests=config.digests,
+            prepare=prepare,
+            print_edition=print_edition,
+            profile_of=profile_of,
+            key=keys.lasting,
+            holder=holder,
+            has_public_url=public,
+        ),
+        preview=Preview(
+            store=store, prepare=prepare, print_edition=print_edition, profile_of=profile_of, clock=clock
+        ),
+        deliver=Deliver(
+            store=store,
+            connect=tuple(_connector(relay) for relay in relays),
+            connections=connections,
+            keys=keys,
+            return_path=config.sender.from_address,
+            resend=config.delivery.uncertain == "resend",
+            holder=holder,
+            dead=dead_holders,
+            clock=clock,
+            jitter=random.random,
+            has_public_url=public,
+            throttle=Throttle(connections),
+            rates=RateLimit(config.relays[0].rate, config.relays[0].domain_rates) if config.relays else RateLimit(None, {}),
+            seconds=time.monotonic,
+        ),
+        subscribe=Subscribe(
+            store=store,
+            digests=config.digests,
+            keys=keys,
+            profile_of=profile_of,
+            new_secret=lambda: new_secret(secrets.token_bytes(16)),
+            clock=clock,
+        ),
+        notify=Notify(
+            store=store,
+            alerts_to=config.mail.alerts_to,
+            print_alert=print_alert,
+            print_question=print_question,
+            key=keys.lasting,
+            clock=clock,
+        ),
+    )
+
+
+def make_renderer(config: Config) -> Renderer:
+    """The operator's own templates before ours."""
+    own = (config.mail.templates,) if config.mail.templates else ()
+    return Renderer((*own, default_template_folder()))
+
+
+def prepare(entries: Sequence[Entry], history: Sequence[Entry], now: datetime) -> Callable[[Profile], tuple[Ranked, ...]]:
+    """One pool of entries, ranked for as many profiles as ask."""
+    pool = Pool(entries, now=now, history=Corpus(history))
+    return lambda profile: rank_pool(pool, profile)
+
+
+def profile_of(digest: Digest, reader: Subscription | None) -> Profile:
+    """The digest's preferences with the reader's own over them."""
+    if reader is None:
+        return digest.profile
+    base = apply_preferences(
+        digest.profile, reader.preferences, where=f"preferences of {reader.address or 'a reader'}"
+    )
+    language = reader.language or digest.profile.language
+    return replace(base, language=language)
+
+
+def dead_holders(holders: Sequence[str]) -> list[str]:
+    """Lease holders ("host:pid:start:run") that were processes of this machine and are gone."""
+    host = socket.gethostname()[:30]
+    return [holder for holder in holders if holder.startswith(f"{host}:") and not _alive(holder.split(":")[1])]
+
+
+def _alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _keys(store: Store, config: Config) -> Keys:
+    with store.transaction() as tx:
+        lasting = meta.secret(tx)
+        copied = meta.get(tx, "secret_file")
+    if config.web.secret_file is not None:
+        lines = read_secret_lines(config.web.secret_file)
+    else:
+        lines = tuple(line for line in (copied or "").splitlines() if line.strip())
+    return Keys(lasting=lasting, links=tuple(line.strip().encode() for line in lines) or (lasting,))
+
+
+def read_secret_lines(file: Path) -> tuple[str, ...]:
+    """The keys of a secret file, newest first; raises ConfigError when there is none."""
+    first = read_secret(file)
+    return (first, *(line for line in file.read_text("utf-8").splitlines()[1:] if line.strip()))
+
+
+def _relay(settings: RelaySettings, number: int, of: int) -> Relay:
+    file = settings.password_file
+    return Relay(
+        name="smtp" if of == 1 else f"smtp {number}",
+        transport=settings.transport,
+        host=settings.host,
+        port=settings.port_used,
+        security=settings.security,
+        username=settings.username,
+        password=(lambda: read_secret(file)) if file is not None else None,
+        allow_plain_auth=settings.allow_plain_auth,
+        connections=settings.connections,
+        timeout=settings.timeout.total_seconds(),
+        path=settings.path,
+        ca_file=settings.ca_file,
+    )
+
+
+def _connector(relay: Relay) -> Callable[[], Session]:
+    return lambda: connect(relay)

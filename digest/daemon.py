@@ -1,0 +1,205 @@
+"""The daemon door: once a minute, what is due? Then the same service calls as the commands make.
+
+Three jobs, none of which ever overlaps itself: ``look`` fetches and publishes, ``send`` delivers, ``tidy`` reads the mailbox,
+raises alerts and prunes. A long send therefore holds up no fetch, and no slot. APScheduler lives here only; what is due is
+computed from our own tables, so a tick that was missed changes nothing but the minute.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from digest.app import App
+from digest.model.errors import DigestError
+from digest.web.server import WebServer
+
+log = structlog.get_logger("digest")
+
+#: How long a stop waits for what is on the wire.
+DRAIN_SECONDS = 60.0
+_PRUNE_EVERY = timedelta(days=1)
+
+
+class Daemon:
+    """One App and its ticks; ``reload`` swaps the App between two ticks."""
+
+    def __init__(self, app: App, *, rebuild: Callable[[], App] | None = None) -> None:
+        self.app = app
+        self.stop = threading.Event()
+        self._rebuild = rebuild
+        self._turn = threading.RLock()
+        self._sending = threading.Lock()
+        self._pruned_at: datetime | None = None
+        self._read_at: datetime | None = None
+        self._told = ""
+
+    def look(self) -> int:
+        """Fetches what is due and publishes what is due; gives how many deliveries were planned."""
+        with self._turn:
+            for row in self.app.ingest.run(stop=self.stop):
+                log.info(
+                    "fetched",
+                    source=row.id,
+                    state=row.state.value,
+                    new=row.new,
+                    revised=row.revised,
+                    detail=row.detail,
+                    next_at=_iso(row.next_at),
+                )
+            published = self.app.publish.run(self.app.clock())
+            for slot in published.slots:
+                log.info(
+                    "published",
+                    digest=slot.digest,
+                    slot=slot.slot.key,
+                    readers=slot.readers,
+                    editions=slot.editions,
+                    planned=slot.planned,
+                    reason=slot.reason,
+                    notes=list(slot.notes),
+                )
+            return sum(slot.planned for slot in published.slots)
+
+    def send(self) -> None:
+        """Delivers what is due; a relay that cannot be used is told once, not every minute."""
+        with self._sending:
+            sent = self.app.deliver.run(stop=self.stop)
+            if sent.tried:
+                log.info("delivered", **dict(sent.outcomes))
+            problem = str(sent.problem) if sent.problem else ""
+            if problem and problem != self._told:
+                log.error("relay", problem=problem)
+            self._told = problem
+
+    def tidy(self) -> None:
+        """Reads returned mail, raises alerts, prunes once a day."""
+        now = self.app.clock()
+        if self._read_at is None or now - self._read_at >= self.app.config.inbound.every:
+            self._read_at = now
+            obeyed = self.app.read_mailbox()
+            if obeyed:
+                log.info("unsubscribed by mail", count=obeyed)
+        for source in self.app.notify.sources():
+            log.warning("source stays broken, the operator is told", source=source)
+        if self._pruned_at is None or now - self._pruned_at >= _PRUNE_EVERY:
+            self._pruned_at = now
+            self.app.prune()
+
+    def tick(self) -> None:
+        """Everything once, in order."""
+        self.look()
+        self.send()
+        self.tidy()
+
+    def reload(self) -> None:
+        """Reads the configuration again; a wrong one is told and the old one stays in force."""
+        if self._rebuild is None:
+            return
+        try:
+            fresh = self._rebuild()
+        except DigestError as error:
+            log.error("not reloaded, the old configuration stays", problem=str(error))
+            return
+        with self._turn, self._sending:
+            old, self.app = self.app, fresh
+        old.close()
+        log.info("reloaded")
+
+
+def run(app: App, *, rebuild: Callable[[], App] | None = None) -> int:
+    """Runs until SIGTERM or SIGINT, drains, and gives the exit code 0. Raises DigestError when it cannot start."""
+    daemon = Daemon(app, rebuild=rebuild)
+    web = app.config.web
+    server = WebServer(lambda: daemon.app, web.host, web.port) if web.enabled else None
+    wake = threading.Event()
+    asked: list[int] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        wake.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    scheduler = _schedule(daemon)
+    scheduler.start()
+    log.info("started", database=app.store.where, web=f"{web.host}:{server.port}" if server else "off")
+    _notify("READY=1")
+    while True:
+        wake.wait(20.0)
+        wake.clear()
+        _notify("WATCHDOG=1")
+        reload, asked[:] = signal.SIGHUP in asked, [n for n in asked if n != signal.SIGHUP]
+        if asked:
+            break
+        if reload:
+            _notify("RELOADING=1")
+            daemon.reload()
+            _notify("READY=1")
+    _notify("STOPPING=1")
+    log.info("stopping")
+    daemon.stop.set()
+    scheduler.shutdown(wait=True)
+    if server is not None:
+        server.close()
+    daemon.app.close()
+    log.info("stopped")
+    return 0
+
+
+def _schedule(daemon: Daemon) -> BackgroundScheduler:
+    scheduler = BackgroundScheduler(
+        timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
+    )
+
+    def look() -> None:
+        if daemon.look():
+            scheduler.modify_job("send", next_run_time=datetime.now(UTC))
+
+    for name, job in (("look", look), ("send", daemon.send), ("tidy", daemon.tidy)):
+        scheduler.add_job(
+            _guarded(name, job, daemon), "cron", minute="*", second=0, id=name, next_run_time=datetime.now(UTC)
+        )
+    return scheduler
+
+
+def _guarded(name: str, job: Callable[[], object], daemon: Daemon) -> Callable[[], None]:
+    """A job whose trouble is told and never ends the daemon."""
+
+    def guarded() -> None:
+        if daemon.stop.is_set():
+            return
+        try:
+            job()
+        except DigestError as error:
+            log.error(name, problem=error.what, where=error.where, try_=error.try_)
+        except Exception:
+            log.exception(name, problem="a fault of ours; the next minute tries again")
+
+    return guarded
+
+
+def _notify(state: str) -> None:
+    """sd_notify(3): tells systemd how we are, where it listens."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        try:
+            channel.sendto(state.encode(), address)
+        except OSError:
+            log.warning("systemd cannot be told", state=state)
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

@@ -1,0 +1,200 @@
+"""From the store to an edition, without recording anything: what publishing and preview have in common.
+
+One Composer serves one instant. Pools of entries and rankings are kept while it lives, so that readers with the same window
+and profile cost one ranking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from digest.editions.compose import compose, history_key
+from digest.model.editions import Digest, Edition, Ranked, Selection, Slot, WhenEmpty
+from digest.model.feeds import Entry, EntryId, SourceId
+from digest.model.people import Profile
+from digest.ranking.categories import title_of
+from digest.ranking.select import select
+from digest.services.ports import Prepare
+from digest.storage import deliveries, editions, entries, meta, sources
+from digest.storage.base import Tx
+from digest.storage.engine import Store
+
+#: How far back best-of looks.
+BEST_OF = timedelta(days=30)
+#: How many earlier works the statistics of ranking are taken from.
+STATISTICS = 1500
+_KEPT_RANKINGS = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """One edition to compose: for readers of one digest, slot, profile and window."""
+
+    digest: Digest
+    slot: Slot
+    profile: Profile
+    since: datetime
+
+    @property
+    def reach(self) -> datetime:
+        """From when on the history matters."""
+        if self.digest.when_empty is WhenEmpty.BEST_OF:
+            return min(self.since, self.slot.at - BEST_OF)
+        return self.since
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    entries: tuple[Entry, ...]
+    ids: frozenset[EntryId]
+    rank: Callable[[Profile], tuple[Ranked, ...]]
+
+
+@dataclass(slots=True)
+class Composer:
+    """Composes editions as of one instant."""
+
+    store: Store
+    prepare: Prepare
+    as_of: datetime
+    _pools: dict[object, _Pool] = field(default_factory=dict[object, _Pool])
+    _rankings: dict[object, tuple[Ranked, ...]] = field(default_factory=dict[object, tuple[Ranked, ...]])
+    _notes: dict[object, tuple[str, ...]] = field(default_factory=dict[object, tuple[str, ...]])
+    _titles: dict[str, str] = field(default_factory=dict[str, str])
+    _printed: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
+
+    def relevant(self, wanted: Wanted, sent: frozenset[EntryId]) -> frozenset[EntryId]:
+        """Which of the sent works matter to this edition: readers who agree on them can share it."""
+        ids = self._pool(wanted.digest, wanted.since).ids
+        if wanted.reach < wanted.since:
+            ids |= self._pool(wanted.digest, wanted.reach).ids
+        return ids & sent
+
+    def edition(self, wanted: Wanted, sent: frozenset[EntryId], *, public: bool = False) -> Edition:
+        """The edition for readers who were sent ``sent``. Its id is 0 until it is frozen."""
+        pool = self._pool(wanted.digest, wanted.since)
+        fresh, selection, already = self._choose(wanted, pool, wanted.since, sent)
+        reason, notes = "", ()
+        if not selection.printed:
+            notes = self._explain_sources(wanted.digest)
+            reason = _why_empty(fresh, selection, already)
+            if wanted.digest.when_empty is WhenEmpty.BEST_OF:
+                older = self._pool(wanted.digest, wanted.reach)
+                ranked, best, sent_of_older = self._choose(wanted, older, wanted.reach, sent)
+                if best.printed:
+                    fresh, selection, already = ranked, best, sent_of_older
+                    reason = f"{reason} Here is the best of the last {BEST_OF.days} days that you have not been sent."
+        return compose(
+            slot=wanted.slot,
+            profile=wanted.profile,
+            history=history_key(wanted.since, self.relevant(wanted, sent)),
+            composed_at=self.as_of,
+            ranked=fresh,
+            selection=selection,
+            already_sent=already,
+            title_of=title_of,
+            source_titles=lambda source: self._titles.get(source, source),
+            reason=reason,
+            notes=notes,
+            public=public,
+        )
+
+    def sent_to(self, tx: Tx, subscriber_ids: Sequence[int], since: datetime) -> Mapping[int, frozenset[EntryId]]:
+        """Per subscriber the works that count as sent, in any digest, by the rows they have now."""
+        by_reader = deliveries.history(tx, subscriber_ids, composed_since=since)
+        memo: dict[frozenset[int], frozenset[EntryId]] = {}
+        for sent_editions in set(by_reader.values()):
+            memo[sent_editions] = self.printed(tx, sent_editions)
+        return {reader: memo[sent_editions] for reader, sent_editions in by_reader.items()}
+
+    def printed(self, tx: Tx, edition_ids: frozenset[int]) -> frozenset[EntryId]:
+        """The works these editions printed; a merged one is named by the row that survived."""
+        missing = edition_ids - self._printed.keys()
+        if missing:
+            found = editions.entry_ids(tx, missing)
+            self._printed |= {i: found.get(i, frozenset()) for i in missing}
+        ids: set[int] = set()
+        for edition_id in edition_ids:
+            ids |= self._printed[edition_id]
+        moved = entries.roots(tx, ids)
+        return frozenset(EntryId(moved.get(i, i)) for i in ids)
+
+    def ranked(self, wanted: Wanted, since: datetime) -> tuple[Ranked, ...]:
+        """All entries of the window as this profile ranks them."""
+        return self._ranked(wanted, self._pool(wanted.digest, since), since)
+
+    def _choose(
+        self, wanted: Wanted, pool: _Pool, since: datetime, sent: frozenset[EntryId]
+    ) -> tuple[tuple[Ranked, ...], Selection, int]:
+        ranked = self._ranked(wanted, pool, since)
+        fresh = tuple(one for one in ranked if one.entry.id not in sent)
+        selection = select(fresh, wanted.profile)
+        muted = {entry.id for entry, _ in selection.muted}
+        return tuple(one for one in fresh if one.entry.id not in muted), selection, len(ranked) - len(fresh)
+
+    def _ranked(self, wanted: Wanted, pool: _Pool, since: datetime) -> tuple[Ranked, ...]:
+        key = (wanted.digest.sources, since, wanted.profile.key)
+        if key not in self._rankings:
+            if len(self._rankings) >= _KEPT_RANKINGS:
+                self._rankings.clear()
+            self._rankings[key] = pool.rank(wanted.profile)
+        return self._rankings[key]
+
+    def _pool(self, digest: Digest, since: datetime) -> _Pool:
+        key = (digest.sources, since)
+        if key not in self._pools:
+            with self.store.reading() as tx:
+                found = entries.in_window(tx, since=since, until=self.as_of, source_ids=digest.sources)
+                known = {entry.id for entry in found}
+                before = entries.recent(tx, before=self.as_of, limit=STATISTICS + len(found))
+                sent_until = meta.instant(tx, meta.SENT_UNTIL)
+                self._titles = {held.source.id: held.title or held.source.id for held in sources.all_held(tx)}
+            if sent_until is not None:
+                # A restored database does not know what was sent after its backup: all that is older counts as sent.
+                found = tuple(entry for entry in found if entry.first_seen_at >= sent_until)
+            found = tuple(_as_first_voted(entry) for entry in found if not entry.withdrawn)
+            rank = self.prepare(found, [entry for entry in before if entry.id not in known], self.as_of)
+            self._pools[key] = _Pool(found, frozenset(entry.id for entry in found), rank)
+        return self._pools[key]
+
+    def _explain_sources(self, digest: Digest) -> tuple[str, ...]:
+        if digest.sources not in self._notes:
+            with self.store.reading() as tx:
+                held = sources.all_held(tx)
+            self._notes[digest.sources] = tuple(
+                f"{one.title or one.source.id}: {one.detail or 'not fetched yet'}"
+                for one in held
+                if not digest.sources or one.source.id in digest.sources
+            )
+        return self._notes[digest.sources]
+
+
+def _as_first_voted(entry: Entry) -> Entry:
+    """Drops vote observations that another source outdates: only the largest count and its instant matter for ranking."""
+    if len(entry.votes) < 2:
+        return entry
+    return replace(entry, votes=(max(entry.votes, key=lambda seen: (seen.upvotes, seen.at)),))
+
+
+def _why_empty(fresh: Sequence[Ranked], selection: Selection, already: int) -> str:
+    """One sentence that explains an edition without papers."""
+    if not fresh and not selection.muted:
+        return "Everything new was already sent to you." if already else "Nothing new arrived."
+    causes: dict[str, int] = {}
+    for _, why in selection.left_out:
+        causes[why] = causes.get(why, 0) + 1
+    told = [f"{number} {_CAUSES.get(why, why)}" for why, number in sorted(causes.items(), key=lambda c: (-c[1], c[0]))]
+    if selection.muted:
+        told.append(f"{len(selection.muted)} muted")
+    return f"No new paper fits your settings: {', '.join(told)}."
+
+
+_CAUSES = {
+    "below-min-score": "below your minimum score",
+    "category": "in other categories",
+    "category unknown yet": "of a category not known yet",
+    "per-category": "beyond your limit a category",
+    "max-items": "beyond your limit of papers",
+}

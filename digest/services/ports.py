@@ -1,0 +1,22 @@
+"""The functions that services receive from the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from digest.model.editions import Digest, Edition, Ranked
+from digest.model.feeds import Entry, FetchRequest, FetchResponse
+from digest.model.mail import Message
+from digest.model.people import Profile, Subscription
+
+#: Gets one document; raises FetchError.
+Fetch = Callable[[FetchRequest], FetchResponse]
+#: Ranks one pool of entries for many profiles: (entries, history, now) -> (profile -> ranked).
+Prepare = Callable[[Sequence[Entry], Sequence[Entry], datetime], Callable[[Profile], tuple[Ranked, ...]]]
+#: Prints one edition, or several joined in one mail, beside their digests.
+Print = Callable[[tuple[Edition, ...], tuple[Digest, ...]], Message]
+#: What a reader is printed by: the digest's preferences with his own over them.
+ProfileOf = Callable[[Digest, Subscription | None], Profile]
+#: The current instant, aware UTC.
+Clock = Callable[[], datetime]

@@ -1,0 +1,157 @@
+"""Preview: the mail somebody would get, without recording anything. The same composing as publishing, so the same bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from digest.editions.schedule import (
+    due_slot,
+    next_slot,
+    parse_instant,
+    publishes_on,
+    schedule_for,
+    slot_on,
+    window_start,
+)
+from digest.model.editions import Digest, Edition, Slot
+from digest.model.errors import UsageError
+from digest.model.mail import Message
+from digest.model.people import Subscription, SubscriptionState
+from digest.rendering.message import fill, parts, segments
+from digest.services.composing import Composer, Wanted
+from digest.services.ports import Clock, Prepare, Print, ProfileOf
+from digest.services.publish import is_printable
+from digest.services.stamping import dead_stamps
+from digest.storage import deliveries, editions, people
+from digest.storage.engine import Store
+
+_DAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Previewed:
+    """An edition as a reader would get it. ``mail`` is None when the slot sends none; ``reason`` then says why."""
+
+    digest: Digest
+    slot: Slot
+    address: str
+    edition: Edition | None
+    message: Message | None
+    mail: bytes | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """Composes and renders for one reader."""
+
+    store: Store
+    prepare: Prepare
+    print_edition: Print
+    profile_of: ProfileOf
+    clock: Clock
+
+    def run(self, digest: Digest, *, address: str = "", at: str = "") -> Previewed:
+        """The edition of the slot due at ``at`` (an INSTANT), without one the next. Raises UsageError for a bad instant."""
+        reader, known = self._reader(digest, address)
+        schedule = schedule_for(digest, reader)
+        slot, as_of, closed = self._slot(digest, reader, at)
+        if closed:
+            after = next_slot(digest.name, schedule, as_of)
+            when = f" The next one is {after.key}." if after else ""
+            reason = f"{digest.title} is not published on {_DAYS[slot.local_date.weekday()]}.{when}"
+            return Previewed(
+                digest=digest, slot=slot, address=address, edition=None, message=None, mail=None, reason=reason
+            )
+        frozen = self._frozen(digest, reader, slot)
+        if frozen is not None:
+            edition, message = frozen
+            return self._shown(digest, slot, known, edition, message)
+        composer = Composer(self.store, self.prepare, as_of)
+        since = window_start(digest, schedule, slot, reader.last_slot_at if reader else None)
+        wanted = Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, reader), since=since)
+        with self.store.reading() as tx:
+            sent = composer.sent_to(tx, [reader.subscriber_id], wanted.reach) if reader else {}
+        edition = composer.edition(wanted, sent.get(reader.subscriber_id, frozenset()) if reader else frozenset())
+        if not is_printable(edition, digest):
+            return Previewed(
+                digest=digest, slot=slot, address=known, edition=edition, message=None, mail=None, reason=edition.reason
+            )
+        with self.store.reading() as tx:
+            held = editions.find(tx, edition.key)
+            message = editions.message(tx, edition.key) if held else None
+        return self._shown(
+            digest, slot, known, held if held and message else edition, message or self.print_edition((edition,), (digest,))
+        )
+
+    def stored_html(self, key: str) -> str | None:
+        """The HTML of a kept message, without anybody's tokens: what "read on the web" shows."""
+        with self.store.reading() as tx:
+            message = editions.message(tx, key)
+        if message is None or message.kind != "edition":
+            return None
+        return parts(b"".join(fill(segments(message), dead_stamps("reader@example.org"))))[0]
+
+    def _reader(self, digest: Digest, address: str) -> tuple[Subscription | None, str]:
+        if not address:
+            return None, ""
+        with self.store.reading() as tx:
+            found = people.subscriber(tx, address)
+            links = people.subscriptions_of(tx, found.id) if found else ()
+        mine = (s for s in links if s.digest == digest.name and s.state is not SubscriptionState.UNSUBSCRIBED)
+        return next(mine, None), address
+
+    def _slot(self, digest: Digest, reader: Subscription | None, at: str) -> tuple[Slot, datetime, bool]:
+        """(slot, as of when, whether the digest does not go out that day)."""
+        schedule = schedule_for(digest, reader)
+        if at:
+            try:
+                instant, bare = parse_instant(at, schedule)
+            except ValueError as error:
+                raise UsageError(
+                    f"{at!r} is not an instant", where="--at", try_="write 2026-05-04, 2026-05-04T07:30 or 2026-05-04T05:30Z"
+                ) from error
+            if bare:
+                slot = slot_on(digest.name, schedule, date.fromisoformat(at))
+                return slot, slot.at, not publishes_on(schedule, slot.local_date)
+            due = due_slot(digest.name, schedule, instant)
+            assert due is not None
+            return due, instant, False
+        now = self.clock()
+        due = due_slot(digest.name, schedule, now)
+        if due is not None and reader is not None and _lacks(reader, due):
+            return due, now, False
+        following = next_slot(digest.name, schedule, now)
+        assert following is not None
+        return following, now, False
+
+    def _frozen(self, digest: Digest, reader: Subscription | None, slot: Slot) -> tuple[Edition, Message] | None:
+        """What this reader was printed for the slot already, from its stored bytes."""
+        if reader is None:
+            return None
+        with self.store.reading() as tx:
+            rows = deliveries.listing(tx, address=reader.address, slot=(slot.local_date, digest.name), limit=1)
+            if not rows or rows[0].edition_id is None:
+                return None
+            edition = editions.load(tx, rows[0].edition_id)
+            message = editions.message(tx, rows[0].message_key)
+        return (edition, message) if edition is not None and message is not None else None
+
+    def _shown(self, digest: Digest, slot: Slot, address: str, edition: Edition, message: Message) -> Previewed:
+        stamped = fill(segments(message), dead_stamps(address or "reader@example.org"))
+        return Previewed(
+            digest=digest,
+            slot=slot,
+            address=address,
+            edition=edition,
+            message=message,
+            mail=b"".join(stamped),
+            reason=edition.reason,
+        )
+
+
+def _lacks(reader: Subscription, slot: Slot) -> bool:
+    """Whether a due slot still waits for a reader who was served before."""
+    return reader.last_slot_at is not None and slot.at > reader.last_slot_at
+

@@ -1,0 +1,345 @@
+"""Publishing: which slots are due for whom, one edition for readers who share profile and history, deliveries planned with it.
+
+Rendering happens outside transactions; the edition, its message, its deliveries and the mark that the slot was served are
+written together, after the readers' history was read again. So a slot published twice is a no-op, nobody can be skipped, and
+two digests at one instant cannot both print a work.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from digest.delivery.tokens import address_key
+from digest.editions.schedule import due_slot, is_due, next_slot, schedule_for, window_start
+from digest.model.editions import Digest, Edition, Slot, WhenEmpty
+from digest.model.errors import SendingRefused
+from digest.model.feeds import EntryId
+from digest.model.mail import Message
+from digest.model.people import SubscriberId, Subscription, SubscriptionId
+from digest.services.composing import Composer, Wanted
+from digest.services.ports import Prepare, Print, ProfileOf
+from digest.storage import deliveries, editions, meta, people
+from digest.storage.base import Tx
+from digest.storage.engine import Store
+
+#: Without a public URL there is no one-click unsubscribing; a few friends may live with the mailto form.
+MOST_WITHOUT_URL = 50
+_PAGE = 5_000
+_LEASE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedSlot:
+    """What came of one digest's slot."""
+
+    digest: str
+    slot: Slot
+    readers: int
+    """For how many the slot was due."""
+    editions: int
+    planned: int
+    reason: str
+    """Why some or all got no mail; empty when everybody has one."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """What one call published. ``upcoming`` tells when each digest goes out next."""
+
+    slots: tuple[PublishedSlot, ...]
+    upcoming: tuple[Slot, ...]
+    busy: bool = False
+    """Another process is publishing; nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One mail to one reader: one digest, or several that the reader wishes to have together."""
+
+    readers: tuple[Subscription, ...]
+    wanted: tuple[Wanted, ...]
+
+    @property
+    def subscriber(self) -> SubscriberId:
+        return self.readers[0].subscriber_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Publish:
+    """Publishes what is due."""
+
+    store: Store
+    digests: tuple[Digest, ...]
+    prepare: Prepare
+    print_edition: Print
+    profile_of: ProfileOf
+    key: bytes
+    """The installation's secret, for the keyed hashes of addresses."""
+    holder: str
+    has_public_url: bool
+
+    def run(self, now: datetime, *, digests: Sequence[str] | None = None, insist: bool = False) -> Published:
+        """Publishes every due slot of the named digests (None: all). ``insist``: also to readers who joined after the slot."""
+        chosen = [digest for digest in self.digests if digests is None or digest.name in digests]
+        upcoming = tuple(s for d in chosen if (s := next_slot(d.name, d.schedule, now)) is not None)
+        with self.store.transaction() as tx:
+            may_send(tx, has_public_url=self.has_public_url)
+            if not meta.take_lease(tx, "publish", self.holder, now, now + _LEASE):
+                return Published(slots=(), upcoming=upcoming, busy=True)
+        try:
+            composer = Composer(self.store, self.prepare, now)
+            done: list[PublishedSlot] = []
+            for digest in chosen:
+                done += self._digest(digest, composer, insist)
+            return Published(slots=tuple(done), upcoming=upcoming)
+        finally:
+            with self.store.transaction() as tx:
+                meta.give_back(tx, "publish", self.holder)
+
+    def _digest(self, digest: Digest, composer: Composer, insist: bool) -> Iterator[PublishedSlot]:
+        tallies: dict[Slot, _Tally] = {}
+        for page in self._pages(digest.name):
+            units = list(self._units(digest, page, composer.as_of, insist))
+            for unit in units:
+                tallies.setdefault(unit.wanted[0].slot, _Tally()).readers += 1
+            for group in self._groups(units, composer):
+                tally = tallies[group[0].wanted[0].slot]
+                self._publish(group, composer, tally)
+            with self.store.transaction() as tx:
+                meta.take_lease(tx, "publish", self.holder, composer.as_of, composer.as_of + _LEASE)
+        public = self._publish_public(digest, composer)
+        if public is not None:
+            tally = tallies.setdefault(public.slot, _Tally())
+            tally.editions |= {public.key}
+            if not tally.readers:
+                tally.reason, tally.notes = "It has no confirmed reader.", ()
+        for slot, tally in sorted(tallies.items(), key=lambda pair: pair[0].at):
+            yield PublishedSlot(
+                digest=digest.name,
+                slot=slot,
+                readers=tally.readers,
+                editions=len(tally.editions),
+                planned=tally.planned,
+                reason=tally.reason,
+                notes=tally.notes,
+            )
+
+    def _pages(self, digest: str) -> Iterator[tuple[Subscription, ...]]:
+        after = 0
+        while True:
+            with self.store.reading() as tx:
+                page = people.readers(tx, digest, after=after, limit=_PAGE)
+            if page:
+                yield page
+                after = page[-1].id
+            if len(page) < _PAGE:
+                return
+
+    def _units(self, digest: Digest, page: Sequence[Subscription], now: datetime, insist: bool) -> Iterator[_Unit]:
+        for reader in page:
+            wanted = self._wanted(digest, reader, now, insist)
+            if wanted is None:
+                continue
+            if not reader.joined:
+                yield _Unit((reader,), (wanted,))
+                continue
+            with self.store.reading() as tx:
+                others = people.subscriptions_of(tx, reader.subscriber_id)
+            together = [(reader, wanted)]
+            for other in others:
+                also = next((d for d in self.digests if d.name == other.digest and d.name != digest.name), None)
+                if also is None or other.state != reader.state:
+                    continue
+                theirs = self._wanted(also, other, now, insist)
+                if theirs is not None and theirs.slot.at == wanted.slot.at:
+                    together.append((other, theirs))
+            order = {d.name: n for n, d in enumerate(self.digests)}
+            together.sort(key=lambda pair: order[pair[1].digest.name])
+            yield _Unit(tuple(r for r, _ in together), tuple(w for _, w in together))
+
+    def _wanted(self, digest: Digest, reader: Subscription, now: datetime, insist: bool) -> Wanted | None:
+        schedule = schedule_for(digest, reader)
+        slot = due_slot(digest.name, schedule, now)
+        if slot is None or not is_due(slot, reader, timezone=schedule.timezone, insist=insist):
+            return None
+        since = window_start(digest, schedule, slot, reader.last_slot_at)
+        return Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, reader), since=since)
+
+    def _groups(self, units: Sequence[_Unit], composer: Composer) -> Iterator[list[_Unit]]:
+        """Units that will share an edition: same digests, slots, profiles, windows and relevant history."""
+        if not units:
+            return
+        history = self._history(units, composer)
+        groups: dict[object, list[_Unit]] = defaultdict(list)
+        for unit in units:
+            sent = history[unit.subscriber]
+            parts = tuple(
+                (w.digest.name, w.slot, w.profile.key, w.since, composer.relevant(w, sent)) for w in unit.wanted
+            )
+            groups[parts].append(unit)
+        yield from groups.values()
+
+    def _history(self, units: Sequence[_Unit], composer: Composer) -> Mapping[SubscriberId, frozenset[EntryId]]:
+        reach = min(wanted.reach for unit in units for wanted in unit.wanted)
+        with self.store.reading() as tx:
+            sent = composer.sent_to(tx, [unit.subscriber for unit in units], reach)
+        return {unit.subscriber: sent.get(unit.subscriber, frozenset()) for unit in units}
+
+    def _publish(self, group: list[_Unit], composer: Composer, tally: _Tally) -> None:
+        wanted = group[0].wanted
+        before = self._history(group, composer)
+        base = composer_base(composer, wanted, before[group[0].subscriber])
+        chain = compose_chain(composer, wanted, base)
+        printable = tuple(
+            (edition, w.digest) for edition, w in zip(chain, wanted, strict=True) if is_printable(edition, w.digest)
+        )
+        messages = self._print(printable)
+        with self.store.transaction() as tx:
+            again = composer.sent_to(tx, [unit.subscriber for unit in group], min(w.reach for w in wanted))
+            # Whoever was sent something meanwhile, by another process, waits for the next round.
+            steady = [
+                unit
+                for unit in group
+                if composer_base(composer, wanted, again.get(unit.subscriber, frozenset())) == base
+            ]
+            frozen = {edition.slot.digest: editions.freeze(tx, edition) for edition, _ in printable}
+            for message in messages:
+                editions.keep_message(tx, message, composer.as_of)
+            if printable:
+                tally.planned += self._plan(tx, steady, frozen, messages[0], composer.as_of)
+                tally.editions |= {edition.key for edition in frozen.values()}
+            for position, w in enumerate(wanted):
+                ids = [unit.readers[position].id for unit in steady]
+                people.served(tx, ids, w.slot.at, w.slot.local_date.isoformat())
+        for edition in chain:
+            if edition.counts.printed == 0:
+                tally.reason, tally.notes = edition.reason, edition.notes
+
+    def _print(self, printable: tuple[tuple[Edition, Digest], ...]) -> list[Message]:
+        """The mail, and behind it the single editions of a joined one (for a reader who leaves one of them in time)."""
+        if not printable:
+            return []
+        whole = self.print_edition(tuple(e for e, _ in printable), tuple(d for _, d in printable))
+        if len(printable) == 1:
+            return [whole]
+        return [whole, *(self.print_edition((edition,), (digest,)) for edition, digest in printable)]
+
+    def _plan(
+        self, tx: Tx, units: Sequence[_Unit], frozen: Mapping[str, Edition], message: Message, now: datetime
+    ) -> int:
+        keys = {unit.subscriber: address_key(unit.readers[0].address, self.key) for unit in units}
+        listed = people.suppressed(tx, list(keys.values()))
+        confirmed = people.confirmed(tx, [reader.id for unit in units for reader in unit.readers])
+        singles: list[dict[str, object]] = []
+        planned = 0
+        for unit in units:
+            rows: list[dict[str, object]] = []
+            for reader, wanted in zip(unit.readers, unit.wanted, strict=True):
+                edition = frozen.get(wanted.digest.name)
+                if edition is None or reader.id not in confirmed:
+                    continue
+                hashed = keys[unit.subscriber]
+                rows.append(_row(reader, wanted, edition, message, hashed, str(listed.get(hashed, "")), now))
+            if len(unit.wanted) == 1:
+                singles += rows
+            else:
+                planned += deliveries.plan_together(tx, rows)
+        return planned + deliveries.plan(tx, singles)
+
+    def _publish_public(self, digest: Digest, composer: Composer) -> Edition | None:
+        """Freezes the digest's public edition of its own slot, even with no reader; None when that was done before."""
+        slot = due_slot(digest.name, digest.schedule, composer.as_of)
+        if slot is None:
+            return None
+        with self.store.reading() as tx:
+            last = editions.last_public(tx, digest.name)
+            if last is not None and last.slot.at >= slot.at:
+                return None
+            since = window_start(digest, digest.schedule, slot, last.slot.at if last else None)
+            wanted = Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, None), since=since)
+            printed = editions.public_ids(tx, digest.name, composed_since=wanted.reach)
+            sent = composer.printed(tx, frozenset(printed))
+        edition = composer.edition(wanted, sent, public=True)
+        message = self.print_edition((edition,), (digest,))
+        with self.store.transaction() as tx:
+            frozen = editions.freeze(tx, edition)
+            editions.keep_message(tx, message, composer.as_of)
+        return frozen
+
+
+@dataclass(slots=True)
+class _Tally:
+    readers: int = 0
+    planned: int = 0
+    editions: frozenset[str] = frozenset()
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def may_send(tx: Tx, *, has_public_url: bool) -> None:
+    """Raises SendingRefused for a restored copy, or for many readers without one-click unsubscribing."""
+    if meta.get(tx, meta.RESTORED) is not None:
+        raise SendingRefused(
+            "this database is a restored backup; what was sent since the backup is not in it",
+            where="database",
+            try_="run `digest db restored --sent-until T`, T being when the old one last sent (works first seen before T count as sent)",
+        )
+    if not has_public_url and (readers := people.count_readers(tx)) > MOST_WITHOUT_URL:
+        raise SendingRefused(
+            f"{readers} readers and no web.public_url: they could not unsubscribe with one click",
+            where="web.public_url",
+            try_=f"set it to the address under which `digest run` is reachable, or stay at {MOST_WITHOUT_URL} readers",
+        )
+
+
+def composer_base(composer: Composer, wanted: Sequence[Wanted], sent: frozenset[EntryId]) -> frozenset[EntryId]:
+    """All of a reader's history that matters to these editions."""
+    base: frozenset[EntryId] = frozenset()
+    for one in wanted:
+        base |= composer.relevant(one, sent)
+    return base
+
+
+def compose_chain(composer: Composer, wanted: Sequence[Wanted], sent: frozenset[EntryId]) -> list[Edition]:
+    """Several digests of one instant: each leaves out what the ones before it print."""
+    chain: list[Edition] = []
+    for one in wanted:
+        edition = composer.edition(one, sent)
+        sent |= {item.entry_id for item in edition.items}
+        chain.append(edition)
+    return chain
+
+
+def is_printable(edition: Edition, digest: Digest) -> bool:
+    """Whether there is a mail to send: papers, or an empty day that the digest wishes to say."""
+    return edition.counts.printed > 0 or digest.when_empty is WhenEmpty.SAY_SO
+
+
+def _row(
+    reader: Subscription,
+    wanted: Wanted,
+    edition: Edition,
+    message: Message,
+    hashed: str,
+    listed: str,
+    now: datetime,
+) -> dict[str, object]:
+    return deliveries.plan_row(
+        kind="edition",
+        address=reader.address,
+        address_key=hashed,
+        message_key=message.key,
+        now=now,
+        digest=wanted.digest.name,
+        subscriber_id=reader.subscriber_id,
+        subscription_id=SubscriptionId(reader.id),
+        local_date=wanted.slot.local_date,
+        edition_id=edition.id,
+        expires_at=now + wanted.digest.expire_after,
+        suppressed=listed,
+    )
+

@@ -1,0 +1,255 @@
+"""Who reads what: adding, confirming, choosing, leaving, erasing; the suppression list. Leaving works for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from email_validator import EmailNotValidError, validate_email
+
+from digest.delivery.tokens import address_key
+from digest.model.editions import Digest
+from digest.model.errors import DigestError, InputError, NotFound, UsageError
+from digest.model.people import (
+    Subscriber,
+    SubscriberId,
+    Subscription,
+    SubscriptionId,
+    SubscriptionState,
+    Suppression,
+    SuppressionReason,
+)
+from digest.services.ports import Clock, ProfileOf
+from digest.services.stamping import CONFIRM, PREFERENCES, Keys, read_scoped
+from digest.storage import deliveries, people
+from digest.storage.base import Tx
+from digest.storage.engine import Store
+
+
+def normal_address(text: str) -> str:
+    """The address as we keep it: domain in ASCII and lower case. Raises InputError with what is wrong."""
+    try:
+        found = validate_email(text.strip(), check_deliverability=False, test_environment=True, allow_domain_literal=False)
+    except EmailNotValidError as error:
+        raise InputError(f"is not an e-mail address: {error}", where=text.strip()[:200], try_="write name@example.org") from error
+    return f"{found.local_part}@{found.ascii_domain}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """What a reader sets for one subscription; None leaves a value as it is, "" or () returns to the digest's."""
+
+    language: str | None = None
+    timezone: str | None = None
+    send_at: str | None = None
+    days: tuple[int, ...] | None = None
+    preferences: Mapping[str, object] | None = None
+    joined: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subscribe:
+    """The use cases around a subscription."""
+
+    store: Store
+    digests: tuple[Digest, ...]
+    keys: Keys
+    profile_of: ProfileOf
+    new_secret: Callable[[], str]
+    clock: Clock
+
+    def digest(self, name: str) -> Digest:
+        for digest in self.digests:
+            if digest.name == name:
+                return digest
+        known = ", ".join(digest.name for digest in self.digests)
+        raise UsageError(f'there is no digest "{name}"', where="digest", try_=f"known are: {known}")
+
+    def add(
+        self,
+        address: str,
+        digest: str,
+        *,
+        state: SubscriptionState = SubscriptionState.CONFIRMED,
+        choices: Choices = Choices(),
+    ) -> Subscription:
+        """Subscribes on the operator's word. An address on the suppression list is refused until it is lifted."""
+        address = normal_address(address)
+        self.digest(digest)
+        self.check(digest, choices)
+        now = self.clock()
+        with self.store.transaction() as tx:
+            hashed = address_key(address, self.keys.lasting)
+            listed = people.suppressed(tx, [hashed]).get(hashed)
+            if listed is not None and state is not SubscriptionState.UNSUBSCRIBED:
+                raise InputError(
+                    f"is on the suppression list ({listed.value})", where=address, try_="`digest suppressions remove` lifts it"
+                )
+            who = people.add_subscriber(tx, address, now)
+            link = people.add_subscription(tx, who.id, digest, state=state, secret=self.new_secret(), now=now)
+            self._choose(tx, link, choices)
+            return people.subscription(tx, link.id) or link
+
+    def leave(self, address: str, digest: str | None = None) -> int:
+        """Unsubscribes an address from one digest or all; gives how many subscriptions ended. Raises NotFound."""
+        who = self.find(address)
+        now = self.clock()
+        with self.store.transaction() as tx:
+            mine = [s for s in people.subscriptions_of(tx, who.id) if digest is None or s.digest == digest]
+            return sum(people.set_state(tx, s.id, SubscriptionState.UNSUBSCRIBED, now) for s in mine)
+
+    def leave_by_token(self, token: str, only: Sequence[str] = ()) -> tuple[Subscription, ...] | None:
+        """Obeys an unsubscribe token (secrets joined by dots): ends each subscription in it, or those of ``only``.
+
+        None for a token nobody has; a second call is a no-op with the same answer.
+        """
+        now = self.clock()
+        with self.store.transaction() as tx:
+            found = self._by_token(tx, token)
+            for one in found:
+                if not only or one.digest in only:
+                    people.set_state(tx, one.id, SubscriptionState.UNSUBSCRIBED, now)
+            return tuple(people.subscription(tx, one.id) or one for one in found) or None
+
+    def look_up(self, token: str) -> tuple[Subscription, ...]:
+        """The subscriptions of an unsubscribe token; nothing changes."""
+        with self.store.reading() as tx:
+            return self._by_token(tx, token)
+
+    def preferences_of(self, token: str) -> Subscription | None:
+        """The subscription a preferences link is for; None for a token that is forged or too old."""
+        return self._scoped(PREFERENCES, token)
+
+    def confirmable(self, token: str) -> Subscription | None:
+        """The subscription a confirmation link is for; nothing changes."""
+        return self._scoped(CONFIRM, token)
+
+    def confirm(self, token: str) -> Subscription | None:
+        """The reader's own yes. None for a dead link."""
+        found = self._scoped(CONFIRM, token)
+        if found is None:
+            return None
+        with self.store.transaction() as tx:
+            people.set_state(tx, found.id, SubscriptionState.CONFIRMED, self.clock())
+            return people.subscription(tx, found.id)
+
+    def never(self, token: str) -> bool:
+        """Puts the address behind a confirmation link on the suppression list, at its owner's word."""
+        found = self._scoped(CONFIRM, token)
+        if found is None:
+            return False
+        self.suppress(found.address, SuppressionReason.REQUEST, "said so in a confirmation mail")
+        with self.store.transaction() as tx:
+            people.set_state(tx, found.id, SubscriptionState.UNSUBSCRIBED, self.clock())
+        return True
+
+    def choose(self, subscription: Subscription, choices: Choices) -> Subscription:
+        """Changes what a reader is printed and when. Raises InputError for a value that cannot be."""
+        self.check(subscription.digest, choices)
+        with self.store.transaction() as tx:
+            self._choose(tx, subscription, choices)
+            return people.subscription(tx, subscription.id) or subscription
+
+    def check(self, digest: str, choices: Choices) -> None:
+        """Raises InputError or ConfigError for choices that could not be printed."""
+        if choices.timezone:
+            try:
+                ZoneInfo(choices.timezone)
+            except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+                raise InputError(
+                    f"{choices.timezone!r} is not a time zone", where="timezone", try_="write a name such as Europe/Berlin"
+                ) from error
+        if choices.send_at:
+            try:
+                datetime.strptime(choices.send_at, "%H:%M")  # noqa: DTZ007  a time of day has no zone
+            except ValueError as error:
+                raise InputError(f"{choices.send_at!r} is not a time of day", where="send_at", try_="write 07:30") from error
+        if choices.preferences:
+            try:
+                self.profile_of(self.digest(digest), _with(choices.preferences, digest))
+            except DigestError as error:
+                raise InputError(error.what, where=error.where or "profile", try_=error.try_) from error
+
+    def find(self, address: str) -> Subscriber:
+        address = normal_address(address)
+        with self.store.reading() as tx:
+            found = people.subscriber(tx, address)
+        if found is None:
+            raise NotFound("is not a subscriber", where=address, try_="`digest subscribers list` shows who is")
+        return found
+
+    def show(self, address: str) -> tuple[Subscription, ...]:
+        who = self.find(address)
+        with self.store.reading() as tx:
+            return people.subscriptions_of(tx, who.id)
+
+    def everybody(self, *, digest: str = "", state: str = "") -> tuple[Subscription, ...]:
+        with self.store.reading() as tx:
+            return people.everybody(tx, digest=digest, state=state)
+
+    def erase(self, address: str) -> None:
+        """Takes the person out: a tombstone stays, and a keyed hash on the suppression list."""
+        who = self.find(address)
+        now = self.clock()
+        with self.store.transaction() as tx:
+            deliveries.forget_address(tx, who.id, now)
+            people.erase(tx, who.id, now)
+            hashed = address_key(who.address, self.keys.lasting)
+            people.lift(tx, hashed)
+            listed = Suppression(key=hashed, address="", reason=SuppressionReason.ERASED, detail="", since_at=now)
+            people.suppress(tx, listed)
+
+    def suppress(self, address: str, reason: SuppressionReason, detail: str = "") -> bool:
+        address = normal_address(address)
+        hashed = address_key(address, self.keys.lasting)
+        entry = Suppression(key=hashed, address=address, reason=reason, detail=detail, since_at=self.clock())
+        with self.store.transaction() as tx:
+            return people.suppress(tx, entry)
+
+    def lift(self, address: str) -> bool:
+        address = normal_address(address)
+        with self.store.transaction() as tx:
+            return people.lift(tx, address_key(address, self.keys.lasting))
+
+    def suppressions(self) -> tuple[Suppression, ...]:
+        with self.store.reading() as tx:
+            return people.suppression_list(tx)
+
+    def _scoped(self, purpose: str, token: str) -> Subscription | None:
+        subscription_id = read_scoped(purpose, token, self.clock().date(), self.keys.links)
+        if subscription_id is None:
+            return None
+        with self.store.reading() as tx:
+            return people.subscription(tx, subscription_id)
+
+    def _by_token(self, tx: Tx, token: str) -> tuple[Subscription, ...]:
+        found = (people.by_secret(tx, part) for part in token.split(".")[:50] if part)
+        return tuple(one for one in found if one is not None)
+
+    def _choose(self, tx: Tx, link: Subscription, choices: Choices) -> None:
+        plain = {"language": choices.language, "timezone": choices.timezone, "send_at": choices.send_at}
+        values: dict[str, object] = {name: value for name, value in plain.items() if value is not None}
+        if choices.days is not None:
+            values["days"] = list(choices.days)
+        if choices.preferences is not None:
+            values["preferences"] = dict(choices.preferences)
+        if values:
+            people.choose(tx, link.id, values)
+        if choices.joined is not None:
+            people.set_joined(tx, link.subscriber_id, choices.joined)
+
+
+def _with(preferences: Mapping[str, object], digest: str) -> Subscription:
+    """A subscription that has only these preferences, to see whether they make a profile."""
+    return Subscription(
+        id=SubscriptionId(0),
+        subscriber_id=SubscriberId(0),
+        address="",
+        digest=digest,
+        state=SubscriptionState.PENDING,
+        secret="",
+        created_at=datetime.min.replace(tzinfo=UTC),
+        preferences=preferences,
+    )
