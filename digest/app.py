@@ -14,6 +14,7 @@ from pathlib import Path
 
 from digest import __version__
 from digest.config import Config, RelaySettings, apply_preferences, read_secret
+from digest.delivery.mailbox import Imap, Mailbox, Maildir
 from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.relay import Relay
 from digest.delivery.tokens import new_secret
@@ -27,13 +28,17 @@ from digest.ranking.pool import Corpus, Pool
 from digest.ranking.rank import rank_pool
 from digest.rendering.render import Renderer, default_template_folder
 from digest.services.deliver import Deliver
+from digest.services.explain import Explain
+from digest.services.feedback import Feedback, Obeyed
 from digest.services.ingest import Ingest
 from digest.services.notify import Notify
 from digest.services.ports import Clock
 from digest.services.preview import Preview
 from digest.services.publish import Publish
+from digest.services.report import Report
 from digest.services.stamping import Keys
 from digest.services.subscribe import Subscribe
+from digest.services.upkeep import Pruned, Upkeep
 from digest.sources.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import meta, migrate
@@ -57,6 +62,25 @@ class App:
     deliver: Deliver
     subscribe: Subscribe
     notify: Notify
+    feedback: Feedback
+    report: Report
+    explain: Explain
+    upkeep: Upkeep
+
+    def read_mailbox(self) -> Obeyed:
+        """Obeys the unsubscribe mails of the mailbox that [inbound] names, if one is. Raises MailboxError."""
+        box = _mailbox(self.config)
+        if box is None:
+            return Obeyed()
+        try:
+            return self.feedback.obey(box.unread(), box.acknowledge)
+        finally:
+            box.close()
+
+    def prune(self) -> Pruned:
+        """Drops what the configured retention no longer keeps."""
+        kept = self.config.retention
+        return self.upkeep.prune(retention_days=kept.days, deliveries_days=kept.deliveries_days)
 
     def category_title(self, code: str) -> str:
         return title_of(code)
@@ -134,11 +158,10 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             profile_of=profile_of,
             key=keys.lasting,
             holder=holder,
+            dead=dead_holders,
             has_public_url=public,
         ),
-        preview=Preview(
-            store=store, prepare=prepare, print_edition=print_edition, profile_of=profile_of, clock=clock
-        ),
+        preview=Preview(store=store, prepare=prepare, print_edition=print_edition, profile_of=profile_of, clock=clock),
         deliver=Deliver(
             store=store,
             connect=tuple(_connector(relay) for relay in relays),
@@ -152,7 +175,9 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             jitter=random.random,
             has_public_url=public,
             throttle=Throttle(connections),
-            rates=RateLimit(config.relays[0].rate, config.relays[0].domain_rates) if config.relays else RateLimit(None, {}),
+            rates=RateLimit(config.relays[0].rate, config.relays[0].domain_rates)
+            if config.relays
+            else RateLimit(None, {}),
             seconds=time.monotonic,
         ),
         subscribe=Subscribe(
@@ -171,6 +196,10 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             key=keys.lasting,
             clock=clock,
         ),
+        feedback=Feedback(store=store, clock=clock),
+        report=Report(store=store, digests=config.digests, clock=clock),
+        explain=Explain(store=store, prepare=prepare, profile_of=profile_of, clock=clock),
+        upkeep=Upkeep(store=store, digests=config.digests, clock=clock),
     )
 
 
@@ -180,7 +209,9 @@ def make_renderer(config: Config) -> Renderer:
     return Renderer((*own, default_template_folder()))
 
 
-def prepare(entries: Sequence[Entry], history: Sequence[Entry], now: datetime) -> Callable[[Profile], tuple[Ranked, ...]]:
+def prepare(
+    entries: Sequence[Entry], history: Sequence[Entry], now: datetime
+) -> Callable[[Profile], tuple[Ranked, ...]]:
     """One pool of entries, ranked for as many profiles as ask."""
     pool = Pool(entries, now=now, history=Corpus(history))
     return lambda profile: rank_pool(pool, profile)
@@ -190,9 +221,7 @@ def profile_of(digest: Digest, reader: Subscription | None) -> Profile:
     """The digest's preferences with the reader's own over them."""
     if reader is None:
         return digest.profile
-    base = apply_preferences(
-        digest.profile, reader.preferences, where=f"preferences of {reader.address or 'a reader'}"
-    )
+    base = apply_preferences(digest.profile, reader.preferences, where=f"preferences of {reader.address or 'a reader'}")
     language = reader.language or digest.profile.language
     return replace(base, language=language)
 
@@ -245,6 +274,23 @@ def _relay(settings: RelaySettings, number: int, of: int) -> Relay:
         timeout=settings.timeout.total_seconds(),
         path=settings.path,
         ca_file=settings.ca_file,
+    )
+
+
+def _mailbox(config: Config) -> Mailbox | None:
+    inbound = config.inbound
+    if inbound.maildir is not None:
+        return Maildir(inbound.maildir)
+    file = inbound.password_file
+    if not inbound.host or file is None:
+        return None
+    return Imap(
+        host=inbound.host,
+        port=inbound.port,
+        security=inbound.security,
+        username=inbound.username,
+        password=lambda: read_secret(file),
+        folder=inbound.folder,
     )
 
 

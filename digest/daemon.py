@@ -1,8 +1,8 @@
 """The daemon door: once a minute, what is due? Then the same service calls as the commands make.
 
-Three jobs, none of which ever overlaps itself: ``look`` fetches and publishes, ``send`` delivers, ``tidy`` reads the mailbox,
-raises alerts and prunes. A long send therefore holds up no fetch, and no slot. APScheduler lives here only; what is due is
-computed from our own tables, so a tick that was missed changes nothing but the minute.
+Three jobs, none of which ever overlaps itself: ``look`` fetches and publishes, ``send`` delivers, ``tidy`` reads the
+mailbox, raises alerts and prunes. A long send therefore holds up no fetch, and no slot. APScheduler lives here only;
+what is due is computed from our own tables, so a tick that was missed changes nothing but the minute.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.schedulers.background import BackgroundScheduler  # pyright: ignore[reportMissingTypeStubs]
 
 from digest.app import App
 from digest.model.errors import DigestError
@@ -86,8 +86,8 @@ class Daemon:
         if self._read_at is None or now - self._read_at >= self.app.config.inbound.every:
             self._read_at = now
             obeyed = self.app.read_mailbox()
-            if obeyed:
-                log.info("unsubscribed by mail", count=obeyed)
+            if obeyed.left:
+                log.info("unsubscribed by mail", mails=obeyed.left, subscriptions=obeyed.ended)
         for source in self.app.notify.sources():
             log.warning("source stays broken, the operator is told", source=source)
         if self._pruned_at is None or now - self._pruned_at >= _PRUNE_EVERY:
@@ -130,7 +130,7 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, on_signal)
     scheduler = _schedule(daemon)
-    scheduler.start()
+    scheduler.start()  # pyright: ignore[reportUnknownMemberType]
     log.info("started", database=app.store.where, web=f"{web.host}:{server.port}" if server else "off")
     _notify("READY=1")
     while True:
@@ -147,7 +147,7 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None) -> int:
     _notify("STOPPING=1")
     log.info("stopping")
     daemon.stop.set()
-    scheduler.shutdown(wait=True)
+    scheduler.shutdown(wait=True)  # pyright: ignore[reportUnknownMemberType]
     if server is not None:
         server.close()
     daemon.app.close()
@@ -162,10 +162,11 @@ def _schedule(daemon: Daemon) -> BackgroundScheduler:
 
     def look() -> None:
         if daemon.look():
-            scheduler.modify_job("send", next_run_time=datetime.now(UTC))
+            now = datetime.now(UTC)
+            scheduler.modify_job("send", next_run_time=now)  # pyright: ignore[reportUnknownMemberType]
 
     for name, job in (("look", look), ("send", daemon.send), ("tidy", daemon.tidy)):
-        scheduler.add_job(
+        scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
             _guarded(name, job, daemon), "cron", minute="*", second=0, id=name, next_run_time=datetime.now(UTC)
         )
     return scheduler

@@ -1,4 +1,7 @@
-"""Ranked entries become an edition: snapshots in sections, counts, and a name for the history they were chosen against."""
+"""Ranked entries become an edition:
+
+snapshots in sections, counts, and a name for the history they were chosen against.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ def compose(
     notes: tuple[str, ...] = (),
     public: bool = False,
 ) -> Edition:
-    """The edition of a slot. ``ranked`` are all candidates, for the counts; ``selection`` says which are printed, and where."""
+    """The edition of a slot.
+
+    ``ranked`` are all candidates, for the counts; ``selection`` says which are printed, and where.
+    """
     per_category = Counter(one.category for one in ranked)
     sections: list[Section] = []
     position = 0
@@ -73,7 +79,8 @@ def _item(one: Ranked, position: int, category: str, source_titles: Callable[[So
         entry_id=entry.id,
         work=entry.work,
         title=entry.title,
-        url=entry.url or (f"https://arxiv.org/abs/{arxiv}" if arxiv else f"https://doi.org/{entry.doi}" if entry.doi else ""),
+        url=entry.url
+        or (f"https://arxiv.org/abs/{arxiv}" if arxiv else f"https://doi.org/{entry.doi}" if entry.doi else ""),
         abstract=entry.abstract,
         authors=entry.authors,
         institutions=entry.institutions,

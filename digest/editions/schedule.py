@@ -1,7 +1,7 @@
 """When a digest is due: local wall-clock times to instants, right through both daylight-saving nights.
 
-A time that does not exist (02:30 in the spring night) becomes the same distance after the gap (03:30); one that happens twice
-happens once, the first time. Nothing here reads a clock.
+A time that does not exist (02:30 in the spring night) becomes the same distance after the gap (03:30); one that
+happens twice happens once, the first time. Nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -32,8 +32,14 @@ def schedule_for(digest: Digest, reader: Subscription | None) -> Schedule:
 def slot_on(digest: str, schedule: Schedule, day: date) -> Slot:
     """The slot of a local date, whatever its weekday."""
     local = datetime.combine(day, schedule.send_at, tzinfo=ZoneInfo(schedule.timezone))
-    # fold=0 is the offset before a transition: a missing time then lands behind the gap, a doubled one on its first turn.
+    # fold=0 is the offset before a transition: a missing time then lands behind the gap, a doubled one on its first
+    # turn.
     return Slot(digest=digest, local_date=day, at=local.replace(fold=0).astimezone(UTC))
+
+
+def local_day(schedule: Schedule, at: datetime) -> date:
+    """The date at an instant where the digest is at home."""
+    return at.astimezone(ZoneInfo(schedule.timezone)).date()
 
 
 def publishes_on(schedule: Schedule, day: date) -> bool:
@@ -42,7 +48,7 @@ def publishes_on(schedule: Schedule, day: date) -> bool:
 
 def due_slot(digest: str, schedule: Schedule, now: datetime) -> Slot | None:
     """The newest slot that is not in the future; None for a schedule without days."""
-    today = now.astimezone(ZoneInfo(schedule.timezone)).date()
+    today = local_day(schedule, now)
     for back in range(-1, _LONGEST_GAP):
         day = today - timedelta(days=back)
         if publishes_on(schedule, day) and (slot := slot_on(digest, schedule, day)).at <= now:
@@ -52,7 +58,7 @@ def due_slot(digest: str, schedule: Schedule, now: datetime) -> Slot | None:
 
 def next_slot(digest: str, schedule: Schedule, now: datetime) -> Slot | None:
     """The first slot in the future."""
-    today = now.astimezone(ZoneInfo(schedule.timezone)).date()
+    today = local_day(schedule, now)
     for ahead in range(-1, _LONGEST_GAP + 1):
         day = today + timedelta(days=ahead)
         if publishes_on(schedule, day) and (slot := slot_on(digest, schedule, day)).at > now:
@@ -72,8 +78,8 @@ def previous_slot(schedule: Schedule, slot: Slot) -> Slot | None:
 def window_start(digest: Digest, schedule: Schedule, slot: Slot, last_served_at: datetime | None) -> datetime:
     """From when on entries count as new for this slot.
 
-    The digest's window, stretched to the slot before (a weekly digest), and to the last slot that was really served (a laptop
-    that slept), but never further than 90 days.
+    The digest's window, stretched to the slot before (a weekly digest), and to the last slot that was really served
+    (a laptop that slept), but never further than 90 days.
     """
     starts = [slot.at - digest.window]
     before = previous_slot(schedule, slot)
@@ -87,8 +93,8 @@ def window_start(digest: Digest, schedule: Schedule, slot: Slot, last_served_at:
 def is_due(slot: Slot, reader: Subscription, *, timezone: str, insist: bool) -> bool:
     """Whether a reader still lacks this slot.
 
-    Somebody who joined later on the slot's own day gets that day's edition; an older one is not for him, unless the operator
-    insists (``send --at``).
+    Somebody who joined later on the slot's own day gets that day's edition; an older one is not for him, unless the
+    operator insists (``send --at``).
     """
     if reader.last_slot_at is not None and slot.at <= reader.last_slot_at:
         return False
@@ -96,7 +102,9 @@ def is_due(slot: Slot, reader: Subscription, *, timezone: str, insist: bool) -> 
         return False
     if insist or reader.confirmed_at is None:
         return True
-    return reader.confirmed_at <= slot.at or reader.confirmed_at.astimezone(ZoneInfo(timezone)).date() <= slot.local_date
+    return (
+        reader.confirmed_at <= slot.at or reader.confirmed_at.astimezone(ZoneInfo(timezone)).date() <= slot.local_date
+    )
 
 
 def parse_instant(text: str, schedule: Schedule) -> tuple[datetime, bool]:

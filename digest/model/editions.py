@@ -45,7 +45,7 @@ class Digest:
     schedule: Schedule
     window: timedelta = timedelta(days=3)
     when_empty: WhenEmpty = WhenEmpty.SKIP
-    profile: Profile = Profile()
+    profile: Profile = field(default_factory=Profile)
     template: str = "edition"
     expire_after: timedelta = timedelta(hours=36)
 

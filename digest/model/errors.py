@@ -6,8 +6,8 @@ from __future__ import annotations
 class DigestError(Exception):
     """Something we were asked to do could not be done.
 
-    ``what`` happened, ``where`` (a file, key, address, source …), and what to ``try``. Doors turn the class into an exit
-    code or an HTTP status; the three texts are shown to a person, so they are sentences.
+    ``what`` happened, ``where`` (a file, key, address, source …), and what to ``try``. Doors turn the class into an
+    exit code or an HTTP status; the three texts are shown to a person, so they are sentences.
     """
 
     def __init__(self, what: str, *, where: str = "", try_: str = "") -> None:
@@ -68,6 +68,10 @@ class TemplateError(DigestError):
 
 class StorageError(DigestError):
     """The database cannot be used: locked, full, read-only, unreachable."""
+
+
+class Conflict(StorageError):
+    """A unique index refused a second one: another process was quicker. Read again and decide again."""
 
 
 class SchemaError(StorageError):

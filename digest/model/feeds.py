@@ -1,7 +1,7 @@
 """Stages 1 and 2: what a source is, what it says (EntryData), what we hold (Entry), and how the two differ.
 
-Ids that the outside sees are ``WorkId`` strings: ``arxiv:2510.01459`` (no version), else ``doi:10.…`` (lower case), else
-``work:HASH``. ``EntryId`` is the row in the store.
+Ids that the outside sees are ``WorkId`` strings: ``arxiv:2510.01459`` (no version), else ``doi:10.…`` (lower case),
+else ``work:HASH``. ``EntryId`` is the row in the store.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ class Source:
     id: SourceId
     kind: str
     url: str = ""
-    """Where it is; empty where the kind knows (huggingface, or arxiv with a category). A path or file: URL is allowed."""
+    """Where it is;
+
+    empty where the kind knows (huggingface, or arxiv with a category). A path or file: URL is allowed.
+    """
     category: str = ""
     """arXiv category (``cs.CL``) for kind arxiv."""
     every: timedelta = timedelta(hours=1)
@@ -49,7 +52,8 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Validators:
-    """What we remember of a document so that unchanged bytes are neither sent nor parsed again (RFC 9110 section 13)."""
+    """What we remember of a document so that unchanged bytes are neither sent nor parsed again (RFC 9110 section 13).
+    """
 
     etag: str | None = None
     last_modified: str | None = None
@@ -88,7 +92,8 @@ class FetchResponse:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EntryData:
-    """What a feed says about one paper, already normalised (entities, control characters, white space, LaTeX to Unicode).
+    """What a feed says about one paper, already normalised (entities, control characters, white space, LaTeX to
+    Unicode).
 
     ``None`` or an empty tuple means the feed does not say. ``upvotes`` is None where the source has no votes.
     """
@@ -156,8 +161,8 @@ class SourceKind:
     """How one kind of source is read: pure functions, the fetching itself is done by the caller.
 
     plan(source, now, since) gives the documents to get now; ``since`` (a local date) asks for a back-fill and is None
-    otherwise. parse(source, response) reads one of them, or raises ParseError. follow(request, parsed) names the next page
-    or None. dated_by says which of the entry's dates is its own when it is first met on a first fetch.
+    otherwise. parse(source, response) reads one of them, or raises ParseError. follow(request, parsed) names the next
+    page or None. dated_by says which of the entry's dates is its own when it is first met on a first fetch.
     """
 
     name: str
@@ -233,7 +238,10 @@ class Entry:
     published_at: datetime | None = None
     submitted_at: datetime | None = None
     first_seen_at: datetime
-    """Never changes. On a source's first fetch and on a back-fill it is the entry's own date, never later than the fetch."""
+    """Never changes.
+
+    On a source's first fetch and on a back-fill it is the entry's own date, never later than the fetch.
+    """
     arxiv_id: str | None = None
     version: int | None = None
     doi: str | None = None
@@ -265,10 +273,11 @@ class ChangeKind(StrEnum):
 class EntryChange:
     """One work of a fetched feed beside what we hold.
 
-    ``before`` is None for NEW. ``after`` is what to hold from now on: for NEW its id is 0 until the store gives one; for
-    REVISED and UNCHANGED it has ``before``'s id and first_seen_at, with what the feed newly says merged in (a feed that is silent on a field never erases it). ``observation`` is the vote count
-    this feed showed, if it has votes: a new count alone is UNCHANGED. ``aliases`` are those to add. ``absorbed`` are other
-    held entries that this item proves to be the same work: their rows point to ``after`` from now on.
+    ``before`` is None for NEW. ``after`` is what to hold from now on: for NEW its id is 0 until the store gives one;
+    for REVISED and UNCHANGED it has ``before``'s id and first_seen_at, with what the feed newly says merged in (a
+    feed that is silent on a field never erases it). ``observation`` is the vote count this feed showed, if it has
+    votes: a new count alone is UNCHANGED. ``aliases`` are those to add. ``absorbed`` are other held entries that this
+    item proves to be the same work: their rows point to ``after`` from now on.
     """
 
     kind: ChangeKind

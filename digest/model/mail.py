@@ -1,4 +1,7 @@
-"""Stages 5 and 6: the message, encoded once, the places where a recipient is stamped in, and what became of each delivery."""
+"""Stages 5 and 6:
+
+the message, encoded once, the places where a recipient is stamped in, and what became of each delivery.
+"""
 
 from __future__ import annotations
 

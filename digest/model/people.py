@@ -23,7 +23,10 @@ class Mutes:
     institutions: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     anything: tuple[str, ...] = ()
-    """Plain strings from ``mute = ["…"]``: each mutes a keyword, an author, an institution or a category of that name."""
+    """Plain strings from ``mute = ["…"]``:
+
+    each mutes a keyword, an author, an institution or a category of that name.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +107,10 @@ class Subscription:
     digest: str
     state: SubscriptionState
     secret: str
-    """Random, 22 URL-safe characters; the unsubscribe token of every mail ever sent for it. Never changes until erased."""
+    """Random, 22 URL-safe characters;
+
+    the unsubscribe token of every mail ever sent for it. Never changes until erased.
+    """
     created_at: datetime
     confirmed_at: datetime | None = None
     language: str = ""
@@ -132,7 +138,10 @@ class SuppressionReason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Suppression:
-    """Do not send to this address, why and since when. ``address`` is empty after an erasure: only the keyed hash stays."""
+    """Do not send to this address, why and since when.
+
+    ``address`` is empty after an erasure: only the keyed hash stays.
+    """
 
     key: str
     """HMAC of the address with the installation's secret."""

@@ -1,18 +1,18 @@
 """From the store to an edition, without recording anything: what publishing and preview have in common.
 
-One Composer serves one instant. Pools of entries and rankings are kept while it lives, so that readers with the same window
-and profile cost one ranking.
+One Composer serves one instant. Pools of entries and rankings are kept while it lives, so that readers with the same
+window and profile cost one ranking.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from digest.editions.compose import compose, history_key
 from digest.model.editions import Digest, Edition, Ranked, Selection, Slot, WhenEmpty
-from digest.model.feeds import Entry, EntryId, SourceId
+from digest.model.feeds import Entry, EntryId
 from digest.model.people import Profile
 from digest.ranking.categories import title_of
 from digest.ranking.select import select
@@ -154,7 +154,7 @@ class Composer:
             if sent_until is not None:
                 # A restored database does not know what was sent after its backup: all that is older counts as sent.
                 found = tuple(entry for entry in found if entry.first_seen_at >= sent_until)
-            found = tuple(_as_first_voted(entry) for entry in found if not entry.withdrawn)
+            found = tuple(entry for entry in found if not entry.withdrawn)
             rank = self.prepare(found, [entry for entry in before if entry.id not in known], self.as_of)
             self._pools[key] = _Pool(found, frozenset(entry.id for entry in found), rank)
         return self._pools[key]
@@ -169,13 +169,6 @@ class Composer:
                 if not digest.sources or one.source.id in digest.sources
             )
         return self._notes[digest.sources]
-
-
-def _as_first_voted(entry: Entry) -> Entry:
-    """Drops vote observations that another source outdates: only the largest count and its instant matter for ranking."""
-    if len(entry.votes) < 2:
-        return entry
-    return replace(entry, votes=(max(entry.votes, key=lambda seen: (seen.upvotes, seen.at)),))
 
 
 def _why_empty(fresh: Sequence[Ranked], selection: Selection, already: int) -> str:
@@ -195,6 +188,8 @@ _CAUSES = {
     "below-min-score": "below your minimum score",
     "category": "in other categories",
     "category unknown yet": "of a category not known yet",
+    "liked": "that you liked already",
+    "disliked": "that you did not like",
     "per-category": "beyond your limit a category",
     "max-items": "beyond your limit of papers",
 }

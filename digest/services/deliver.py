@@ -1,8 +1,8 @@
 """Delivering: leases what is due, sends it over several connections, and writes down what became of each mail.
 
-Intention before action: the lease and an open try are committed before the network is touched, "the final dot is about to go"
-(with consent and suppression checked once more) before the dot, the outcome after it. Every write goes through one writer
-thread that commits in groups.
+Intention before action: the lease and an open try are committed before the network is touched, "the final dot is
+about to go" (with consent and suppression checked once more) before the dot, the outcome after it. Every write goes
+through one writer thread that commits in groups.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from datetime import timedelta
 
 from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.retry import next_attempt
-from digest.delivery.transport import Session
 from digest.model.errors import DigestError, RelayError
 from digest.model.mail import Delivery, DeliveryState, Envelope, Outcome, OutcomeKind, Scope
 from digest.rendering.message import Segments, fill, segments
-from digest.services.ports import Clock
+from digest.services.ports import Clock, Session
 from digest.services.publish import may_send
 from digest.services.stamping import Keys, stamps_for
 from digest.storage import deliveries, editions
@@ -113,7 +112,7 @@ class _Crew:
     lease: str = ""
     outcomes: Counter[str] = field(default_factory=Counter[str])
     problem: DigestError | None = None
-    _jobs: queue.Queue[Delivery | None] = field(default_factory=queue.Queue)
+    _jobs: queue.Queue[Delivery | None] = field(default_factory=lambda: queue.Queue[Delivery | None]())
     _broken: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _busy: int = 0
@@ -182,7 +181,9 @@ class _Crew:
         now = self.service.clock()
 
         def claim(tx: Tx) -> tuple[Delivery, ...]:
-            found = deliveries.claim(tx, lease=self.lease, now=now, until=now + LEASE, limit=limit, digests=self.digests)
+            found = deliveries.claim(
+                tx, lease=self.lease, now=now, until=now + LEASE, limit=limit, digests=self.digests
+            )
             self._secrets |= deliveries.secrets_of(tx, [one.id for one in found])
             return found
 
@@ -227,7 +228,8 @@ class _Crew:
                     with self._lock:
                         self._busy -= 1
         except Exception as error:
-            # A fault of ours must not look like a finished run: the leases expire, the next run goes on, the cause is told.
+            # A fault of ours must not look like a finished run: the leases expire, the next run goes on, the cause is
+            # told.
             self._fail(error if isinstance(error, DigestError) else RelayError(f"sending stopped: {error!r}"))
             if not isinstance(error, DigestError):
                 raise
@@ -329,8 +331,12 @@ class _Crew:
             case OutcomeKind.UNCERTAIN if not self.service.resend:
                 self._settle(delivery, DeliveryState.UNCERTAIN, outcome, reason="the final dot was sent, no reply came")
             case OutcomeKind.UNCERTAIN:
-                self._settle(delivery, DeliveryState.DEFERRED, outcome, next_in=_RELAY_PAUSE, reason="no reply to the dot")
-            case _ if outcome.scope is Scope.RELAY and outcome.retry_after is None and self._drops[delivery.id] < _AT_ONCE:
+                self._settle(
+                    delivery, DeliveryState.DEFERRED, outcome, next_in=_RELAY_PAUSE, reason="no reply to the dot"
+                )
+            case _ if (
+                outcome.scope is Scope.RELAY and outcome.retry_after is None and self._drops[delivery.id] < _AT_ONCE
+            ):
                 self._drops[delivery.id] += 1
                 self._settle(delivery, DeliveryState.QUEUED, outcome, next_in=timedelta(0), counts=False)
             case _ if outcome.scope is Scope.RELAY:

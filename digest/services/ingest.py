@@ -1,7 +1,7 @@
 """Ingesting: which sources are due, what they say, what of it is new, and how each one is doing.
 
-Fetching and parsing happen outside transactions; entries, validators, health and the next time are written together, a source
-at a time. One bad feed or one bad entry never stops the others: it is named and counted.
+Fetching and parsing happen outside transactions; entries, validators, health and the next time are written together,
+a source at a time. One bad feed or one bad entry never stops the others: it is named and counted.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from sqlalchemy.exc import IntegrityError
-
 from digest.entries.diff import Held, diff, keys
 from digest.entries.normalize import clean
-from digest.model.errors import DigestError, FetchError, InputError, ParseError, UsageError
+from digest.model.errors import Conflict, DigestError, FetchError, InputError, ParseError, UsageError
 from digest.model.feeds import (
     ChangeKind,
     EntryData,
@@ -111,14 +109,19 @@ class Ingest:
                 progress(done)
             return done
 
-        with ThreadPoolExecutor(max_workers=max(1, min(self.threads, len(claimed) or 1)), thread_name_prefix="fetch") as pool:
+        with ThreadPoolExecutor(
+            max_workers=max(1, min(self.threads, len(claimed) or 1)), thread_name_prefix="fetch"
+        ) as pool:
             rows = [row for row in pool.map(one, claimed) if row is not None]
         if claimed and self.arxiv_api:
             self.join_categories()
         return tuple(rows)
 
     def join_categories(self) -> int:
-        """Asks arXiv for the categories of works that came without (Hugging Face names none); gives how many got some."""
+        """Asks arXiv for the categories of works that came without (Hugging Face names none);
+
+        gives how many got some.
+        """
         now = self.clock()
         with self.store.reading() as tx:
             lacking = entries.without_categories(tx, limit=1000, asked_before=now - _ASK_AGAIN)
@@ -147,13 +150,17 @@ class Ingest:
             for name in ids or ():
                 if name not in known:
                     raise UsageError(
-                        f'there is no source "{name}"', where="digest fetch", try_=f"known are: {', '.join(sorted(known)) or 'none'}"
+                        f'there is no source "{name}"',
+                        where="digest fetch",
+                        try_=f"known are: {', '.join(sorted(known)) or 'none'}",
                     )
             wanted = [SourceId(name) for name in ids] if ids else None
             return sources.claim(tx, wanted, now=now, busy_until=now + _BUSY, due_only=due_only)
 
     def _give_back(self, held: HeldSource) -> None:
-        health = Health(state=held.state or SourceState.OK, detail=held.detail, next_at=self.clock(), failures=held.failures)
+        health = Health(
+            state=held.state or SourceState.OK, detail=held.detail, next_at=self.clock(), failures=held.failures
+        )
         with self.store.transaction() as tx:
             sources.record(
                 tx,
@@ -176,7 +183,9 @@ class Ingest:
             kind = self.kinds[source.kind]
             if since is not None and not kind.can_backfill:
                 raise UsageError(
-                    f"sources of kind {kind.name} cannot be back-filled", where=source.id, try_="leave it out of --since"
+                    f"sources of kind {kind.name} cannot be back-filled",
+                    where=source.id,
+                    try_="leave it out of --since",
                 )
             self._read(kind, source, known if since is None else {}, since, got)
         except DigestError as error:
@@ -212,7 +221,9 @@ class Ingest:
             got.problems += parsed.problems
             got.entries += _cleaned(parsed, got.problems)
             got.validators[request.url] = Validators(
-                etag=response.headers.get("etag"), last_modified=response.headers.get("last-modified"), body_hash=body_hash
+                etag=response.headers.get("etag"),
+                last_modified=response.headers.get("last-modified"),
+                body_hash=body_hash,
             )
             following = kind.follow(request, parsed)
             if following is not None:
@@ -223,7 +234,7 @@ class Ingest:
         for last in (False, False, True):
             try:
                 return self._store_once(held, got, backfill=backfill)
-            except IntegrityError:
+            except Conflict:
                 if last:
                     raise
         raise AssertionError("unreachable")
@@ -233,9 +244,13 @@ class Ingest:
         item_keys = sorted(data.key for data in got.entries)
         keys_hash = hashlib.sha256("\n".join(item_keys).encode()).hexdigest() if item_keys else ""
         with self.store.transaction() as tx:
-            by_alias, by_title = entries.find(tx, *keys(got.entries)) if got.entries else ({}, {})
+            by_alias, by_title = entries.find(tx, *keys(got.entries))
             changes = diff(
-                tuple(got.entries), Held(by_alias=by_alias, by_title=by_title), source=source, now=now, backfill=backfill
+                tuple(got.entries),
+                Held(by_alias=by_alias, by_title=by_title),
+                source=source,
+                now=now,
+                backfill=backfill,
             )
             entries.apply(tx, changes, now=now)
             tally = {kind: sum(change.kind is kind for change in changes) for kind in ChangeKind}

@@ -1,4 +1,7 @@
-"""Mails that are no editions: the operator's alert, the question whether somebody wants a digest. Planned here, sent by the one outbox."""
+"""Mails that are no editions:
+
+the operator's alert, the question whether somebody wants a digest. Planned here, sent by the one outbox.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ class Notify:
     clock: Clock
 
     def sources(self) -> tuple[str, ...]:
-        """Plans an alert for each source that has stayed broken; gives their ids. Told once until the source recovers."""
+        """Plans an alert for each source that has stayed broken;
+
+        gives their ids. Told once until the source recovers.
+        """
         if not self.alerts_to:
             return ()
         now = self.clock()
@@ -78,7 +84,7 @@ class Notify:
         context: Mapping[str, object] = {
             "title": f"The source {name} does not answer",
             "lines": (f"{held.failures} fetches in a row have failed; it last worked {since}.", held.detail),
-            "advice": f"Look at it with `digest sources check` and its address. Digest tries again by itself ({held.source.id}).",
+            "advice": f"Look at it with `digest sources check` and its address; we go on trying ({held.source.id}).",
         }
         notice_key = f"source:{held.source.id}:{now.date().isoformat()}"
         message = self.print_alert(now, address_key(notice_key, self.key), context)

@@ -1,4 +1,7 @@
-"""Preview: the mail somebody would get, without recording anything. The same composing as publishing, so the same bytes."""
+"""Preview:
+
+the mail somebody would get, without recording anything. The same composing as publishing, so the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from digest.editions.schedule import (
 )
 from digest.model.editions import Digest, Edition, Slot
 from digest.model.errors import UsageError
+from digest.model.feeds import EntryId
 from digest.model.mail import Message
 from digest.model.people import Subscription, SubscriptionState
 from digest.rendering.message import fill, parts, segments
@@ -53,10 +57,13 @@ class Preview:
     clock: Clock
 
     def run(self, digest: Digest, *, address: str = "", at: str = "") -> Previewed:
-        """The edition of the slot due at ``at`` (an INSTANT), without one the next. Raises UsageError for a bad instant."""
-        reader, known = self._reader(digest, address)
+        """The edition of the slot due at ``at`` (an INSTANT), without one the next.
+
+        Raises UsageError for a bad instant.
+        """
+        reader = reader_of(self.store, digest, address)
         schedule = schedule_for(digest, reader)
-        slot, as_of, closed = self._slot(digest, reader, at)
+        slot, as_of, closed = slot_for(digest, reader, at, self.clock)
         if closed:
             after = next_slot(digest.name, schedule, as_of)
             when = f" The next one is {after.key}." if after else ""
@@ -67,22 +74,34 @@ class Preview:
         frozen = self._frozen(digest, reader, slot)
         if frozen is not None:
             edition, message = frozen
-            return self._shown(digest, slot, known, edition, message)
+            return self._shown(digest, slot, address, edition, message)
         composer = Composer(self.store, self.prepare, as_of)
         since = window_start(digest, schedule, slot, reader.last_slot_at if reader else None)
         wanted = Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, reader), since=since)
-        with self.store.reading() as tx:
-            sent = composer.sent_to(tx, [reader.subscriber_id], wanted.reach) if reader else {}
-        edition = composer.edition(wanted, sent.get(reader.subscriber_id, frozenset()) if reader else frozenset())
+        sent: frozenset[EntryId] = frozenset()
+        if reader is not None:
+            with self.store.reading() as tx:
+                sent = composer.sent_to(tx, [reader.subscriber_id], wanted.reach).get(reader.subscriber_id, sent)
+        edition = composer.edition(wanted, sent)
         if not is_printable(edition, digest):
             return Previewed(
-                digest=digest, slot=slot, address=known, edition=edition, message=None, mail=None, reason=edition.reason
+                digest=digest,
+                slot=slot,
+                address=address,
+                edition=edition,
+                message=None,
+                mail=None,
+                reason=edition.reason,
             )
         with self.store.reading() as tx:
             held = editions.find(tx, edition.key)
             message = editions.message(tx, edition.key) if held else None
         return self._shown(
-            digest, slot, known, held if held and message else edition, message or self.print_edition((edition,), (digest,))
+            digest,
+            slot,
+            address,
+            held if held and message else edition,
+            message or self.print_edition((edition,), (digest,)),
         )
 
     def stored_html(self, key: str) -> str | None:
@@ -92,39 +111,6 @@ class Preview:
         if message is None or message.kind != "edition":
             return None
         return parts(b"".join(fill(segments(message), dead_stamps("reader@example.org"))))[0]
-
-    def _reader(self, digest: Digest, address: str) -> tuple[Subscription | None, str]:
-        if not address:
-            return None, ""
-        with self.store.reading() as tx:
-            found = people.subscriber(tx, address)
-            links = people.subscriptions_of(tx, found.id) if found else ()
-        mine = (s for s in links if s.digest == digest.name and s.state is not SubscriptionState.UNSUBSCRIBED)
-        return next(mine, None), address
-
-    def _slot(self, digest: Digest, reader: Subscription | None, at: str) -> tuple[Slot, datetime, bool]:
-        """(slot, as of when, whether the digest does not go out that day)."""
-        schedule = schedule_for(digest, reader)
-        if at:
-            try:
-                instant, bare = parse_instant(at, schedule)
-            except ValueError as error:
-                raise UsageError(
-                    f"{at!r} is not an instant", where="--at", try_="write 2026-05-04, 2026-05-04T07:30 or 2026-05-04T05:30Z"
-                ) from error
-            if bare:
-                slot = slot_on(digest.name, schedule, date.fromisoformat(at))
-                return slot, slot.at, not publishes_on(schedule, slot.local_date)
-            due = due_slot(digest.name, schedule, instant)
-            assert due is not None
-            return due, instant, False
-        now = self.clock()
-        due = due_slot(digest.name, schedule, now)
-        if due is not None and reader is not None and _lacks(reader, due):
-            return due, now, False
-        following = next_slot(digest.name, schedule, now)
-        assert following is not None
-        return following, now, False
 
     def _frozen(self, digest: Digest, reader: Subscription | None, slot: Slot) -> tuple[Edition, Message] | None:
         """What this reader was printed for the slot already, from its stored bytes."""
@@ -151,7 +137,47 @@ class Preview:
         )
 
 
+def reader_of(store: Store, digest: Digest, address: str) -> Subscription | None:
+    """The subscription of an address that has not left; None for anybody else."""
+    if not address:
+        return None
+    with store.reading() as tx:
+        found = people.subscriber(tx, address)
+        links = people.subscriptions_of(tx, found.id) if found else ()
+    mine = (s for s in links if s.digest == digest.name and s.state is not SubscriptionState.UNSUBSCRIBED)
+    return next(mine, None)
+
+
+def slot_for(digest: Digest, reader: Subscription | None, at: str, clock: Clock) -> tuple[Slot, datetime, bool]:
+    """(the slot due at an INSTANT, as of when, whether the digest does not go out that day); without one the next slot.
+
+    Raises UsageError for a text that is no instant.
+    """
+    schedule = schedule_for(digest, reader)
+    if at:
+        try:
+            instant, bare = parse_instant(at, schedule)
+        except ValueError as error:
+            raise UsageError(
+                f"{at!r} is not an instant",
+                where="--at",
+                try_="write 2026-05-04, 2026-05-04T07:30 or 2026-05-04T05:30Z",
+            ) from error
+        if bare:
+            slot = slot_on(digest.name, schedule, date.fromisoformat(at))
+            return slot, slot.at, not publishes_on(schedule, slot.local_date)
+        due = due_slot(digest.name, schedule, instant)
+        assert due is not None
+        return due, instant, False
+    now = clock()
+    due = due_slot(digest.name, schedule, now)
+    if due is not None and reader is not None and _lacks(reader, due):
+        return due, now, False
+    following = next_slot(digest.name, schedule, now)
+    assert following is not None
+    return following, now, False
+
+
 def _lacks(reader: Subscription, slot: Slot) -> bool:
     """Whether a due slot still waits for a reader who was served before."""
     return reader.last_slot_at is not None and slot.at > reader.last_slot_at
-

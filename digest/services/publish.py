@@ -1,19 +1,20 @@
-"""Publishing: which slots are due for whom, one edition for readers who share profile and history, deliveries planned with it.
+"""Publishing: which slots are due for whom, one edition for readers who share profile and history, deliveries planned
+with it.
 
-Rendering happens outside transactions; the edition, its message, its deliveries and the mark that the slot was served are
-written together, after the readers' history was read again. So a slot published twice is a no-op, nobody can be skipped, and
-two digests at one instant cannot both print a work.
+Rendering happens outside transactions; the edition, its message, its deliveries and the mark that the slot was served
+are written together, after the readers' history was read again. So a slot published twice is a no-op, nobody can be
+skipped, and two digests at one instant cannot both print a work.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from digest.delivery.tokens import address_key
-from digest.editions.schedule import due_slot, is_due, next_slot, schedule_for, window_start
+from digest.editions.schedule import due_slot, is_due, local_day, next_slot, schedule_for, slot_on, window_start
 from digest.model.editions import Digest, Edition, Slot, WhenEmpty
 from digest.model.errors import SendingRefused
 from digest.model.feeds import EntryId
@@ -80,14 +81,22 @@ class Publish:
     key: bytes
     """The installation's secret, for the keyed hashes of addresses."""
     holder: str
+    dead: Callable[[Sequence[str]], list[str]]
+    """Which lease holders are processes of this machine that are gone."""
     has_public_url: bool
 
     def run(self, now: datetime, *, digests: Sequence[str] | None = None, insist: bool = False) -> Published:
-        """Publishes every due slot of the named digests (None: all). ``insist``: also to readers who joined after the slot."""
+        """Publishes every due slot of the named digests (None:
+
+        all). ``insist``: also to readers who joined after the slot.
+        """
         chosen = [digest for digest in self.digests if digests is None or digest.name in digests]
         upcoming = tuple(s for d in chosen if (s := next_slot(d.name, d.schedule, now)) is not None)
         with self.store.transaction() as tx:
             may_send(tx, has_public_url=self.has_public_url)
+            other = meta.holder_of(tx, "publish")
+            if other is not None and self.dead([other]):
+                meta.give_back(tx, "publish", other)
             if not meta.take_lease(tx, "publish", self.holder, now, now + _LEASE):
                 return Published(slots=(), upcoming=upcoming, busy=True)
         try:
@@ -257,6 +266,10 @@ class Publish:
             return None
         with self.store.reading() as tx:
             last = editions.last_public(tx, digest.name)
+            if last is None and slot != slot_on(
+                digest.name, digest.schedule, local_day(digest.schedule, composer.as_of)
+            ):
+                return None  # a slot from before the first day is nobody's
             if last is not None and last.slot.at >= slot.at:
                 return None
             since = window_start(digest, digest.schedule, slot, last.slot.at if last else None)
@@ -286,7 +299,8 @@ def may_send(tx: Tx, *, has_public_url: bool) -> None:
         raise SendingRefused(
             "this database is a restored backup; what was sent since the backup is not in it",
             where="database",
-            try_="run `digest db restored --sent-until T`, T being when the old one last sent (works first seen before T count as sent)",
+            try_="run `digest db restored --sent-until T`, T being when the old one last sent: "
+            "works first seen before T then count as sent",
         )
     if not has_public_url and (readers := people.count_readers(tx)) > MOST_WITHOUT_URL:
         raise SendingRefused(
@@ -342,4 +356,3 @@ def _row(
         expires_at=now + wanted.digest.expire_after,
         suppressed=listed,
     )
-

@@ -35,7 +35,9 @@ def stamps_for(delivery: Delivery, secrets: Sequence[str], keys: Keys) -> Mappin
     day = delivery.local_date or delivery.created_at.date()
     return {
         Stamp.TO: delivery.address,
-        Stamp.MESSAGE_ID: message_id(keys.lasting, delivery.message_key, f"{delivery.subscriber_id or delivery.address}"),
+        Stamp.MESSAGE_ID: message_id(
+            keys.lasting, delivery.message_key, f"{delivery.subscriber_id or delivery.address}"
+        ),
         Stamp.UNSUBSCRIBE: ".".join(secrets),
         Stamp.PREFERENCES: scoped(PREFERENCES, about, day, keys.links),
         Stamp.CONFIRM: scoped(CONFIRM, about, day, keys.links),

@@ -31,9 +31,13 @@ from digest.storage.engine import Store
 def normal_address(text: str) -> str:
     """The address as we keep it: domain in ASCII and lower case. Raises InputError with what is wrong."""
     try:
-        found = validate_email(text.strip(), check_deliverability=False, test_environment=True, allow_domain_literal=False)
+        found = validate_email(
+            text.strip(), check_deliverability=False, test_environment=True, allow_domain_literal=False
+        )
     except EmailNotValidError as error:
-        raise InputError(f"is not an e-mail address: {error}", where=text.strip()[:200], try_="write name@example.org") from error
+        raise InputError(
+            f"is not an e-mail address: {error}", where=text.strip()[:200], try_="write name@example.org"
+        ) from error
     return f"{found.local_part}@{found.ascii_domain}"
 
 
@@ -85,7 +89,9 @@ class Subscribe:
             listed = people.suppressed(tx, [hashed]).get(hashed)
             if listed is not None and state is not SubscriptionState.UNSUBSCRIBED:
                 raise InputError(
-                    f"is on the suppression list ({listed.value})", where=address, try_="`digest suppressions remove` lifts it"
+                    f"is on the suppression list ({listed.value})",
+                    where=address,
+                    try_="`digest suppressions remove` lifts it",
                 )
             who = people.add_subscriber(tx, address, now)
             link = people.add_subscription(tx, who.id, digest, state=state, secret=self.new_secret(), now=now)
@@ -159,13 +165,17 @@ class Subscribe:
                 ZoneInfo(choices.timezone)
             except (ZoneInfoNotFoundError, ValueError, OSError) as error:
                 raise InputError(
-                    f"{choices.timezone!r} is not a time zone", where="timezone", try_="write a name such as Europe/Berlin"
+                    f"{choices.timezone!r} is not a time zone",
+                    where="timezone",
+                    try_="write a name such as Europe/Berlin",
                 ) from error
         if choices.send_at:
             try:
                 datetime.strptime(choices.send_at, "%H:%M")  # noqa: DTZ007  a time of day has no zone
             except ValueError as error:
-                raise InputError(f"{choices.send_at!r} is not a time of day", where="send_at", try_="write 07:30") from error
+                raise InputError(
+                    f"{choices.send_at!r} is not a time of day", where="send_at", try_="write 07:30"
+                ) from error
         if choices.preferences:
             try:
                 self.profile_of(self.digest(digest), _with(choices.preferences, digest))

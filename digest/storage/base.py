@@ -1,4 +1,7 @@
-"""What all tables share: naming conventions, an instant that is always aware UTC, and insert-or-ignore on both databases."""
+"""What all tables share:
+
+naming conventions, an instant that is always aware UTC, and insert-or-ignore on both databases.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The ledger: every mail we plan, every try, and what became of it.
 
-queued -> leased -> sending -> accepted | deferred | rejected | uncertain; before the dot also suppressed or expired. One row
-an edition, reader and local date; one a notice, address and key. Only the try that still holds the lease may settle.
+queued -> leased -> sending -> accepted | deferred | rejected | uncertain; before the dot also suppressed or expired.
+One row an edition, reader and local date; one a notice, address and key. Only the try that still holds the lease may
+settle.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from digest.model.editions import EditionId
 from digest.model.mail import OPEN_STATES, SENT_STATES, Delivery, DeliveryId, DeliveryState, MessageKey, Outcome
 from digest.model.people import SubscriberId, SubscriptionId, SubscriptionState, SuppressionReason
 from digest.storage.base import Instant, Tx, add_missing, batched, insert, metadata
-from digest.storage.editions import editions
+from digest.storage.editions import editions, items
 from digest.storage.entries import Id
 from digest.storage.people import subscriptions, suppressions
 
@@ -145,7 +146,10 @@ def plan_row(
     expires_at: datetime | None = None,
     suppressed: str = "",
 ) -> dict[str, object]:
-    """A row to plan. ``suppressed`` names why the address must not be written to; such a row is settled from the start."""
+    """A row to plan.
+
+    ``suppressed`` names why the address must not be written to; such a row is settled from the start.
+    """
     state = DeliveryState.SUPPRESSED if suppressed else DeliveryState.QUEUED
     return {
         "kind": kind,
@@ -216,11 +220,43 @@ def history(tx: Tx, subscriber_ids: Sequence[int], *, composed_since: datetime) 
     return {key: frozenset(value) for key, value in sent.items()}
 
 
+def sent_with(tx: Tx, subscriber_id: int, entry_ids: Sequence[int]) -> tuple[tuple[Delivery, datetime], ...]:
+    """(delivery, its edition's slot) of what counts as sent to a subscriber and printed one of these rows, oldest
+    first.
+    """
+    query = (
+        select(deliveries, editions.c.slot_at)
+        .join(editions, editions.c.id == deliveries.c.edition_id)
+        .where(
+            deliveries.c.subscriber_id == subscriber_id,
+            deliveries.c.state.in_(_SENT),
+            select(items.c.entry_id)
+            .where(items.c.edition_id == editions.c.id, items.c.entry_id.in_(list(entry_ids)))
+            .exists(),
+        )
+        .order_by(deliveries.c.id)
+    )
+    return tuple((_delivery(row), row.slot_at) for row in tx.execute(query))
+
+
+def needed_messages(tx: Tx) -> frozenset[str]:
+    """Keys of the messages that an unfinished delivery may still send, the single ones behind a joined mail included.
+    """
+    waits = deliveries.c.state.in_([*_OPEN, DeliveryState.DEFERRED.value, DeliveryState.UNCERTAIN.value])
+    alone = select(editions.c.key).join(deliveries, deliveries.c.edition_id == editions.c.id).where(waits)
+    return frozenset(
+        (
+            *tx.execute(select(deliveries.c.message_key).where(waits).distinct()).scalars(),
+            *tx.execute(alone.distinct()).scalars(),
+        )
+    )
+
+
 def recover(tx: Tx, *, now: datetime, dead: Sequence[str], resend: bool) -> tuple[int, int]:
     """Takes back what a lost sender held: (freed, uncertain).
 
-    Leased but not sending: nothing was promised to the peer, so it is queued again. Sending: the dot may have gone, so it is
-    uncertain, or with ``resend`` queued under the same Message-ID.
+    Leased but not sending: nothing was promised to the peer, so it is queued again. Sending: the dot may have gone,
+    so it is uncertain, or with ``resend`` queued under the same Message-ID.
     """
     lost = or_(deliveries.c.leased_until < now, deliveries.c.lease.in_(list(dead)) if dead else deliveries.c.id < 0)
     freed = tx.execute(
@@ -378,7 +414,10 @@ def settle(
     reason: str = "",
     counts: bool = True,
 ) -> bool:
-    """Writes how a try ended; False when the lease was lost meanwhile. ``counts`` False: it was no try of this recipient."""
+    """Writes how a try ended;
+
+    False when the lease was lost meanwhile. ``counts`` False: it was no try of this recipient.
+    """
     values: dict[str, object] = {
         "state": state.value,
         "lease": "",
@@ -424,7 +463,10 @@ def suppress_recipient(tx: Tx, delivery_id: DeliveryId, *, detail: str, now: dat
 
 
 def split(tx: Tx, leader_id: DeliveryId, lease: str, now: datetime) -> None:
-    """Parts a joined mail whose reader left one of its digests: those he left are settled, the others go out on their own."""
+    """Parts a joined mail whose reader left one of its digests:
+
+    those he left are settled, the others go out on their own.
+    """
     rows = tx.execute(
         select(deliveries.c.id, subscriptions.c.state, editions.c.key)
         .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)

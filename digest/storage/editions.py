@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
@@ -200,8 +200,12 @@ def message(tx: Tx, key: str) -> Message | None:
     )
 
 
-def prune_messages(tx: Tx, before: datetime) -> int:
-    return tx.execute(delete(messages).where(messages.c.created_at < before)).rowcount
+def prune_messages(tx: Tx, before: datetime, keep: Set[str] = frozenset()) -> int:
+    """Drops messages stored before an instant, but for those of ``keep``; gives how many went."""
+    old = set(tx.execute(select(messages.c.key).where(messages.c.created_at < before)).scalars()) - keep
+    for some in batched(sorted(old), 500):
+        tx.execute(delete(messages).where(messages.c.key.in_(some)))
+    return len(old)
 
 
 def _snapshot(item: Item) -> dict[str, Any]:
@@ -211,7 +215,7 @@ def _snapshot(item: Item) -> dict[str, Any]:
 
 
 def _item(snapshot: Mapping[str, Any]) -> Item:
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in snapshot.items()}
+    values: dict[str, Any] = {name: _tuple(value) for name, value in snapshot.items()}
     values["published_at"] = datetime.fromisoformat(snapshot["published_at"]) if snapshot["published_at"] else None
     values["entry_id"] = EntryId(snapshot["entry_id"])
     values["work"] = WorkId(snapshot["work"])
@@ -219,11 +223,16 @@ def _item(snapshot: Mapping[str, Any]) -> Item:
         Part(
             key=p["key"],
             points=p["points"],
-            figures={k: tuple(v) if isinstance(v, list) else v for k, v in p["figures"].items()},
+            figures={name: _tuple(value) for name, value in p["figures"].items()},
         )
         for p in snapshot["parts"]
     )
     return Item(**values)
+
+
+def _tuple(value: Any) -> Any:
+    """JSON knows no tuples."""
+    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
 
 
 def _edition(tx: Tx, row: Row[Any]) -> Edition:

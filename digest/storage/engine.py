@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy.engine import URL, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from digest.model.errors import ConfigError, StorageError
+from digest.model.errors import ConfigError, Conflict, StorageError
 
 BUSY_MS = 15_000
 
@@ -34,13 +41,13 @@ class Store:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Generator[Connection]:
         """Commits at the end, rolls back on an exception. Raises StorageError when the database cannot be used."""
         with self._explained(), self.engine.begin() as tx:
             yield tx
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> Generator[Connection]:
         """One consistent snapshot; nothing is written."""
         with self._explained(), self.engine.connect() as connection:
             connection = connection.execution_options(digest_reading=True)
@@ -50,11 +57,16 @@ class Store:
                 yield connection
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self) -> Generator[None]:
         try:
             yield
+        except IntegrityError as error:
+            raise Conflict(f"refused by an index: {error.orig}", where=self.where) from error
         except DBAPIError as error:
-            if not isinstance(error, OperationalError) and not error.connection_invalidated:
+            # A bare DatabaseError is SQLite's for a file that is damaged or no database; the others are faults of ours.
+            if not (
+                isinstance(error, OperationalError) or type(error) is DatabaseError or error.connection_invalidated
+            ):
                 raise
             raise explain(error, self.where) from error
 
@@ -63,7 +75,10 @@ class Store:
 
 
 def open_store(url: str, *, busy_ms: int = BUSY_MS) -> Store:
-    """Opens ``sqlite:///path`` or ``postgresql://…``. Raises ConfigError for a URL nobody can use, StorageError for a folder that is not there."""
+    """Opens ``sqlite:///path`` or ``postgresql://…``.
+
+    Raises ConfigError for a URL nobody can use, StorageError for a folder that is not there.
+    """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return Store(_sqlite(parsed, busy_ms))

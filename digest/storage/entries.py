@@ -1,7 +1,7 @@
 """Works: one row each, with their unique aliases, where they were seen, and their votes over time.
 
-A work that turned out to be another one keeps its row and points to the survivor (``merged_into``), so that history that
-names it stays true.
+A work that turned out to be another one keeps its row and points to the survivor (``merged_into``), so that history
+that names it stays true.
 """
 
 from __future__ import annotations
@@ -189,8 +189,16 @@ def roots(tx: Tx, ids: Iterable[int]) -> Mapping[int, int]:
     return moved
 
 
+def rows_of(tx: Tx, entry_id: EntryId) -> tuple[int, ...]:
+    """The row of a work and of everything that was merged into it: history may name any of them."""
+    return (entry_id, *tx.execute(select(entries.c.id).where(entries.c.merged_into == entry_id)).scalars())
+
+
 def apply(tx: Tx, changes: Sequence[EntryChange], *, now: datetime) -> tuple[EntryId, ...]:
-    """Writes what a feed brought; gives the row of each change. An alias that is taken meanwhile raises IntegrityError."""
+    """Writes what a feed brought;
+
+    gives the row of each change. An alias that is taken meanwhile raises IntegrityError.
+    """
     written: list[EntryId] = []
     for change in changes:
         values = _values(change.after)
@@ -297,7 +305,7 @@ def _absorb(tx: Tx, gone: EntryId, into: EntryId) -> None:
     tx.execute(update(aliases).where(aliases.c.entry_id == gone).values(entry_id=into))
     for table in (sightings, votes):
         rows = [
-            dict(row._mapping) | {"entry_id": into} for row in tx.execute(select(table).where(table.c.entry_id == gone))
+            dict(row) | {"entry_id": into} for row in tx.execute(select(table).where(table.c.entry_id == gone)).mappings()
         ]
         add_missing(tx, table, rows)
         tx.execute(delete(table).where(table.c.entry_id == gone))
@@ -331,7 +339,7 @@ def _values(entry: Entry) -> dict[str, Any]:
 def _entry(
     row: Row[Any], named: tuple[Alias, ...], seen: tuple[Sighting, ...], counted: tuple[VoteObservation, ...]
 ) -> Entry:
-    fields = {name: getattr(row, name) for name in (*_TEXT, *_PLAIN, "first_seen_at")}
-    lists = {name: tuple(getattr(row, name)) for name in _LISTS}
+    fields: dict[str, Any] = {name: getattr(row, name) for name in (*_TEXT, *_PLAIN, "first_seen_at")}
+    lists: dict[str, Any] = {name: tuple(getattr(row, name)) for name in _LISTS}
     fields["work"] = WorkId(row.work)
     return Entry(id=EntryId(row.id), aliases=named, votes=counted, sightings=seen, **fields, **lists)

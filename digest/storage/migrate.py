@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -9,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, func, inspect, select
 
 from digest.model.errors import SchemaError, StorageError
 from digest.storage import deliveries, editions, entries, meta, people, sources
@@ -18,6 +19,12 @@ from digest.storage.engine import Store
 
 #: Every file that holds tables, so that ``metadata`` is whole wherever this is imported.
 SUBJECTS = (meta, sources, entries, editions, people, deliveries)
+
+#: Alembic keeps its context in globals, so the threads of a process take turns.
+_ALEMBIC = threading.Lock()
+#: PostgreSQL's advisory lock that makes processes take turns ("digest" in ASCII); SQLite's BEGIN IMMEDIATE does it
+#: there.
+_TURN = 0x646967657374
 
 
 def current(store: Store) -> str | None:
@@ -33,21 +40,26 @@ def head() -> str:
 
 
 def upgrade(store: Store) -> tuple[str | None, str]:
-    """Migrates to this program's revision, in one transaction; gives (before, after). Raises SchemaError for a newer one."""
+    """Migrates to this program's revision, in one transaction;
+
+    gives (before, after). Raises SchemaError for a newer one.
+    """
     before = current(store)
     _refuse_newer(store, before)
     if before != head():
-        with store.transaction() as tx:
+        with _ALEMBIC, store.transaction() as tx:
+            if not store.is_sqlite:
+                tx.execute(select(func.pg_advisory_xact_lock(_TURN)))
             command.upgrade(_config(tx), "head")
     return before, head()
 
 
 def ready(store: Store) -> None:
     """Builds an empty database; raises SchemaError for one that is newer or older than the program."""
-    before = current(store)
+    before, strangers = _look(store)
     _refuse_newer(store, before)
     if before is None:
-        _refuse_foreign(store)
+        _refuse_foreign(store, strangers)
         upgrade(store)
     elif before != head():
         raise SchemaError(
@@ -70,9 +82,14 @@ def _refuse_newer(store: Store, revision: str | None) -> None:
         ) from error
 
 
-def _refuse_foreign(store: Store) -> None:
+def _look(store: Store) -> tuple[str | None, frozenset[str]]:
+    """(revision, tables that are named like ours), of one instant: another program may be building them."""
     with store.reading() as tx:
-        strangers = set(inspect(tx).get_table_names()) & set(metadata.tables)
+        revision = MigrationContext.configure(tx).get_current_revision()
+        return revision, frozenset(inspect(tx).get_table_names()) & metadata.tables.keys()
+
+
+def _refuse_foreign(store: Store, strangers: frozenset[str]) -> None:
     if strangers:
         raise StorageError(
             f"it has tables of the same names that Digest did not make ({', '.join(sorted(strangers)[:3])} …)",

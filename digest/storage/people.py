@@ -105,7 +105,7 @@ def add_subscription(
     tx: Tx, subscriber_id: SubscriberId, digest: str, *, state: SubscriptionState, secret: str, now: datetime
 ) -> Subscription:
     """The link to a digest; one that was there keeps its secret and preferences and takes the new state."""
-    fresh = {
+    fresh: dict[str, object] = {
         "subscriber_id": subscriber_id,
         "digest": digest,
         "state": state.value,
@@ -178,6 +178,12 @@ def readers(tx: Tx, digest: str, *, after: int = 0, limit: int = 10_000) -> tupl
     return tuple(_subscription(row) for row in tx.execute(query.order_by(subscriptions.c.id).limit(limit)))
 
 
+def page(tx: Tx, *, after: int = 0, limit: int = 5_000) -> tuple[Subscription, ...]:
+    """Subscriptions of every state, in id order."""
+    query = _linked().where(subscriptions.c.id > after).order_by(subscriptions.c.id).limit(limit)
+    return tuple(_subscription(row) for row in tx.execute(query))
+
+
 def everybody(
     tx: Tx, *, digest: str = "", state: str = "", search: str = "", limit: int = 100_000
 ) -> tuple[Subscription, ...]:
@@ -200,6 +206,16 @@ def count_readers(tx: Tx) -> int:
         subscriptions.c.state == SubscriptionState.CONFIRMED.value
     )
     return tx.execute(query).scalar_one()
+
+
+def readers_by_digest(tx: Tx) -> Mapping[str, int]:
+    """How many confirmed readers each digest has; digests without are absent."""
+    query = (
+        select(subscriptions.c.digest, func.count())
+        .where(subscriptions.c.state == SubscriptionState.CONFIRMED.value)
+        .group_by(subscriptions.c.digest)
+    )
+    return {name: number for name, number in tx.execute(query)}
 
 
 def served(tx: Tx, ids: Sequence[SubscriptionId], slot_at: datetime, local_date: str) -> None:
@@ -264,8 +280,14 @@ def suppressed(tx: Tx, keys: Sequence[str]) -> Mapping[str, SuppressionReason]:
     found: dict[str, SuppressionReason] = {}
     for some in batched(keys, 500):
         query = select(suppressions.c.key, suppressions.c.reason).where(suppressions.c.key.in_(some))
-        found |= {row.key: SuppressionReason(row.reason) for row in tx.execute(query)}
+        for row in tx.execute(query):
+            found[row.key] = SuppressionReason(row.reason)
     return found
+
+
+def count_suppressions(tx: Tx) -> Mapping[SuppressionReason, int]:
+    query = select(suppressions.c.reason, func.count()).group_by(suppressions.c.reason)
+    return {SuppressionReason(reason): number for reason, number in tx.execute(query)}
 
 
 def suppression_list(tx: Tx) -> tuple[Suppression, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from digest.model.people import Mutes, Profile, Weights
 
 
 def profile_from(values: Mapping[str, Any]) -> Profile:
     """The inverse of ``dataclasses.asdict`` after a trip through JSON."""
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    plain: dict[str, Any] = {
+        name: tuple(cast("list[Any]", value)) if isinstance(value, list) else value for name, value in values.items()
+    }
     plain["categories"] = tuple((str(name), float(weight)) for name, weight in values["categories"])
     plain["mute"] = Mutes(**{name: tuple(value) for name, value in values["mute"].items()})
     plain["weights"] = Weights(**values["weights"]) if values["weights"] is not None else None

@@ -1,4 +1,7 @@
-"""Sources: what was added besides the configuration, when each is next due, how it is doing, and the validators of its documents."""
+"""Sources:
+
+what was added besides the configuration, when each is next due, how it is doing, and the validators of its documents.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """One thread that commits many small writes together.
 
-On SQLite every commit takes the one write lock; commits a mail from sixteen connections would make each other (and a reader's
-one-click request) wait. So writers hand over a function, wait, and get its result once the group is committed. Between two
-groups the thread leaves a gap for others.
+On SQLite every commit takes the one write lock; commits a mail from sixteen connections would make each other (and a
+reader's one-click request) wait. So writers hand over a function, wait, and get its result once the group is
+committed. Between two groups the thread leaves a gap for others.
 """
 
 from __future__ import annotations

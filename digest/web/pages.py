@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -20,7 +20,10 @@ from digest.services.subscribe import Choices
 from digest.web.forms import TooLarge, read_form
 
 _HEADERS = (
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -112,9 +115,7 @@ class Pages:
         except InputError as error:
             return await self._preferences(request, problems=(str(error),), status=422)
         title = self._title(saved.digest)
-        return await self._page(
-            "saved", {"title": title, "lines": _holds(saved), "back": f"/preferences/{token}"}
-        )
+        return await self._page("saved", {"title": title, "lines": _holds(saved), "back": f"/preferences/{token}"})
 
     async def ask_to_confirm(self, request: Request) -> Response:
         token = request.path_params["token"]
@@ -214,7 +215,10 @@ class Pages:
 
 
 def _choices(form: Mapping[str, list[str]], mine: Subscription, weights: Mapping[str, float]) -> Choices:
-    """What the preferences form says; InputError names the field that cannot be. Ticked categories keep the digest's weights."""
+    """What the preferences form says;
+
+    InputError names the field that cannot be. Ticked categories keep the digest's weights.
+    """
     preferences = dict(mine.preferences)
     most = _first(form, "max_items")
     if most:
@@ -253,5 +257,3 @@ def _holds(saved: Subscription) -> list[str]:
     if most := saved.preferences.get("max_items"):
         lines.append(f"At most {most} papers.")
     return lines
-
-

@@ -91,7 +91,7 @@ def upgrade() -> None:
     op.create_table(
         "leases",
         sa.Column("name", sa.String(length=200), nullable=False),
-        sa.Column("holder", sa.String(length=64), nullable=False),
+        sa.Column("holder", sa.String(length=100), nullable=False),
         sa.Column("until", Instant, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_leases"),
     )

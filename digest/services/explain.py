@@ -1,0 +1,240 @@
+"""Why a paper was printed for a reader, or left out: the same composing as publishing, asked about one work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from digest.editions.schedule import due_slot, schedule_for, window_start
+from digest.model.editions import Digest, Edition, Part, Ranked, Selection, Slot, WhenEmpty
+from digest.model.feeds import Entry, EntryId, WorkId
+from digest.model.people import Profile, Subscription
+from digest.ranking.explain import why
+from digest.ranking.select import DEFAULT_MAX_ITEMS, select
+from digest.services.composing import Composer, Wanted
+from digest.services.ports import Clock, Prepare, ProfileOf
+from digest.services.preview import reader_of, slot_for
+from digest.services.report import find_entry
+from digest.storage import deliveries, editions, entries, meta, sources
+from digest.storage.base import Tx
+from digest.storage.engine import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExplainedPart:
+    """A share of the score with its English sentence."""
+
+    key: str
+    points: int
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explained:
+    """What became of a work in one edition.
+
+    ``verdict`` is printed, sent, withdrawn, other-source, counted-as-sent, outside-window, muted, liked, disliked,
+    below-min-score, category, category-unknown, per-category, max-items or no-edition. ``score`` is None for a paper that was
+    not ranked.
+    """
+
+    id: WorkId
+    title: str
+    digest: str
+    slot: str
+    address: str
+    verdict: str
+    sentence: str
+    category: str = ""
+    score: int | None = None
+    parts: tuple[ExplainedPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    name: str
+    sentence: str
+    category: str = ""
+    score: int | None = None
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explain:
+    """Answers for one work, digest, reader and instant."""
+
+    store: Store
+    prepare: Prepare
+    profile_of: ProfileOf
+    clock: Clock
+
+    def run(self, typed: str, digest: Digest, *, address: str = "", at: str = "") -> Explained:
+        """``typed`` is any id, URL, arXiv id or DOI; without ``at`` it is the reader's newest edition, else the next one.
+
+        Raises NotFound, and UsageError for a bad instant.
+        """
+        with self.store.reading() as tx:
+            entry = find_entry(tx, typed)
+        reader = reader_of(self.store, digest, address)
+        slot, as_of, closed = slot_for(digest, reader, at, self.clock)
+        if not at and reader is not None:
+            due = due_slot(digest.name, schedule_for(digest, reader), as_of)
+            slot = due if due is not None and self._frozen(reader, due) is not None else slot
+        found = (
+            _Verdict("no-edition", f"{digest.title} is not published on {slot.local_date.strftime('%A')}s.")
+            if closed
+            else self._judge(entry, digest, reader, slot, as_of)
+        )
+        return Explained(
+            id=entry.work,
+            title=entry.title,
+            digest=digest.name,
+            slot=slot.key,
+            address=address,
+            verdict=found.name,
+            sentence=found.sentence,
+            category=found.category,
+            score=found.score,
+            parts=tuple(ExplainedPart(key=part.key, points=part.points, why=why(part)) for part in found.parts),
+        )
+
+    def _frozen(self, reader: Subscription, slot: Slot) -> Edition | None:
+        """The edition this reader was printed for a slot."""
+        with self.store.reading() as tx:
+            rows = deliveries.listing(tx, address=reader.address, slot=(slot.local_date, slot.digest), limit=1)
+            return editions.load(tx, rows[0].edition_id) if rows and rows[0].edition_id is not None else None
+
+    def _judge(
+        self, entry: Entry, digest: Digest, reader: Subscription | None, slot: Slot, as_of: datetime
+    ) -> _Verdict:
+        frozen = self._frozen(reader, slot) if reader is not None else None
+        with self.store.reading() as tx:
+            sent = _sent(tx, entry, reader, slot)
+            if sent is not None:
+                return sent
+        if frozen is not None:
+            as_of = frozen.composed_at
+        schedule = schedule_for(digest, reader)
+        since = window_start(digest, schedule, slot, reader.last_slot_at if reader else None)
+        wanted = Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, reader), since=since)
+        composer = Composer(self.store, self.prepare, as_of)
+        since, fresh, selection = self._choose(composer, wanted, reader, frozen)
+        one = next((one for one in fresh if one.entry.id == entry.id), None)
+        if one is not None:
+            return _placed(one, selection, wanted.profile)
+        with self.store.reading() as tx:
+            return _absent(tx, entry, digest, since, as_of)
+
+    def _choose(
+        self, composer: Composer, wanted: Wanted, reader: Subscription | None, frozen: Edition | None
+    ) -> tuple[datetime, tuple[Ranked, ...], Selection]:
+        """(window's start, candidates, selection) of the edition, by the same steps as Composer.
+
+        Of one that was printed already, only what was sent before it counts as sent.
+        """
+        sent: frozenset[EntryId] = frozenset()
+        if reader is not None:
+            with self.store.reading() as tx:
+                known = deliveries.history(tx, [reader.subscriber_id], composed_since=wanted.reach)
+                before = known.get(reader.subscriber_id, frozenset())
+                if frozen is not None:
+                    before = frozenset(edition_id for edition_id in before if edition_id < frozen.id)
+                sent = composer.printed(tx, before)
+
+        def choose(since: datetime) -> tuple[datetime, tuple[Ranked, ...], Selection]:
+            fresh = tuple(one for one in composer.ranked(wanted, since) if one.entry.id not in sent)
+            return since, fresh, select(fresh, wanted.profile)
+
+        found = choose(wanted.since)
+        if not found[2].printed and wanted.digest.when_empty is WhenEmpty.BEST_OF:
+            older = choose(wanted.reach)
+            return older if older[2].printed else found
+        return found
+
+
+def _sent(tx: Tx, entry: Entry, reader: Subscription | None, slot: Slot) -> _Verdict | None:
+    """What the ledger says: printed in this very edition, or sent in an earlier one of any digest."""
+    if reader is None:
+        return None
+    rows = frozenset(entries.rows_of(tx, entry.id))
+    for delivery, slot_at in deliveries.sent_with(tx, reader.subscriber_id, sorted(rows)):
+        if delivery.edition_id is None:
+            continue
+        if (delivery.digest, delivery.local_date) != (slot.digest, slot.local_date):
+            if slot_at <= slot.at:
+                day = f"{delivery.local_date:%d %B %Y}" if delivery.local_date else f"{slot_at:%d %B %Y}"
+                said = f"It was sent in {delivery.digest} of {day} (delivery {delivery.id}, {delivery.state.value})."
+                return _Verdict("sent", said)
+            continue
+        edition = editions.load(tx, delivery.edition_id)
+        item = next((item for item in edition.items if item.entry_id in rows), None) if edition else None
+        if edition is not None and item is not None:
+            said = f"It was printed as number {item.position} of {edition.counts.printed}, with a score of {item.score}."
+            return _Verdict("printed", said, item.category, item.score, item.parts)
+    return None
+
+
+def _placed(one: Ranked, selection: Selection, profile: Profile) -> _Verdict:
+    """A ranked work: printed, muted or left out."""
+    position = 0
+    for category, chosen in selection.sections:
+        for other in chosen:
+            position += 1
+            if other.entry.id == one.entry.id:
+                said = f"It is printed as number {position} of {selection.printed}, with a score of {one.score}."
+                return _Verdict("printed", said, category, one.score, one.parts)
+    for entry, mute in selection.muted:
+        if entry.id == one.entry.id:
+            return _Verdict("muted", f"It is muted by “{mute}”.", one.category, one.score, one.parts)
+    reason = next(reason for other, reason in selection.left_out if other.entry.id == one.entry.id)
+    return _Verdict(
+        reason.removesuffix(" yet").replace(" ", "-"),
+        _left_out(reason, one, selection, profile),
+        one.category,
+        one.score,
+        one.parts,
+    )
+
+
+def _left_out(reason: str, one: Ranked, selection: Selection, profile: Profile) -> str:
+    limit = profile.max_items if profile.max_items is not None else DEFAULT_MAX_ITEMS
+    lowest = min((other.score for _, chosen in selection.sections for other in chosen), default=0)
+    match reason:
+        case "below-min-score":
+            return f"Its score of {one.score} is below the minimum of {profile.min_score}."
+        case "category":
+            wished = ", ".join(name for name, _ in profile.categories)
+            return f"Its category {one.category} is none of those wished for ({wished})."
+        case "category unknown yet":
+            return "Its category is not known yet, and only some are wished for."
+        case "per-category":
+            return f"Its score is {one.score}; {profile.per_category} papers of {one.category} come before it."
+        case "max-items":
+            return f"Its score is {one.score}; the {limit} papers before it fill the edition (the lowest has {lowest})."
+        case "liked" | "disliked":
+            return f"The reader {reason} it already."
+        case _:
+            return f"It was left out: {reason}."
+
+
+def _absent(tx: Tx, entry: Entry, digest: Digest, since: datetime, as_of: datetime) -> _Verdict:
+    """Why a work was not even ranked."""
+    if entry.withdrawn:
+        return _Verdict("withdrawn", "Its authors withdrew it.")
+    if entry.first_seen_at > as_of:
+        return _Verdict("outside-window", f"It was first seen at {_said(entry.first_seen_at)}, after this edition.")
+    if entry.first_seen_at <= since:
+        days = max(1, round((as_of - since) / timedelta(days=1)))
+        said = f"It was first seen at {_said(entry.first_seen_at)}; this edition goes back {days} days, to {_said(since)}."
+        return _Verdict("outside-window", said)
+    sent_until = meta.instant(tx, meta.SENT_UNTIL)
+    if sent_until is not None and entry.first_seen_at < sent_until:
+        said = f"It was first seen before {_said(sent_until)}; after the restore all works up to then count as sent."
+        return _Verdict("counted-as-sent", said)
+    titles = {held.source.id: held.title or held.source.id for held in sources.all_held(tx)}
+    carried = ", ".join(dict.fromkeys(titles.get(seen.source_id, seen.source_id) for seen in entry.sightings))
+    return _Verdict("other-source", f"Only sources that {digest.title} does not read carried it then: {carried or 'none'}.")
+
+
+def _said(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,241 @@
+"""What the store can tell: how everything is doing, and what is known of one work. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from digest.editions.schedule import next_slot
+from digest.entries.identity import alias_of
+from digest.model.editions import Digest
+from digest.model.errors import NotFound
+from digest.model.feeds import Alias, Entry, Sighting, VoteObservation, WorkId
+from digest.model.mail import OPEN_STATES, DeliveryState
+from digest.services.ports import Clock
+from digest.storage import deliveries, editions, entries, meta, people, sources
+from digest.storage.base import Tx
+from digest.storage.engine import Store
+from digest.storage.sources import HeldSource
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceStatus:
+    """How one source is doing. ``state`` is None before its first fetch."""
+
+    id: str
+    kind: str
+    state: str | None
+    detail: str
+    failures: int
+    next_at: datetime | None
+    last_ok_at: datetime | None
+    last_new_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DigestStatus:
+    """Where one digest stands. Slots are keys, ``YYYY-MM-DD@UTC-INSTANT``; reason and notes explain a silence."""
+
+    name: str
+    title: str
+    readers: int
+    last_slot: str | None
+    printed: int
+    reason: str
+    notes: tuple[str, ...]
+    next_slot: str | None
+    paused: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OldestOpen:
+    """The unfinished delivery that waits for longest."""
+
+    id: int
+    kind: str
+    digest: str
+    state: str
+    created_at: datetime
+    next_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """Everything at a glance. ``backlog`` are the deliveries that are still to be sent, the deferred ones included."""
+
+    at: datetime
+    restored: bool
+    sources: tuple[SourceStatus, ...]
+    digests: tuple[DigestStatus, ...]
+    deliveries: Mapping[str, int]
+    backlog: int
+    oldest_open: OldestOpen | None
+    next_delivery_at: datetime | None
+    paused: tuple[str, ...]
+    suppressions: int
+    suppressions_by_reason: Mapping[str, int]
+    entries: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Printing:
+    """One edition that printed a work."""
+
+    digest: str
+    slot: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EntryReport:
+    """What is known of one work."""
+
+    id: WorkId
+    title: str
+    authors: tuple[str, ...]
+    categories: tuple[str, ...]
+    first_seen_at: datetime
+    published_at: datetime | None
+    version: int | None
+    withdrawn: bool
+    links: tuple[str, ...]
+    aliases: tuple[Alias, ...]
+    sources: tuple[Sighting, ...]
+    upvotes: int | None
+    votes: tuple[VoteObservation, ...]
+    printed: tuple[Printing, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """Reads; never writes."""
+
+    store: Store
+    digests: tuple[Digest, ...]
+    clock: Clock
+
+    def status(self) -> Status:
+        """One consistent look at everything."""
+        now = self.clock()
+        with self.store.reading() as tx:
+            paused = deliveries.paused(tx)
+            readers = people.readers_by_digest(tx)
+            counted = accounting(deliveries.counts(tx))
+            listed = people.count_suppressions(tx)
+            return Status(
+                at=now,
+                restored=meta.get(tx, meta.RESTORED) is not None,
+                sources=tuple(_source(held) for held in sources.all_held(tx)),
+                digests=tuple(_digest(tx, one, readers.get(one.name, 0), paused, now) for one in self.digests),
+                deliveries=counted,
+                backlog=counted["open"] + counted["deferred"],
+                oldest_open=_oldest(tx),
+                next_delivery_at=deliveries.next_due(tx),
+                paused=paused,
+                suppressions=sum(listed.values()),
+                suppressions_by_reason={reason.value: number for reason, number in sorted(listed.items())},
+                entries=entries.count(tx),
+            )
+
+    def entry(self, typed: str) -> EntryReport:
+        """One work by whatever names it. Raises NotFound."""
+        with self.store.reading() as tx:
+            found = find_entry(tx, typed)
+            links = (found.url, found.pdf_url, found.code_url, found.project_url, *(s.url for s in found.sightings))
+            return EntryReport(
+                id=found.work,
+                title=found.title,
+                authors=found.authors,
+                categories=found.categories,
+                first_seen_at=found.first_seen_at,
+                published_at=found.published_at,
+                version=found.version,
+                withdrawn=found.withdrawn,
+                links=tuple(dict.fromkeys(link for link in links if link)),
+                aliases=found.aliases,
+                sources=found.sightings,
+                upvotes=found.upvotes,
+                votes=entries.vote_history(tx, found.id),
+                printed=tuple(
+                    dict.fromkeys(
+                        Printing(digest=slot.digest, slot=slot.key)
+                        for slot, _ in editions.printed_in(tx, entries.rows_of(tx, found.id))
+                    )
+                ),
+            )
+
+
+def accounting(counts: Mapping[str, int]) -> dict[str, int]:
+    """Deliveries by state as `send` and `status` tell them: ``planned`` is the sum of the others."""
+    told = {
+        state.value: counts.get(state.value, 0)
+        for state in (
+            DeliveryState.ACCEPTED,
+            DeliveryState.REJECTED,
+            DeliveryState.SUPPRESSED,
+            DeliveryState.EXPIRED,
+            DeliveryState.DEFERRED,
+            DeliveryState.UNCERTAIN,
+        )
+    }
+    told["open"] = sum(counts.get(state.value, 0) for state in OPEN_STATES)
+    return {"planned": sum(told.values()), **told}
+
+
+def find_entry(tx: Tx, typed: str) -> Entry:
+    """The work that an id, URL, arXiv id or DOI names. Raises NotFound."""
+    alias = alias_of(typed)
+    found = entries.by_alias(tx, alias) if alias is not None else None
+    found = found or entries.by_work(tx, WorkId(typed.strip().lower()))
+    if found is None:
+        raise NotFound(
+            "no source has brought this paper",
+            where=typed.strip()[:200],
+            try_="write an arXiv id, a DOI, a link or an id as `digest preview --json` prints it",
+        )
+    return found
+
+
+def _source(held: HeldSource) -> SourceStatus:
+    return SourceStatus(
+        id=held.source.id,
+        kind=held.source.kind,
+        state=held.state.value if held.state else None,
+        detail=held.detail or ("" if held.state else "not fetched yet"),
+        failures=held.failures,
+        next_at=held.next_at,
+        last_ok_at=held.last_ok_at,
+        last_new_at=held.last_new_at,
+    )
+
+
+def _digest(tx: Tx, digest: Digest, readers: int, paused: tuple[str, ...], now: datetime) -> DigestStatus:
+    last = editions.last_public(tx, digest.name)
+    following = next_slot(digest.name, digest.schedule, now)
+    return DigestStatus(
+        name=digest.name,
+        title=digest.title,
+        readers=readers,
+        last_slot=last.slot.key if last else None,
+        printed=last.counts.printed if last else 0,
+        reason=last.reason if last else "It has not been published yet.",
+        notes=last.notes if last else (),
+        next_slot=following.key if following else None,
+        paused=digest.name in paused or "*" in paused,
+    )
+
+
+def _oldest(tx: Tx) -> OldestOpen | None:
+    unfinished = [state.value for state in (*OPEN_STATES, DeliveryState.DEFERRED)]
+    for one in deliveries.listing(tx, states=unfinished, limit=1):
+        return OldestOpen(
+            id=one.id,
+            kind=one.kind,
+            digest=one.digest,
+            state=one.state.value,
+            created_at=one.created_at,
+            next_at=one.next_at,
+            reason=one.reason,
+        )
+    return None

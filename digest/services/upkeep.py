@@ -1,0 +1,204 @@
+"""Keeping the store: consistent copies while it runs, moving to the other kind of database, releasing a restored
+copy, retention.
+
+A copy carries a mark that makes it refuse to send: whoever puts it back must first say until when the lost one was
+sending.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from digest.editions.schedule import MOST_REACH, due_slot, schedule_for
+from digest.model.editions import Digest
+from digest.model.errors import StorageError, UsageError
+from digest.model.people import Subscription, SubscriptionId
+from digest.services.ports import Clock
+from digest.storage import copy, deliveries, editions, meta, migrate, people, sources
+from digest.storage.base import Tx
+from digest.storage.engine import Store, open_store
+
+#: Where a copy keeps the bytes of `[web] secret_file`, Base64.
+SECRET_FILE = "secret_file"
+#: Works that an edition may look back on must stay known as sent; a late slot lies up to nine days back itself.
+_LEAST_DELIVERIES = MOST_REACH + timedelta(days=9)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copied:
+    """A copy that was made: where, and how much is in it."""
+
+    where: str
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Released:
+    """A restored database that may send again."""
+
+    sent_until: datetime
+    uncertain: int
+    """Deliveries that were open in the copy; nobody knows whether they were sent meanwhile."""
+    subscriptions: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pruned:
+    """What retention took out."""
+
+    deliveries: int
+    messages: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upkeep:
+    """The operator's care for the database."""
+
+    store: Store
+    digests: tuple[Digest, ...]
+    clock: Clock
+
+    def backup(self, path: Path, *, secret_file: bytes | None = None) -> Copied:
+        """Writes a SQLite file that only its owner may read, of one instant, while everything runs on.
+
+        Raises StorageError when the file is there already or cannot be written; then nothing is left behind.
+        """
+        if path.exists():
+            raise StorageError("there is a file of this name already", where=str(path), try_="choose another name")
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+        try:
+            os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            rows = self._fill(beside, secret_file)
+            _flush(beside)
+            _name(beside, path)
+        except OSError as error:
+            raise StorageError(
+                f"the copy cannot be written: {error.strerror or error}",
+                where=str(path),
+                try_="check that its folder exists, may be written and has room",
+            ) from error
+        finally:
+            for end in ("", "-wal", "-shm", "-journal"):
+                beside.with_name(beside.name + end).unlink(missing_ok=True)
+        return Copied(where=str(path), rows=rows)
+
+    def move(self, target: Store) -> Copied:
+        """Copies everything into an empty database of either kind. From then on this one refuses to send."""
+        migrate.ready(target)
+        with target.reading() as into:
+            if not copy.is_empty(into):
+                raise StorageError(
+                    "it is not empty", where=target.where, try_="name a database without rows, such as a new one"
+                )
+        now = self.clock()
+        with self.store.transaction() as tx:
+            if deliveries.holders(tx):
+                raise StorageError(
+                    "a sender is at work",
+                    where=self.store.where,
+                    try_="stop `digest run` and `digest send`, then try again",
+                )
+            before = meta.get(tx, meta.RESTORED)
+            meta.put(tx, meta.RESTORED, now.isoformat())
+        try:
+            with self.store.reading() as tx, target.transaction() as into:
+                rows = copy.copy_all(tx, into, leave_out=("leases",))
+                _mark(into, before)
+        except BaseException:
+            with self.store.transaction() as tx:
+                _mark(tx, before)
+            raise
+        return Copied(where=target.where, rows=rows)
+
+    def restored(self, sent_until: datetime) -> Released:
+        """Lets a restored database send again: works first seen before ``sent_until`` count as sent, and no slot up
+        to then is
+        published again. Raises UsageError for an instant in the future."""
+        now = self.clock()
+        if sent_until > now:
+            raise UsageError(
+                f"{sent_until.isoformat()} is in the future",
+                where="--sent-until",
+                try_="name the instant at which the lost database sent for the last time, or a little later",
+            )
+        with self.store.transaction() as tx:
+            known = meta.instant(tx, meta.SENT_UNTIL)
+            until = max(sent_until, known) if known else sent_until
+            meta.put(tx, meta.SENT_UNTIL, until.isoformat())
+            sources.forget_first_fetch(tx)
+            uncertain = deliveries.doubt_open(tx, now)
+            marked = self._serve_until(tx, until)
+            meta.drop(tx, meta.RESTORED)
+        return Released(sent_until=until, uncertain=uncertain, subscriptions=marked)
+
+    def prune(self, *, retention_days: int, deliveries_days: int = 90) -> Pruned:
+        """Folds old deliveries into daily totals and drops old messages that nobody waits for."""
+        now = self.clock()
+        with self.store.transaction() as tx:
+            folded = deliveries.fold(tx, now - max(timedelta(days=deliveries_days), _LEAST_DELIVERIES))
+        with self.store.transaction() as tx:
+            kept = deliveries.needed_messages(tx)
+            dropped = editions.prune_messages(tx, now - timedelta(days=retention_days), kept)
+        return Pruned(deliveries=folded, messages=dropped)
+
+    def _fill(self, path: Path, secret_file: bytes | None) -> int:
+        target = open_store(f"sqlite:///{path}")
+        try:
+            migrate.ready(target)
+            with self.store.reading() as tx, target.transaction() as into:
+                rows = copy.copy_all(tx, into, leave_out=("leases",))
+                meta.put(into, meta.RESTORED, self.clock().isoformat())
+                if secret_file is not None:
+                    meta.put(into, SECRET_FILE, base64.b64encode(secret_file).decode())
+            return rows
+        finally:
+            target.close()
+
+    def _serve_until(self, tx: Tx, until: datetime) -> int:
+        """Notes for every subscription that its slots up to an instant were published."""
+        marked, after = 0, 0
+        while page := people.page(tx, after=after):
+            after = page[-1].id
+            groups: dict[tuple[datetime, str], list[SubscriptionId]] = defaultdict(list)
+            for one in page:
+                at = max(until, one.last_slot_at) if one.last_slot_at else until
+                groups[at, max(self._local_date(one, until), one.last_slot_date)].append(one.id)
+            for (at, day), ids in groups.items():
+                people.served(tx, ids, at, day)
+                marked += len(ids)
+        return marked
+
+    def _local_date(self, subscription: Subscription, until: datetime) -> str:
+        """The local date of the reader's last slot up to an instant."""
+        digest = next((digest for digest in self.digests if digest.name == subscription.digest), None)
+        slot = due_slot(digest.name, schedule_for(digest, subscription), until) if digest else None
+        return slot.local_date.isoformat() if slot else ""
+
+
+def _mark(tx: Tx, restored: str | None) -> None:
+    if restored is None:
+        meta.drop(tx, meta.RESTORED)
+    else:
+        meta.put(tx, meta.RESTORED, restored)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _name(beside: Path, path: Path) -> None:
+    """Gives the finished file its name; unlike a rename, a link never replaces a file that appeared meanwhile."""
+    try:
+        path.hardlink_to(beside)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links.
+        beside.rename(path)
