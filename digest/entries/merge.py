@@ -1,0 +1,176 @@
+"""What to hold from now on: a held entry and what a source newly says of it, merged; or a new entry.
+
+Takes records that diff.py has found to be one work. Text is revised only by a higher arXiv version or by the source
+that brought the text; every other source fills what is empty, and silence never erases. So two sources that spell an
+abstract differently do not take turns in revising it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+from digest.entries import identity
+from digest.model.feeds import Alias, Entry, EntryData, EntryId, Sighting, Source, VoteObservation
+
+_Record = TypeVar("_Record", Entry, EntryData)
+
+_TEXTS = ("title", "abstract", "authors")
+_FILLED = ("url", "abstract", "authors", "institutions", "categories", "published_at", "submitted_at", "doi", "comment",
+           "code_url", "pdf_url", "project_url", "language")  # fmt: skip
+
+
+def combined(items: Sequence[EntryData]) -> EntryData:
+    """One record of several that a feed has of one work: the latest arXiv version speaks, the others fill in."""
+    if len(items) == 1:
+        return items[0]
+    ordered = sorted(items, key=lambda d: -(d.version or 0))
+    first = ordered[0]
+    filled: dict[str, object] = {}
+    for name in (*_FILLED, "arxiv_id", "comments", "stars"):
+        filled[name] = next((v for d in ordered if (v := getattr(d, name)) not in (None, "", ())), getattr(first, name))
+    filled["categories"] = tuple(dict.fromkeys(c for d in ordered for c in d.categories))
+    filled["upvotes"] = max((d.upvotes for d in ordered if d.upvotes is not None), default=None)
+    filled["withdrawn"] = any(d.withdrawn for d in ordered if d.version in (first.version, None))
+    return _with(first, filled)
+
+
+def new_entry(data: EntryData, names: tuple[Alias, ...], source: Source, now: datetime, *, backfill: bool) -> Entry:
+    """The entry of a work met for the first time; its id is 0 until the store gives one."""
+    own = data.submitted_at or data.published_at or now
+    first_seen_at = min(own, now) if backfill else now
+    return Entry(
+        id=EntryId(0),
+        work=identity.work_id(names, data.title, data.authors[0] if data.authors else ""),
+        aliases=names,
+        title=data.title,
+        title_key=identity.title_key(data.title),
+        url=data.url,
+        abstract=data.abstract,
+        authors=data.authors,
+        institutions=data.institutions,
+        categories=data.categories,
+        published_at=data.published_at,
+        submitted_at=data.submitted_at,
+        first_seen_at=first_seen_at,
+        arxiv_id=identity.arxiv_of(names),
+        version=data.version,
+        doi=data.doi,
+        comments=data.comments,
+        comment=data.comment,
+        code_url=data.code_url,
+        stars=data.stars,
+        pdf_url=data.pdf_url,
+        project_url=data.project_url,
+        withdrawn=data.withdrawn,
+        language=data.language,
+        votes=votes_with((), observation(data, source, now)),
+        sightings=(Sighting(source_id=source.id, key=data.key, url=data.url, first_seen_at=first_seen_at),),
+    )
+
+
+def absorbing(entry: Entry, others: Sequence[Entry]) -> Entry:
+    """``entry`` with what other held entries of the same work know: the latest text, all sightings and votes."""
+    if not others:
+        return entry
+    everyone = (entry, *others)
+    speaker = max(everyone, key=lambda e: e.version or 0)
+    filled: dict[str, object] = {}
+    for name in (*_FILLED, "arxiv_id", "comments", "stars", "version"):
+        order = (speaker, *everyone) if name in (*_TEXTS, "version", "comment") else everyone
+        filled[name] = next((v for e in order if (v := getattr(e, name)) not in (None, "", ())), getattr(entry, name))
+    votes: tuple[VoteObservation, ...] = ()
+    for vote in sorted((v for e in everyone for v in e.votes), key=lambda v: v.at):
+        votes = votes_with(votes, vote)
+    sightings: dict[tuple[str, str], Sighting] = {}
+    for seen in (s for e in everyone for s in e.sightings):
+        sightings.setdefault((seen.source_id, seen.key), seen)
+    return replace(
+        _with(entry, filled),
+        title=speaker.title,
+        aliases=tuple(dict.fromkeys(a for e in everyone for a in e.aliases)),
+        withdrawn=speaker.withdrawn,
+        votes=votes,
+        sightings=tuple(sightings.values()),
+    )
+
+
+def updated(held: Entry, data: EntryData, source: Source, now: datetime) -> Entry:
+    """``held`` with what ``source`` says merged in, aliases and title key aside."""
+    older = (data.version or 0) < (held.version or 0)
+    newer = held.version is not None and (data.version or 0) > held.version
+    owner = min(held.sightings, key=lambda s: s.first_seen_at).source_id == source.id if held.sightings else True
+    speaks = newer or (owner and not older)
+    values: dict[str, object] = {}
+    for name in _FILLED:
+        said, had = getattr(data, name), getattr(held, name)
+        fixed = name in ("published_at", "submitted_at", "doi", "url")
+        values[name] = said if said not in (None, "", ()) and (had in (None, "", ()) or (speaks and not fixed)) else had
+    for name in ("title", "abstract", "authors"):
+        # The same words in another spelling are no revision, and are not worth a write.
+        if _same(values.get(name, data.title if speaks else held.title), getattr(held, name)):
+            values[name] = getattr(held, name)
+        elif name == "title":
+            values[name] = data.title if speaks else held.title
+    withdrawn = data.withdrawn if newer else held.withdrawn or (data.withdrawn and not older)
+    return replace(
+        _with(held, values),
+        comments=held.comments if data.comments is None else data.comments,
+        stars=held.stars if data.stars is None else data.stars,
+        version=max(filter(None, (held.version, data.version)), default=None),
+        withdrawn=withdrawn,
+        votes=votes_with(held.votes, observation(data, source, now)),
+        sightings=tuple(dict.fromkeys((*held.sightings, sighting(held, source, data, now)))),
+    )
+
+
+def revised_fields(before: Entry, after: Entry) -> tuple[str, ...]:
+    """Names of what a reader would call a revision: text, a higher version, a withdrawal, a first DOI or code link."""
+    changed = [n for n in _TEXTS if not _same(getattr(before, n), getattr(after, n))]
+    if before.version is not None and after.version is not None and after.version > before.version:
+        changed.append("version")
+    if after.withdrawn and not before.withdrawn:
+        changed.append("withdrawn")
+    changed += [n for n in ("doi", "code_url") if getattr(after, n) and not getattr(before, n)]
+    return tuple(changed)
+
+
+def observation(data: EntryData, source: Source, now: datetime) -> VoteObservation | None:
+    """The vote count this feed showed, if it has votes."""
+    return None if data.upvotes is None else VoteObservation(source_id=source.id, at=now, upvotes=data.upvotes)
+
+
+def votes_with(votes: tuple[VoteObservation, ...], newest: VoteObservation | None) -> tuple[VoteObservation, ...]:
+    """The newest observation of each source."""
+    if newest is None:
+        return votes
+    return (*(v for v in votes if v.source_id != newest.source_id), newest)
+
+
+def sighting(held: Entry, source: Source, data: EntryData, now: datetime) -> Sighting:
+    """Where this source shows the work, since when."""
+    known = next((s for s in held.sightings if s.source_id == source.id and s.key == data.key), None)
+    return known or Sighting(source_id=source.id, key=data.key, url=data.url, first_seen_at=now)
+
+
+def _with(record: _Record, values: dict[str, object]) -> _Record:
+    """``record`` with fields set by name; each value comes from the same field of a record."""
+    changes: Any = values
+    return replace(record, **changes)
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal but for case, accents, punctuation and white space."""
+    if one == other:
+        return True
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        names, others = cast("tuple[str, ...]", one), cast("tuple[str, ...]", other)
+        return list(map(identity.author_key, names)) == list(map(identity.author_key, others))
+    return isinstance(one, str) and isinstance(other, str) and _bare(one) == _bare(other)
+
+
+def _bare(text: str) -> str:
+    bare = identity.folded(text).replace(" ", "")
+    return bare or text.strip()

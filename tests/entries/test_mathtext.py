@@ -1,0 +1,125 @@
+"""LaTeX in prose becomes Unicode, money stays money, and no word is lost."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digest.entries.mathtext import MAX_CHARS, to_unicode
+
+FORMULAS = {
+    r"$D^3$ and F$^3$": "D³ and F³",
+    r"in $O(n^2 \log n)$ time": "in O(n² log n) time",
+    r"$\mathcal{O}(\sqrt{n+1})$": "𝒪(√(n+1))",
+    r"$\mathbb{R}^{n \times d}$": "ℝ^(n×d)",
+    r"$\mathbb{E}[x_{t-1}] \le \frac{1}{2}$": "𝔼[xₜ₋₁] ≤ 1/2",
+    r"$\frac{a + b}{c}$": "(a + b)/c",
+    r"6.5$\times$ faster on $64\times 64$": "6.5× faster on 64×64",
+    r"$\sim 1.3\%$ of $n \sim 2000$": "∼1.3% of n ∼ 2000",
+    r"$\alpha$-decay, $\hat{x}$, $\ell_2$, $p < .001$": "α-decay, x̂, ℓ₂, p < .001",
+    r"$x_i^{(k)}$, $A^\top A$, $360^{\circ}$, CO$_2$": "xᵢ⁽ᵏ⁾, AᵀA, 360°, CO₂",
+    r"$W_{\text{queen}}$ and $x_{max, t}$": "W_queen and x_(max, t)",
+    r"$\arg\max_\theta p(y \mid x)$": "arg max_θ p(y | x)",
+    r"$\|x\|_2 \neq \infty$": "‖x‖₂ ≠ ∞",
+    r"\(a^2 + b^2\) and \[ c^2 \] and $$e^{-1}$$": "a² + b² and c² and e⁻¹",
+    r"$\textbf{Co}$mbine $\texttt{a_b}$": "Combine a_b",
+    r"$7.1\unicode{x0025}$": "7.1%",
+    r"by $>$3% or ($+$18%)": "by >3% or (+18%)",
+    r"$\not\in$ or $\notin$": "∉ or ∉",
+    r"$f'(x)$ and $\operatorname{softmax}(z)$": "f′(x) and softmax(z)",
+}
+
+PROSE = {
+    r"Erd\H{o}s, P\'eter, {\"o}, \v{c}, \o, \ss, G\"{o}del, \'{\i}, Fran\c{c}ois, Bj\o rn": (
+        "Erdős, Péter, ö, č, ø, ß, Gödel, í, François, Bjørn"
+    ),
+    r"\textit{inversion} and \emph{one \textbf{two}}, {\em three}, \texttt{4}": "inversion and one two, three, 4",
+    r"50\% of R\&D, snake\_case, \#1, \$5": "50% of R&D, snake_case, #1, $5",
+    "Masked modelling ~(MLM), Fig.~1 and Table~2": "Masked modelling (MLM), Fig. 1 and Table 2",
+    "pages 83--700 -- and more --- yes": "pages 83–700 – and more — yes",
+    r"\href{https://example.org/a\_b}{the code} and \url{https://example.org/~x}": (
+        "the code (https://example.org/a_b) and https://example.org/~x"
+    ),
+    r"the \textcolor{red}{\textbf{R}}ed one, H\textsubscript{2}O, 1\textsuperscript{st}": "the Red one, H₂O, 1ˢᵗ",
+    r"we say \"unlearn\" here": 'we say "unlearn" here',
+    "``quoted'' text": "“quoted” text",
+}
+
+UNTOUCHED = [
+    "It costs $5 and $10.",
+    "From $1M to $2M, or US$ 3 and HK$4",
+    "between $48-$74 per voter",
+    "a build cost under $1,000, where $k is a shell variable",
+    "python --help, ~70 % of /~user, 5~10 items",
+    r"\methodname{} beats \ours and {GPT}-4",
+    r"a path C:\new\table stays",
+    r"$\begin{array}x\end{array}$ and \begin{equation}x",
+    r"an unclosed $\frac{a}{b and more",
+    r"an unclosed \textbf{word and more",
+    "a < b and snake_case and x^2",
+    "{{{ }} } { \\",
+    "ell_2 norm, x2014, 32times",
+]
+
+
+@pytest.mark.parametrize(("latex", "shown"), [*FORMULAS.items(), *PROSE.items()])
+def test_latex_is_shown_as_unicode(latex: str, shown: str) -> None:
+    assert to_unicode(latex) == shown
+
+
+@pytest.mark.parametrize("text", UNTOUCHED)
+def test_what_is_no_latex_or_cannot_be_converted_stays_as_it_was(text: str) -> None:
+    assert to_unicode(text) == text
+
+
+def test_a_price_before_a_formula_does_not_swallow_the_prose_between_them() -> None:
+    assert to_unicode(r"It saves $1M in total and is 3$\times$ faster") == "It saves $1M in total and is 3× faster"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [r"\textbf{" * 20_000, "{" * 100_000, "$" * 99_999, r"\(" * 50_000, r"$x^{" * 25_000, r"\hat" * 20_000,
+     "$a$b" * 25_000, r"$\frac" * 15_000, "~" * 100_000, "``" * 50_000, r"\(}" * 30_000 + r"\)",
+     r"{\em " * 20_000, r"$$a" * 30_000],
+)  # fmt: skip
+def test_hostile_text_takes_no_longer_than_its_length_warrants(hostile: str) -> None:
+    started = time.process_time()
+    to_unicode(hostile)
+    assert time.process_time() - started < 3
+
+
+def test_behind_the_longest_text_that_is_read_everything_stays() -> None:
+    tail = r" $x^2$"
+    assert to_unicode("a" * MAX_CHARS + tail) == "a" * MAX_CHARS + tail
+
+
+@given(st.text(alphabet=st.sampled_from("ab1 $\\{}^_~-%'\"`()[]&#fractextbfhinolog"), max_size=60))
+@settings(max_examples=400, deadline=None)
+def test_no_input_makes_it_raise(text: str) -> None:
+    assert isinstance(to_unicode(text), str)
+
+
+words = st.lists(st.from_regex(r"[A-Za-z0-9éüλ]{1,12}[.,;:]?", fullmatch=True), min_size=1, max_size=20)
+
+
+@given(words)
+@settings(deadline=None)
+def test_plain_text_comes_back_as_it_is_and_again(tokens: list[str]) -> None:
+    text = " ".join(tokens)
+    assert to_unicode(text) == text
+    assert to_unicode(to_unicode(text)) == text
+
+
+@given(
+    words,
+    st.sampled_from([r"$x^2$", r"\textbf{W}", r"\%", "$5", r"\unknown", r"{\em q}", r"\'e", "$", "{", r"$\alpha_{1}$"]),
+)
+@settings(deadline=None)
+def test_no_word_is_lost_around_latex(tokens: list[str], latex: str) -> None:
+    shown = to_unicode(f"{' '.join(tokens)} {latex} {' '.join(tokens)}")
+    left = re.findall(r"[^\W_]+", shown)
+    assert all(left.count(w) >= 2 for w in re.findall(r"[^\W_]+", " ".join(tokens)))
