@@ -1,0 +1,84 @@
+"""
+
+part of the score -> the English sentence that says what it was computed from (rendering has its own languages).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from digest.model.editions import Figure, Part
+
+
+def why(part: Part) -> str:
+    """Like "128 votes in 21 h, on the way to about 190"."""
+    say = _SENTENCES.get(part.key)
+    return say(part.figures) if say else ""
+
+
+def _trend(figures: Mapping[str, Figure]) -> str:
+    if "votes" not in figures:
+        percent = 100.0 * _number(figures, "probability")
+        return (
+            f"no votes here; a chance of {percent:.0f} % to be featured"
+            if percent >= 1
+            else ("no votes here; a chance below 1 % to be featured")
+        )
+    votes, expected = int(_number(figures, "votes")), max(1, round(_number(figures, "expected")))
+    counted = f"{votes} vote{'' if votes == 1 else 's'} in {_age(_number(figures, 'hours'))}"
+    return f"{counted}, on the way to about {expected}" if expected > votes else f"{counted}, about all it will get"
+
+
+def _topic(figures: Mapping[str, Figure]) -> str:
+    said: list[str] = []
+    if keywords := _texts(figures, "keywords"):
+        said.append(f"your keyword{'' if len(keywords) == 1 else 's'} {_listed(keywords)}")
+    if topics := _texts(figures, "topics"):
+        said.append(f"near your topic{'' if len(topics) == 1 else 's'} {_listed(topics)}")
+    if "liked" in figures:
+        said.append("like papers you liked")
+    if "disliked" in figures:
+        said.append("but like papers you did not" if said else "like papers you did not like")
+    return ", ".join(said) or "none of your keywords and topics"
+
+
+def _people(figures: Mapping[str, Figure]) -> str:
+    said = [
+        f"by {_listed(authors)}" if (authors := _texts(figures, "authors")) else "",
+        f"from {_listed(institutions)}" if (institutions := _texts(figures, "institutions")) else "",
+    ]
+    return ", ".join(text for text in said if text) or "nobody you follow"
+
+
+def _novelty(figures: Mapping[str, Figure]) -> str:
+    if "share" not in figures:
+        return "too little history to compare with"
+    share = f"stands freer than {100.0 * _number(figures, 'share'):.0f} % of its nearest earlier papers"
+    neighbour = figures.get("neighbour")
+    return f"{share}; the nearest is “{neighbour}”" if neighbour else share
+
+
+_SENTENCES: Mapping[str, Callable[[Mapping[str, Figure]], str]] = {
+    "trend": _trend,
+    "topic": _topic,
+    "people": _people,
+    "novelty": _novelty,
+}
+
+
+def _age(hours: float) -> str:
+    return f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def _listed(texts: tuple[str, ...]) -> str:
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def _number(figures: Mapping[str, Figure], key: str) -> float:
+    value = figures.get(key, 0.0)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _texts(figures: Mapping[str, Figure], key: str) -> tuple[str, ...]:
+    value = figures.get(key, ())
+    return value if isinstance(value, tuple) else ()

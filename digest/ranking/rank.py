@@ -1,0 +1,136 @@
+"""Entries -> Ranked: a score of 0 to 100 that is the sum of its integer parts, and an order that nothing can sway.
+
+Takes a pool (entries, instant, history) and a profile. Mutes, limits and sections are left to select.py.
+``rank`` does it for one profile; for many, make one Pool and call ``rank_pool`` with each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digest.model.editions import Part, Ranked
+from digest.model.feeds import Entry
+from digest.model.people import Profile, Weights
+from digest.ranking.match import same_category
+from digest.ranking.pool import Corpus, Pool, tie_break
+from digest.ranking.signals import SIGNALS, Column
+from digest.ranking.signals.trend import outlook
+from digest.ranking.text import Floats
+
+GENERAL = Weights(trend=95.0, topic=0.0, people=0.0, novelty=5.0)
+PERSONAL = Weights(trend=50.0, topic=30.0, people=15.0, novelty=5.0)
+#: The category of an entry whose own is unknown.
+UNKNOWN_CATEGORY = "other"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scores:
+    """A profile's scores of a pool, a row an entry; ``exact`` and ``points`` have a column for each of ``keys``."""
+
+    keys: tuple[str, ...]
+    columns: tuple[Column, ...]
+    exact: Floats
+    points: NDArray[np.int64]
+
+    @property
+    def total(self) -> Floats:
+        return _sums(self.exact)
+
+    def parts(self, row: int, points: list[int]) -> tuple[Part, ...]:
+        return tuple(
+            Part(key=key, points=given, figures=column.figures(row))
+            for key, given, column in zip(self.keys, points, self.columns, strict=True)
+        )
+
+
+def rank(
+    entries: Sequence[Entry], profile: Profile, *, now: datetime, history: Corpus | None = None
+) -> tuple[Ranked, ...]:
+    """All entries, best first."""
+    return rank_pool(Pool(entries, now=now, history=history), profile)
+
+
+def rank_pool(pool: Pool, profile: Profile) -> tuple[Ranked, ...]:
+    """All entries of the pool, best first: by exact score, trend, publication, hash of the work."""
+    scores, seen = score(pool, profile), pool.once(outlook)
+    total = scores.total
+    # Rows stand in the order of the hash already, and the sort is stable: the hash decides last.
+    order: list[int] = np.lexsort((-pool.once(_published), -seen.expected, -total)).tolist()
+    exact, trend = total.tolist(), seen.expected.tolist()
+    points: list[list[int]] = scores.points.tolist()
+    probability = [None if math.isnan(one) else one for one in seen.probability.tolist()]
+    return tuple(
+        Ranked(
+            entry=pool.entries[row],
+            score=sum(points[row]),
+            exact=exact[row],
+            trend=trend[row],
+            parts=scores.parts(row, points[row]),
+            category=category_of(pool.entries[row], profile),
+            probability=probability[row],
+        )
+        for row in order
+    )
+
+
+def score(pool: Pool, profile: Profile) -> Scores:
+    """The profile's weights times the signals' shares, and the integer points that are shown of them."""
+    weights = points_of(profile)
+    signals = [signal for signal in SIGNALS if weights[signal.key] > 0]
+    columns = tuple(signal.measure(pool, profile) for signal in signals)
+    exact = np.zeros((len(pool.entries), len(signals)))
+    for place, (signal, column) in enumerate(zip(signals, columns, strict=True)):
+        exact[:, place] = np.round(weights[signal.key] * column.share, 9)
+    keys = tuple(signal.key for signal in signals)
+    return Scores(keys=keys, columns=columns, exact=exact, points=largest_remainder(exact))
+
+
+def points_of(profile: Profile) -> Mapping[str, float]:
+    """How many of the 100 points each signal can give to this reader."""
+    weights = profile.weights or (PERSONAL if profile.personal else GENERAL)
+    given = {signal.key: max(0.0, float(getattr(weights, signal.key))) for signal in SIGNALS}
+    total = sum(given.values())
+    return {key: 100.0 * weight / total if total else 0.0 for key, weight in given.items()}
+
+
+def largest_remainder(exact: Floats) -> NDArray[np.int64]:
+    """Integers whose rows sum to the rounded sums of ``exact``: the largest fractions go up, the first on a tie."""
+    floors = np.floor(exact).astype(np.int64)
+    missing = np.floor(_sums(exact) + 0.5).astype(np.int64) - floors.sum(axis=1)
+    by_fraction = np.argsort(-(exact - floors), axis=1, kind="stable")
+    places = np.argsort(by_fraction, axis=1, kind="stable")
+    return floors + (places < missing[:, None])
+
+
+def _sums(exact: Floats) -> Floats:
+    """Row sums without the noise of adding in floating point."""
+    sums: Floats = np.round(np.sum(exact, axis=1, dtype=np.float64), 9)
+    return sums
+
+
+def order_key(ranked: Ranked) -> tuple[float, float, float, str]:
+    """Sorts Ranked as ``rank_pool`` does."""
+    return (-ranked.exact, -ranked.trend, -_instant(ranked.entry), tie_break(ranked.entry.work))
+
+
+def category_of(entry: Entry, profile: Profile) -> str:
+    """The one of the entry's categories that the profile names first, else its primary, else ``other``."""
+    for wanted, _ in profile.categories:
+        for category in entry.categories:
+            if same_category(wanted, category):
+                return category
+    return entry.categories[0] if entry.categories else UNKNOWN_CATEGORY
+
+
+def _published(pool: Pool) -> Floats:
+    return np.array([_instant(entry) for entry in pool.entries], np.float64)
+
+
+def _instant(entry: Entry) -> float:
+    return entry.published_at.timestamp() if entry.published_at else float("-inf")

@@ -1,0 +1,34 @@
+"""The sentences that say what a part was computed from."""
+
+from __future__ import annotations
+
+import pytest
+
+from digest.model.editions import Part
+from digest.ranking.explain import why
+
+
+@pytest.mark.parametrize(
+    ("key", "figures", "sentence"),
+    [
+        ("trend", {"votes": 128, "hours": 21.2, "expected": 190.3}, "128 votes in 21 h, on the way to about 190"),
+        ("trend", {"votes": 1, "hours": 96.0, "expected": 1.1}, "1 vote in 4 days, about all it will get"),
+        ("trend", {"probability": 0.526}, "no votes here; a chance of 53 % to be featured"),
+        ("trend", {"probability": 0.002}, "no votes here; a chance below 1 % to be featured"),
+        ("topic", {"keywords": ("RL", "agents", "maps")}, "your keywords RL, agents and maps"),
+        ("topic", {"topics": ("bees",), "liked": 0.4}, "near your topic bees, like papers you liked"),
+        ("topic", {"disliked": 0.4}, "like papers you did not like"),
+        ("topic", {}, "none of your keywords and topics"),
+        ("people", {"authors": ("Ada Moreno",), "institutions": ("Hive Lab",)}, "by Ada Moreno, from Hive Lab"),
+        ("people", {}, "nobody you follow"),
+        (
+            "novelty",
+            {"share": 0.7, "neighbour": "Old Bees", "similarity": 0.5},
+            "stands freer than 70 % of its nearest earlier papers; the nearest is “Old Bees”",
+        ),
+        ("novelty", {"share": 0.7}, "stands freer than 70 % of its nearest earlier papers"),
+        ("novelty", {}, "too little history to compare with"),
+    ],
+)
+def test_a_part_says_what_it_was_computed_from(key, figures, sentence):
+    assert why(Part(key=key, points=1, figures=figures)) == sentence
