@@ -1,0 +1,145 @@
+"""From settings to Config: what needs several sections at once is checked here, and every relative path is resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
+
+from digest.config.nearest import nearest
+from digest.config.problems import Loc, key_name, place
+from digest.config.publication import DigestSettings, SourceSettings
+from digest.config.record import Config
+from digest.config.settings import Settings
+from digest.model.editions import Digest, Schedule
+from digest.model.errors import ConfigError
+from digest.model.feeds import Source, SourceId
+from digest.model.mail import Sender
+from digest.model.people import Profile
+
+_Section = TypeVar("_Section", bound=BaseModel)
+
+
+class Builder:
+    """Knows where the settings came from, so that a problem between two sections names its place too."""
+
+    def __init__(
+        self, settings: Settings, *, path: Path | None, folder: Path, variables: Mapping[Loc, str], text: str
+    ) -> None:
+        self.settings, self.path, self.folder = settings, path, folder
+        self.variables, self.text = variables, text
+
+    def config(self) -> Config:
+        s = self.settings
+        self._unique("source", "id", [source.id for source in s.source])
+        self._unique("digest", "name", [digest.name for digest in s.digest])
+        name, address = parseaddr(s.mail.from_)
+        fetch = self._absolute(s.fetch)
+        return Config(
+            path=self.path,
+            folder=self.folder,
+            database_url=self._database_url(s.database.url),
+            relays=tuple(self._absolute(relay) for relay in s.smtp),
+            delivery=s.delivery,
+            mail=self._absolute(s.mail),
+            web=self._absolute(s.web),
+            fetch=fetch if fetch.contact else fetch.model_copy(update={"contact": address}),
+            inbound=self._absolute(s.inbound),
+            retention=s.retention,
+            sources=tuple(self._source(source) for source in s.source),
+            digests=tuple(self._digest(index, digest, address) for index, digest in enumerate(s.digest)),
+            sender=Sender(
+                from_name=name,
+                from_address=address,
+                reply_to=s.mail.reply_to,
+                postal_address=s.mail.postal_address,
+                unsubscribe_address=s.mail.unsubscribe_to or address,
+                public_url=s.web.public_url,
+            ),
+            variables={".".join(map(str, loc)): name for loc, name in self.variables.items()},
+        )
+
+    def _wrong(self, loc: Loc, what: str, try_: str = "") -> ConfigError:
+        where = place(loc, where=str(self.path or "configuration"), variables=self.variables, text=self.text)
+        return ConfigError(f"{key_name(loc, self.text)} {what}", where=where, try_=try_)
+
+    def _unique(self, section: str, key: str, names: Iterable[str]) -> None:
+        seen: dict[str, int] = {}
+        for index, name in enumerate(names):
+            if name in seen:
+                raise self._wrong(
+                    (section, index, key),
+                    f'"{name}" is already the {key} of [[{section}]] {seen[name] + 1}',
+                    f"give each [[{section}]] its own {key}",
+                )
+            seen[name] = index
+
+    def _absolute(self, section: _Section) -> _Section:
+        changed: dict[str, Any] = {
+            name: self._path(value)
+            for name in type(section).model_fields
+            if isinstance(value := getattr(section, name), Path)
+        }
+        return section.model_copy(update=changed) if changed else section
+
+    def _path(self, path: Path) -> Path:
+        return (self.folder / path.expanduser()).absolute()
+
+    def _database_url(self, url: str) -> str:
+        if not url:
+            return f"sqlite:///{self.folder / 'digest.db'}"
+        scheme, separator, rest = url.partition("://")
+        if not separator:
+            return f"sqlite:///{self._path(Path(url))}"
+        base = scheme.lower().partition("+")[0]
+        if base == "sqlite":
+            file = rest.removeprefix("/")
+            if not file or file.startswith(":memory:"):
+                raise self._wrong(("database", "url"), "should name a file", "sqlite:///digest.db is beside this file")
+            return f"sqlite:///{self._path(Path(file))}"
+        if base in ("postgresql", "postgres"):
+            return f"postgresql+psycopg://{rest}"
+        raise self._wrong(
+            ("database", "url"),
+            "should begin with sqlite:/// or postgresql://",
+            nearest(base, ("sqlite", "postgresql")),
+        )
+
+    def _source(self, source: SourceSettings) -> Source:
+        url = source.url
+        if url and not urlsplit(url).scheme:
+            url = str(self._path(Path(url)))
+        return Source(
+            id=SourceId(source.id),
+            kind=source.kind,
+            url=url,
+            category=source.category,
+            every=source.every,
+            allow_private=source.allow_private,
+        )
+
+    def _digest(self, index: int, digest: DigestSettings, sender: str) -> Digest:
+        ids = [source.id for source in self.settings.source]
+        for wanted in digest.sources:
+            if wanted not in ids:
+                raise self._wrong(
+                    ("digest", index, "sources"), f'names "{wanted}", which is no [[source]]', nearest(wanted, ids)
+                )
+        domain = sender.rpartition("@")[2]
+        return Digest(
+            name=digest.name,
+            title=digest.title or digest.name,
+            list_id=digest.list_id or f"{digest.name}.{domain if '.' in domain else 'localhost'}",
+            sources=tuple(SourceId(wanted) for wanted in digest.sources),
+            schedule=Schedule(send_at=digest.send_at, timezone=digest.timezone, days=digest.days),
+            window=digest.window,
+            when_empty=digest.when_empty,
+            profile=replace(Profile(language=digest.language), **digest.fields_given()),
+            template=digest.template,
+            expire_after=digest.expire_after or self.settings.delivery.expire_after,
+        )

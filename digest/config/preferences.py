@@ -1,0 +1,161 @@
+"""What a reader may wish: the preference keys of a [[digest]], of a profile file and of a subscriber's own settings.
+
+Takes plain tables (TOML or JSON), gives ``model.Profile``. A key that is absent leaves the base as it is; a key that is
+present replaces the base's whole value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+
+from digest.config.fields import Count, Score, Share, Words, option
+from digest.config.problems import explain
+from digest.model.people import Layout, Mutes, Profile, Weights
+
+STRICT = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
+
+
+def _flat(table: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """``{cs = {CL = 2}}``, which is how TOML reads ``cs.CL = 2``, becomes ``{"cs.CL" = 2}``."""
+    flat: dict[str, object] = {}
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(cast("Mapping[str, object]", value), f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _categories(value: object) -> tuple[tuple[str, float], ...]:
+    shape = 'should be a list such as ["cs.CL"] or a table of weights such as { "cs.CL" = 2, "cs.LG" = 1 }'
+    if isinstance(value, Mapping):
+        weighted = _flat(cast("Mapping[str, object]", value))
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        items = cast("Sequence[object]", value)
+        if not all(isinstance(item, str) and item.strip() for item in items):
+            raise ValueError(shape)
+        weighted: dict[str, object] = {str(item).strip(): 1.0 for item in items}
+    else:
+        raise ValueError(shape)
+    for name, weight in weighted.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= 1_000_000:
+            raise ValueError(f'the weight of "{name}" should be a number above 0')
+    return tuple((name, float(cast("float", weight))) for name, weight in weighted.items())
+
+
+def _mute_table(value: object) -> object:
+    return cast("object", value) if isinstance(value, Mapping | MuteSettings) else {"anything": value}
+
+
+class MuteSettings(BaseModel):
+    """What is never printed."""
+
+    model_config = STRICT
+
+    keywords: Words = option([], "Words or phrases in title or abstract.", kind="list")
+    authors: Words = option([], "Names of authors.", kind="list")
+    institutions: Words = option([], "Names of institutions.", kind="list")
+    categories: Words = option([], "Categories.", kind="list")
+    anything: Words = option([], "Any of these four.", kind="list")
+
+
+class WeightSettings(BaseModel):
+    """Shares of the score; a share that is not named is 0."""
+
+    model_config = STRICT
+
+    trend: Share = option(0, "How much the votes of the public count.", kind="number")
+    topic: Share = option(0, "How much keywords and topics count.", kind="number")
+    people: Share = option(0, "How much authors and institutions count.", kind="number")
+    novelty: Share = option(0, "How much it counts that a paper is unlike the others.", kind="number")
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> WeightSettings:
+        if self.trend + self.topic + self.people + self.novelty <= 0:
+            raise ValueError("at least one of trend, topic, people and novelty should be above 0")
+        return self
+
+
+class Preferences(BaseModel):
+    """What a digest, a profile file or one reader may wish to see."""
+
+    model_config = STRICT
+
+    categories: Annotated[tuple[tuple[str, float], ...], BeforeValidator(_categories)] = option(
+        [],
+        "Categories to print, in this order: a list, or a table of weights. Empty prints every category.",
+        kind="list or table of weights",
+        example={"cs.CL": 2, "cs.LG": 1},
+    )
+    keywords: Words = option(
+        [], "Words or phrases that raise a paper's topic share.", kind="list", example=["mechanistic interpretability"]
+    )
+    authors: Words = option([], "Authors who raise a paper's people share.", kind="list", example=["Ada Lovelace"])
+    institutions: Words = option(
+        [], "Institutions that raise a paper's people share.", kind="list", example=["ETH Zurich"]
+    )
+    topics: Words = option(
+        [],
+        "Interests in a few words of prose, compared with title and abstract.",
+        kind="list",
+        example=["small language models on phones"],
+    )
+    mute: Annotated[MuteSettings, BeforeValidator(_mute_table)] = option(
+        {},
+        "What is never printed: a list of words, or a table of keywords, authors, institutions and categories.",
+        kind="list or table",
+        example={"keywords": ["survey"], "categories": ["cs.CR"]},
+    )
+    weights: WeightSettings | None = option(
+        None,
+        "Shares of the score. Without it, 95 trend and 5 novelty; where something personal is named, 50, 30, 15 and 5.",
+        kind="table",
+        example={"trend": 50, "topic": 30, "people": 15, "novelty": 5},
+    )
+    max_items: Count | None = option(None, "At most this many papers in a mail.", kind="number", example=25)
+    per_category: Count | None = option(None, "At most this many papers of one category.", kind="number", example=8)
+    min_score: Score | None = option(
+        None, "Leave out papers whose score (0 to 100) is below.", kind="number", example=20
+    )
+    layout: Layout = option("full", "How much of a paper is shown.", kind="full | brief | titles")
+
+    def fields_given(self) -> dict[str, Any]:
+        """The profile's fields that were set, in the model's types."""
+        given: dict[str, Any] = {
+            name: getattr(self, name) for name in self.model_fields_set & Profile.__dataclass_fields__.keys()
+        }
+        if "mute" in given:
+            given["mute"] = Mutes(**self.mute.model_dump())
+        if self.weights is not None:
+            given["weights"] = Weights(**self.weights.model_dump())
+        if "layout" in given:
+            given["layout"] = self.layout.value
+        return given
+
+
+class ProfileFile(Preferences):
+    """A profile of its own: the preferences and the papers that taught us."""
+
+    likes: Words = option([], "Ids of papers this reader likes.", kind="list")
+    dislikes: Words = option([], "Ids of papers this reader dislikes.", kind="list")
+
+
+def parse_profile(
+    table: Mapping[str, object], *, where: str, base: Profile | None = None, allow_likes: bool = True
+) -> Profile:
+    """The table laid over the base; ConfigError names ``where``, the key, the problem and the nearest right name."""
+    shape = ProfileFile if allow_likes else Preferences
+    try:
+        given = shape.model_validate(dict(table)).fields_given()
+    except ValidationError as error:
+        raise explain(error, shape, where=where) from error
+    return replace(base or Profile(), **given)
+
+
+def apply_preferences(base: Profile, preferences: Mapping[str, object], *, where: str = "preferences") -> Profile:
+    """A subscriber's own preferences (plain JSON values) laid over the digest's profile."""
+    return parse_profile(preferences, where=where, base=base)

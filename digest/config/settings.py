@@ -1,0 +1,256 @@
+"""Every option of the installation, declared once: its type, its default and the sentence that documents it.
+
+Sources and digests are in publication.py; this file joins all of them to the whole.
+
+config.example.toml and docs/configuration.md are printed from these classes. Nothing is read here (loading.py) and
+nothing is turned into the model here (build.py); only what one section can tell by itself is checked.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from digest.config.fields import (
+    Address,
+    Addresses,
+    Bind,
+    Count,
+    Duration,
+    Mailbox,
+    OneOrMany,
+    OptionalPath,
+    Port,
+    Rate,
+    WebUrl,
+    option,
+)
+from digest.config.preferences import STRICT
+from digest.config.publication import LONGEST_WINDOW_DAYS, DigestSettings, SourceSettings
+
+#: Days for which something is kept; no shorter than an edition may reach back.
+Kept = Annotated[int, Field(strict=True, ge=LONGEST_WINDOW_DAYS)]
+
+
+class DatabaseSettings(BaseModel):
+    """Where everything is remembered."""
+
+    model_config = STRICT
+
+    url: str = option(
+        "",
+        "A SQLite file's path or URL, or postgresql://…; empty is digest.db beside this file.",
+        kind="path or URL",
+        example="postgresql://digest@localhost/digest",
+    )
+
+
+class RelaySettings(BaseModel):
+    """How mail leaves: one relay, or several [[smtp]] in order of preference."""
+
+    model_config = STRICT
+
+    transport: Literal["smtp", "lmtp", "maildir", "folder"] = option(
+        "smtp",
+        "smtp and lmtp talk to a server; maildir and folder write the mails into path.",
+        kind="smtp | lmtp | maildir | folder",
+    )
+    host: str = option("localhost", "The server's name.", example="smtp.example.org", min_length=1)
+    port: Port | None = option(
+        None,
+        "The server's port; without it 587 for starttls, 465 for tls, 25 for none, 24 for lmtp.",
+        kind="number",
+        example=587,
+    )
+    security: Literal["starttls", "tls", "none"] = option(
+        "starttls", "How the connection is encrypted; certificates are checked.", kind="starttls | tls | none"
+    )
+    username: str = option("", "Login name; empty logs in as nobody.", example="digest@example.org")
+    password_file: OptionalPath = option(
+        None, "File whose first line is the password.", kind="path", example="smtp-password"
+    )
+    allow_plain_auth: bool = option(
+        False, 'Let the password travel unencrypted (security = "none" with a username).', kind="true | false"
+    )
+    ca_file: OptionalPath = option(None, "Certificates to trust, not the system's.", kind="path", example="ca.pem")
+    connections: Count = option(4, "How many connections are open at once.", kind="number", le=64)
+    rate: Rate | None = option(None, "At most this many mails a second.", kind="number", example=10)
+    domain_rates: dict[str, Rate] = option(
+        {}, "At most this many mails a second to one domain.", kind="table", example={"gmail.com": 2}
+    )
+    timeout: Duration = option("60s", "How long to wait for an answer.", kind="duration")
+    path: OptionalPath = option(None, "Folder for the transports maildir and folder.", kind="path", example="outbox")
+
+    @model_validator(mode="after")
+    def _whole(self) -> RelaySettings:
+        if self.transport in ("maildir", "folder") and self.path is None:
+            raise ValueError(f'the transport "{self.transport}" needs a path to write the mails to')
+        if self.username and self.password_file is None:
+            raise ValueError("a username needs a password_file")
+        if self.username and self.security == "none" and not self.allow_plain_auth:
+            raise ValueError(
+                'the password would travel unencrypted: set security to "starttls" or "tls", or allow_plain_auth = true'
+            )
+        return self
+
+    @property
+    def port_used(self) -> int:
+        if self.port is not None:
+            return self.port
+        return 24 if self.transport == "lmtp" else {"starttls": 587, "tls": 465, "none": 25}[self.security]
+
+
+class DeliverySettings(BaseModel):
+    """What happens to a mail that could not be settled."""
+
+    model_config = STRICT
+
+    uncertain: Literal["hold", "resend"] = option(
+        "hold",
+        "A mail sent but never acknowledged: hold it for you to decide, or resend it (same Message-ID).",
+        kind="hold | resend",
+    )
+    expire_after: Duration = option("36h", "Give up on an edition this long after its slot.", kind="duration")
+    lease: Duration = option(
+        "10m", "A sender that says nothing for this long has lost its mails to another.", kind="duration"
+    )
+
+
+class MailSettings(BaseModel):
+    """Who writes."""
+
+    model_config = STRICT
+
+    from_: Mailbox = option(
+        ...,
+        "Sender of every mail: an address, or a name and an address.",
+        example="Digest <digest@example.org>",
+        alias="from",
+    )
+    reply_to: Address = option("", "Where answers go.", kind="address", example="you@example.org")
+    postal_address: str = option(
+        "", "Printed at the foot of every mail; many countries ask for it.", example="1 Main Street, Springfield"
+    )
+    alerts_to: Addresses = option(
+        [],
+        "Who is told when a source or the sending stays broken.",
+        kind="address or list",
+        example=["you@example.org"],
+    )
+    unsubscribe_to: Address = option(
+        "",
+        "Address of the mailto form of unsubscribing; empty is the sender's. See [inbound] for reading it.",
+        kind="address",
+        example="leave@example.org",
+    )
+    templates: OptionalPath = option(
+        None,
+        "Folder of your own templates; a file there goes before ours of the same name.",
+        kind="path",
+        example="templates",
+    )
+
+
+class WebSettings(BaseModel):
+    """The small web server beside the daemon: unsubscribing, preferences, the mail on the web."""
+
+    model_config = STRICT
+
+    enabled: bool = option(True, "Let digest run answer web requests.", kind="true | false")
+    bind: Bind = option("127.0.0.1:8025", "Address and port to listen on; put a TLS proxy before it.")
+    public_url: WebUrl = option(
+        "",
+        "Where readers reach it. Without it, mails carry only the mailto form of unsubscribing.",
+        kind="URL",
+        example="https://digest.example.org",
+    )
+    secret_file: OptionalPath = option(
+        None,
+        "File that holds the installation's secret; without it, the database holds one.",
+        kind="path",
+        example="digest.secret",
+    )
+
+    @property
+    def host(self) -> str:
+        return self.bind.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.bind.rpartition(":")[2])
+
+
+class FetchSettings(BaseModel):
+    """How sources are asked."""
+
+    model_config = STRICT
+
+    contact: str = option(
+        "",
+        "Address or URL in the User-Agent, so that a site can write to you; empty is the sender's address.",
+        example="you@example.org",
+        max_length=200,
+        pattern=r"^[\x20-\x7e]*$",
+    )
+    timeout: Duration = option("30s", "How long to wait for a source.", kind="duration")
+    max_bytes: Count = option(50_000_000, "Refuse documents larger than this, unpacked.", kind="number")
+    arxiv_api: WebUrl = option(
+        "https://export.arxiv.org/api/query",
+        "Where the categories of arXiv papers are looked up when a source does not give them; empty is never.",
+        kind="URL",
+    )
+
+
+class InboundSettings(BaseModel):
+    """Where mail to the unsubscribe address arrives: a maildir, or an IMAP mailbox. Empty: it is not read."""
+
+    model_config = STRICT
+
+    maildir: OptionalPath = option(None, "A maildir to read.", kind="path", example="/var/mail/digest")
+    host: str = option("", "An IMAP server to read.", example="imap.example.org")
+    port: Port = option(993, "Its port.", kind="number")
+    security: Literal["tls", "starttls"] = option("tls", "How the connection is encrypted.", kind="tls | starttls")
+    username: str = option("", "Login name.", example="leave@example.org")
+    password_file: OptionalPath = option(
+        None, "File whose first line is the password.", kind="path", example="imap-password"
+    )
+    folder: str = option("INBOX", "The mailbox's folder.", min_length=1)
+    every: Duration = option("5m", "How often to look.", kind="duration")
+
+    @model_validator(mode="after")
+    def _whole(self) -> InboundSettings:
+        if self.maildir and self.host:
+            raise ValueError("give either a maildir or a host, not both")
+        if self.host and not (self.username and self.password_file):
+            raise ValueError("an IMAP host needs a username and a password_file")
+        return self
+
+
+class RetentionSettings(BaseModel):
+    """How long things are kept. Papers and what was sent to whom stay as long as the law of never twice needs them."""
+
+    model_config = STRICT
+
+    days: Kept = option(400, "Keep encoded mails for this many days.", kind="number")
+    deliveries_days: Kept = option(90, "Keep single deliveries for this many days, then daily totals.", kind="number")
+
+
+class Settings(BaseSettings):
+    """The whole file."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True, env_prefix="DIGEST_"
+    )
+
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    mail: MailSettings
+    smtp: Annotated[tuple[RelaySettings, ...], OneOrMany] = Field(default=(RelaySettings(),), min_length=1)
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    web: WebSettings = Field(default_factory=WebSettings)
+    fetch: FetchSettings = Field(default_factory=FetchSettings)
+    inbound: InboundSettings = Field(default_factory=InboundSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    source: Annotated[tuple[SourceSettings, ...], OneOrMany] = ()
+    digest: Annotated[tuple[DigestSettings, ...], OneOrMany] = ()

@@ -1,0 +1,319 @@
+"""Finding, reading and refusing configuration files."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from pathlib import Path
+
+import pytest
+
+from digest.config import find, load, read_secret
+from digest.model.editions import Digest, Schedule, WhenEmpty
+from digest.model.errors import ConfigError, UsageError
+from digest.model.feeds import Source, SourceId
+from digest.model.mail import Sender
+from digest.model.people import Mutes, Profile, Weights
+
+MINIMAL = '[mail]\nfrom = "digest@example.org"\n'
+
+WHOLE = """\
+[database]
+url = "data/papers.db"
+
+[mail]
+from = "Morning Papers <papers@example.org>"
+reply_to = "editor@example.org"
+postal_address = "1 Main Street"
+alerts_to = "ops@example.org"
+
+[smtp]
+host = "mail.example.org"
+username = "papers"
+password_file = "secret/smtp"
+domain_rates = { "example.com" = 0.5 }
+
+[web]
+public_url = "https://papers.example.org/"
+
+[[source]]
+id = "hf"
+kind = "huggingface"
+every = "30m"
+
+[[source]]
+id = "blog"
+url = "feeds/blog.xml"
+
+[[digest]]
+name = "daily"
+sources = ["hf"]
+send_at = "06:30"
+timezone = "Europe/Berlin"
+days = ["Friday", "mon"]
+window = 2.5
+when_empty = "best-of"
+language = "de"
+categories = { cs.CL = 2, "cs.LG" = 1 }
+keywords = ["speech  synthesis", "speech synthesis"]
+mute = ["survey"]
+weights = { trend = 70, people = 30 }
+max_items = 10
+min_score = 0
+layout = "brief"
+"""
+
+
+def written(folder: Path, text: str, name: str = "config.toml") -> Path:
+    file = folder / name
+    file.write_text(text)
+    return file
+
+
+def refused(folder: Path, text: str, environ: dict[str, str] | None = None) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load(written(folder, text), environ or {})
+    return caught.value
+
+
+def test_a_whole_file_becomes_the_model(tmp_path):
+    config = load(written(tmp_path, WHOLE), {})
+    assert config.sources == (
+        Source(id=SourceId("hf"), kind="huggingface", every=timedelta(minutes=30)),
+        Source(id=SourceId("blog"), kind="feed", url=str(tmp_path / "feeds/blog.xml")),
+    )
+    assert config.digests == (
+        Digest(
+            name="daily",
+            title="daily",
+            list_id="daily.example.org",
+            sources=(SourceId("hf"),),
+            schedule=Schedule(send_at=time(6, 30), timezone="Europe/Berlin", days=(0, 4)),
+            window=timedelta(days=2.5),
+            when_empty=WhenEmpty.BEST_OF,
+            profile=Profile(
+                categories=(("cs.CL", 2.0), ("cs.LG", 1.0)),
+                keywords=("speech synthesis",),
+                mute=Mutes(anything=("survey",)),
+                weights=Weights(trend=70, topic=0, people=30, novelty=0),
+                max_items=10,
+                min_score=0,
+                layout="brief",
+                language="de",
+            ),
+            expire_after=timedelta(hours=36),
+        ),
+    )
+    assert config.sender == Sender(
+        from_name="Morning Papers",
+        from_address="papers@example.org",
+        reply_to="editor@example.org",
+        postal_address="1 Main Street",
+        unsubscribe_address="papers@example.org",
+        public_url="https://papers.example.org",
+    )
+    assert config.database_url == f"sqlite:///{tmp_path / 'data/papers.db'}"
+    assert config.mail.alerts_to == ("ops@example.org",)
+    assert config.fetch.contact == "papers@example.org"
+    (relay,) = config.relays
+    assert (relay.password_file, relay.port_used) == (tmp_path / "secret/smtp", 587)
+    assert relay.domain_rates == {"example.com": 0.5}
+
+
+def test_a_sender_is_all_that_must_be_given(tmp_path):
+    config = load(written(tmp_path, MINIMAL), {})
+    assert config.database_url == f"sqlite:///{tmp_path / 'digest.db'}"
+    assert (config.sources, config.digests) == ((), ())
+    assert (config.web.host, config.web.port) == ("127.0.0.1", 8025)
+
+
+def test_relays_may_be_several_in_order(tmp_path):
+    text = MINIMAL + '[[smtp]]\nhost = "one"\nsecurity = "tls"\n[[smtp]]\ntransport = "lmtp"\nhost = "two"\n'
+    assert [(r.host, r.port_used) for r in load(written(tmp_path, text), {}).relays] == [("one", 465), ("two", 24)]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///here.db", "sqlite:///{folder}/here.db"),
+        ("sqlite:////var/lib/digest.db", "sqlite:////var/lib/digest.db"),
+        ("postgres://me:pw@db/papers", "postgresql+psycopg://me:pw@db/papers"),
+        ("postgresql+psycopg://db/papers", "postgresql+psycopg://db/papers"),
+    ],
+)
+def test_a_database_url_is_completed(tmp_path, url, expected):
+    config = load(written(tmp_path, f'{MINIMAL}[database]\nurl = "{url}"\n'), {})
+    assert config.database_url == expected.format(folder=tmp_path)
+    assert "pw@db" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("added", "line", "what", "try_"),
+    [
+        ("[web]\nbnd = 'x:1'", 4, "[web] bnd is not known", 'did you mean "bind"?'),
+        ("[sources]\nid = 'x'", 3, "sources is not known", 'did you mean "source"?'),
+        ("[web]\nenabled = 'maybe'", 4, "[web] enabled should be true or false", ""),
+        ("[smtp]\nport = 'http'", 4, "[smtp] port should be a whole number", ""),
+        ("[smtp]\nport = true", 4, "[smtp] port should be a whole number", ""),
+        ("[smtp]\nsecurity = 'startls'", 4, "[smtp] security should be", 'did you mean "starttls"?'),
+        ("[smtp]\npassword = 'x'", 4, "[smtp] password is not known", 'did you mean "password_file"?'),
+        ("[[smtp]]\n[[smtp]]\nhost = 5", 5, "[[smtp]] 2: host should be a text in quotes", ""),
+        ("[smtp]\ntransport = 'folder'", 3, 'the transport "folder" needs a path', ""),
+        ("[smtp]\nusername = 'x'", 3, "a username needs a password_file", ""),
+        (
+            "[smtp]\nusername = 'x'\npassword_file = 'y'\nsecurity = 'none'",
+            3,
+            "the password would travel unencrypted",
+            "",
+        ),
+        ("[database]\nurl = 'mysql://db/x'", 4, "[database] url should begin with sqlite:///", "known are"),
+        ("[delivery]\nlease = 'soon'", 4, "[delivery] lease should be a length of time", ""),
+        ("[delivery]\nexpire_after = 0", 4, "[delivery] expire_after should be longer than nothing", ""),
+        ("[retention]\ndays = 30", 4, "[retention] days should be greater than or equal to 90", ""),
+        ("[web]\npublic_url = 'papers.example.org'", 4, "[web] public_url should be an address such as", ""),
+        ("[web]\nbind = '8025'", 4, "[web] bind should be an address and a port", ""),
+        ("[inbound]\nmaildir = 'm'\nhost = 'h'", 3, "give either a maildir or a host", ""),
+        ("[[source]]\nid = 'a'\nurl = 'https://x.org'\nkind = 'feeds'", 6, "[[source]] 1: kind should be", '"feed"'),
+        ("[[source]]\nid = 'a'", 3, 'the source "a" needs a url', ""),
+        ("[[source]]\nid = 'a'\nkind = 'arxiv'", 3, 'the source "a" needs a category', ""),
+        ("[[source]]\nid = 'a'\nurl = 'ftp://x.org'", 3, "should have an http, https or file: URL", ""),
+        ("[[source]]\nurl = 'https://x.org'", 3, "[[source]] 1: id is missing", ""),
+        (
+            "[[source]]\nid = 'a'\nurl = 'x'\n[[source]]\nid = 'a'\nurl = 'y'",
+            7,
+            '[[source]] 2: id "a" is already the id of [[source]] 1',
+            "own id",
+        ),
+        ("[[digest]]\nname = 'a'\n[[digest]]\nname = 'a'", 6, '"a" is already the name of [[digest]] 1', "own name"),
+        (
+            "[[source]]\nid = 'hf-daily'\nkind = 'huggingface'\n[[digest]]\nname = 'a'\nsources = ['hf-dayly']",
+            8,
+            'names "hf-dayly", which is no [[source]]',
+            'did you mean "hf-daily"?',
+        ),
+        (
+            "[[digest]]\nname = 'a'\ntimezone = 'Europe/Berln'",
+            5,
+            '[[digest]] 1: timezone "Europe/Berln" is not a time zone; did you mean "Europe/Berlin"?',
+            "",
+        ),
+        ("[[digest]]\nname = 'a'\ntimezone = ''", 5, "is not a time zone", ""),
+        ("[[digest]]\nname = 'a'\nsend_at = '25:00'", 5, "[[digest]] 1: send_at should be a time of day", ""),
+        ("[[digest]]\nname = 'a'\nwindow = 91", 5, "[[digest]] 1: window should be at most 90 days", ""),
+        ("[[digest]]\nname = 'a'\ndays = ['moonday']", 5, "'moonday' is not a weekday", ""),
+        ("[[digest]]\nname = 'a'\ndays = []", 5, "should name at least one weekday", ""),
+        ("[[digest]]\nname = 'a'\ncategory = ['cs.CL']", 5, "category is not known", 'did you mean "categories"?'),
+        ("[[digest]]\nname = 'a'\ncategories = {'cs.CL' = 0}", 5, 'the weight of "cs.CL" should be a number', ""),
+        ("[[digest]]\nname = 'a'\nweights = {trent = 1}", 5, "weights.trent is not known", 'did you mean "trend"?'),
+        ("[[digest]]\nname = 'a'\nweights = {trend = 0}", 5, "at least one of trend, topic", ""),
+        ("[[digest]]\nname = 'a'\nmute = {authors = 'Bob'}", 5, "mute.authors should be a list of texts", ""),
+        ("[[digest]]\nname = 'a'\ntitle = \"a\\r\\nBcc: x\"", 5, "title should", ""),
+        ("[[digest]]\nname = '../x'", 4, "name should be made of letters", ""),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_line_and_what_to_do(tmp_path, added, line, what, try_):
+    error = refused(tmp_path, f"{MINIMAL}{added}\n")
+    assert error.where == f"{tmp_path / 'config.toml'} line {line}"
+    assert what in error.what
+    assert try_ in error.try_
+
+
+@pytest.mark.parametrize("address", ["papers", "a@b@c", "papers@", "ümit@example.org", "a b@example.org"])
+def test_a_sender_that_is_no_address_is_refused(tmp_path, address):
+    error = refused(tmp_path, f'[mail]\nfrom = "{address}"\n')
+    assert error.what.startswith("[mail] from ")
+
+
+@pytest.mark.parametrize(
+    ("written_as", "kept"),
+    [
+        ("Papers <papers@bücher.example.org>", "papers@xn--bcher-kva.example.org"),
+        ("papers@localhost", "papers@localhost"),
+        ("papers@digest.test", "papers@digest.test"),
+    ],
+)
+def test_a_sender_may_have_an_international_or_a_private_domain(tmp_path, written_as, kept):
+    config = load(written(tmp_path, f'[mail]\nfrom = "{written_as}"\n'), {})
+    assert config.sender.from_address == kept
+
+
+def test_a_sender_without_dots_gives_a_list_id_with_one(tmp_path):
+    text = '[mail]\nfrom = "papers@localhost"\n[[digest]]\nname = "daily"\n'
+    assert load(written(tmp_path, text), {}).digests[0].list_id == "daily.localhost"
+
+
+def test_a_missing_sender_is_named(tmp_path):
+    assert refused(tmp_path, "[web]\nenabled = false\n").what == "[mail] is missing"
+
+
+def test_further_problems_are_counted(tmp_path):
+    error = refused(tmp_path, f"{MINIMAL}[web]\nbind = 'x'\npublic_url = 'y'\n")
+    assert error.try_ == "1 more to put right after this"
+
+
+def test_broken_toml_is_refused_with_line_and_column(tmp_path):
+    error = refused(tmp_path, f"{MINIMAL}reply_to = me@example.org\n")
+    assert error.where == f"{tmp_path / 'config.toml'} line 3, column 12"
+    assert error.what.startswith("is not valid TOML")
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_bytes(b"[mail]\nfrom = '\xff'\n")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load(file, {})
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="is a folder, not a file"):
+        load(tmp_path, {})
+
+
+def test_a_file_behind_a_file_is_refused_without_traceback(tmp_path):
+    with pytest.raises(ConfigError, match="there is no such file"):
+        load(written(tmp_path, MINIMAL) / "config.toml", {})
+
+
+def test_a_named_file_that_is_missing_is_refused(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "none.toml", {})
+    assert caught.value.what == "there is no such file"
+    assert "digest init" in caught.value.try_
+
+
+def test_files_are_looked_for_in_the_documented_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    home = {"HOME": str(tmp_path / "home")}
+    with pytest.raises(ConfigError) as caught:
+        find(None, home)
+    assert "digest init" in caught.value.try_
+    (tmp_path / "home/.config/digest").mkdir(parents=True)
+    own = written(tmp_path / "home/.config/digest", MINIMAL)
+    assert find(None, home) == own
+    assert find(None, {"XDG_CONFIG_HOME": str(tmp_path / "home/.config")}) == own
+    written(tmp_path, MINIMAL)
+    assert find(None, home) == Path("config.toml")
+    named = written(tmp_path, MINIMAL, "named.toml")
+    assert find(None, {**home, "DIGEST_CONFIG": str(named)}) == named
+    assert find(own, {**home, "DIGEST_CONFIG": str(named)}) == own
+
+
+def test_a_secret_is_the_first_line_of_its_file(tmp_path):
+    assert read_secret(written(tmp_path, "s3cret\nsecond line\n", "secret")) == "s3cret"
+    with pytest.raises(ConfigError, match="empty"):
+        read_secret(written(tmp_path, "\n", "empty"))
+
+
+def test_a_secret_in_a_wrong_place_is_not_repeated(tmp_path):
+    error = refused(tmp_path, f"{MINIMAL}[smtp]\npassword = 'hunter2'\n")
+    assert "hunter2" not in str(error)
+
+
+def test_the_only_digest_need_not_be_named(tmp_path):
+    one = load(written(tmp_path, f'{MINIMAL}[[digest]]\nname = "daily"\n'), {})
+    assert one.digest(None) == one.digest("daily") == one.digests[0]
+    with pytest.raises(UsageError) as caught:
+        one.digest("dayly")
+    assert caught.value.try_ == 'did you mean "daily"?'
+    two = load(written(tmp_path, f'{MINIMAL}[[digest]]\nname = "a"\n[[digest]]\nname = "b"\n'), {})
+    with pytest.raises(UsageError, match="several digests"):
+        two.digest(None)

@@ -1,0 +1,42 @@
+"""Which tests run: plain ones always, ``needs_NAME`` with CI=true or named by -m, ``shared`` only named by -m.
+
+A selected test whose tool is missing fails, so that nothing is passed over in silence.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+#: The programs of a need, any of which will do; a need that is not listed is a program of its own name.
+PROGRAMS = {
+    "needs_chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "needs_postfix": ("postfix", "/usr/sbin/postfix"),
+}
+
+
+def _special(item: pytest.Item) -> set[str]:
+    return {mark.name for mark in item.iter_markers() if mark.name == "shared" or mark.name.startswith("needs_")}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    expression = str(config.option.markexpr)
+    everything = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+    def selected(name: str) -> bool:
+        return name in expression or (everything and name != "shared")
+
+    kept = [item for item in items if all(selected(name) for name in _special(item))]
+    left = [item for item in items if item not in set(kept)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name in sorted(_special(item) - {"shared"}):
+        programs = PROGRAMS.get(name, (name.removeprefix("needs_"),))
+        if not any(shutil.which(program) for program in programs):
+            pytest.fail(f"{name}: none of {', '.join(programs)} is installed", pytrace=False)
