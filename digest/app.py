@@ -14,11 +14,12 @@ from pathlib import Path
 
 from digest import __version__
 from digest.config import Config, RelaySettings, apply_preferences, read_secret
-from digest.delivery.mailbox import Imap, Mailbox, Maildir
+from digest.delivery.inbound import Mailbox
+from digest.delivery.mailbox import Imap, Maildir
 from digest.delivery.pool import RateLimit, Throttle
-from digest.delivery.relay import Relay
+from digest.delivery.relay import Relay, Session
 from digest.delivery.tokens import new_secret
-from digest.delivery.transport import Session, connect
+from digest.delivery.transport import connect
 from digest.model.editions import Digest, Edition, Ranked
 from digest.model.feeds import Entry
 from digest.model.mail import Message

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from digest.delivery.pool import RateLimit, Throttle
+from digest.delivery.relay import Session
 from digest.delivery.retry import next_attempt
 from digest.model.errors import DigestError, RelayError
 from digest.model.mail import Delivery, DeliveryState, Envelope, Outcome, OutcomeKind, Scope
 from digest.rendering.message import Segments, fill, segments
-from digest.services.ports import Clock, Session
+from digest.services.ports import Clock
 from digest.services.publish import may_send
 from digest.services.stamping import Keys, stamps_for
 from digest.storage import deliveries, editions

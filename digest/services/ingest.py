@@ -244,6 +244,7 @@ class Ingest:
         item_keys = sorted(data.key for data in got.entries)
         keys_hash = hashlib.sha256("\n".join(item_keys).encode()).hexdigest() if item_keys else ""
         with self.store.transaction() as tx:
+            entries.lock(tx)
             by_alias, by_title = entries.find(tx, *keys(got.entries))
             changes = diff(
                 tuple(got.entries),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Protocol
 
 from digest.model.editions import Digest, Edition, Ranked
 from digest.model.feeds import Entry, FetchRequest, FetchResponse
-from digest.model.mail import Envelope, Message, Outcome
+from digest.model.mail import Message
 from digest.model.people import Profile, Subscription
 
 #: Gets one document; raises FetchError.
@@ -19,20 +18,5 @@ Prepare = Callable[[Sequence[Entry], Sequence[Entry], datetime], Callable[[Profi
 Print = Callable[[tuple[Edition, ...], tuple[Digest, ...]], Message]
 #: What a reader is printed by: the digest's preferences with his own over them.
 ProfileOf = Callable[[Digest, Subscription | None], Profile]
-
-
-class Session(Protocol):
-    """One open connection to a relay (delivery/transport.py opens them); raises RelayError only while opening."""
-
-    @property
-    def alive(self) -> bool: ...
-
-    def submit(
-        self, envelope: Envelope, segments: Sequence[bytes], before_dot: Callable[[], bool]
-    ) -> Outcome: ...
-
-    def close(self) -> None: ...
-
-
 #: The current instant, aware UTC.
 Clock = Callable[[], datetime]

@@ -68,6 +68,8 @@ class Store:
                 isinstance(error, OperationalError) or type(error) is DatabaseError or error.connection_invalidated
             ):
                 raise
+            if "deadlock detected" in str(error.orig):
+                raise Conflict("two writers waited for each other", where=self.where) from error
             raise explain(error, self.where) from error
 
     def close(self) -> None:

@@ -107,6 +107,19 @@ _PLAIN = ("published_at", "submitted_at", "arxiv_id", "version", "doi", "comment
 _LISTS = ("authors", "institutions", "categories")
 
 
+#: Any number, as long as it is the same in every process.
+_INGEST_LOCK = 0x64696765
+
+
+def lock(tx: Tx) -> None:
+    """Lets one ingest write at a time until the transaction ends: two that meet the same works would wait for each other.
+
+    SQLite has one writer anyway.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(select(func.pg_advisory_xact_lock(_INGEST_LOCK)))
+
+
 def find(
     tx: Tx, by_aliases: Iterable[Alias], by_titles: Iterable[str]
 ) -> tuple[Mapping[Alias, Entry], Mapping[str, tuple[Entry, ...]]]:

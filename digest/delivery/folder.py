@@ -1,0 +1,125 @@
+"""Mails as files: a folder of .eml files, or a Maildir. Does I/O.
+
+The same session as SMTP gives: write, ask ``before_dot``, then rename, which is the dot here. A file's name comes
+from the Message-ID, so a repeated mail replaces its first copy instead of standing beside it. Bytes are kept as they
+are, CRLF too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from digest.delivery.relay import Relay
+from digest.model.errors import RelayError
+from digest.model.mail import Envelope, Outcome, OutcomeKind, Scope
+
+#: A header longer than this has no Message-ID worth looking for.
+MAX_HEADER = 65536
+
+_MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(?:\r?\n[ \t]+)?<([^<>@\s]+)@[^<>\s]*>", re.IGNORECASE | re.MULTILINE)
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
+class FolderSession:
+    """A folder or Maildir that takes mail."""
+
+    def __init__(self, relay: Relay) -> None:
+        """Make the folders, or raise RelayError."""
+        if relay.path is None:
+            raise RelayError("no folder is named", where=relay.name, try_="set path")
+        self._maildir = relay.transport == "maildir"
+        self._final = relay.path / "new" if self._maildir else relay.path
+        self._draft = relay.path / "tmp" if self._maildir else relay.path
+        try:
+            for folder in {self._final, self._draft, *((relay.path / "cur",) if self._maildir else ())}:
+                folder.mkdir(parents=True, exist_ok=True)
+            # A mail that was read has moved to cur/: a repeat of it is already there.
+            self._read = _names(relay.path / "cur") if self._maildir else frozenset[str]()
+        except OSError as exc:
+            raise RelayError(
+                f"the folder cannot be made: {exc.strerror}", where=relay.where, try_="check path and its permissions"
+            ) from exc
+
+    @property
+    def alive(self) -> bool:
+        """Always: a folder does not hang up."""
+        return True
+
+    def submit(self, envelope: Envelope, segments: Sequence[bytes], before_dot: Callable[[], bool]) -> Outcome:
+        """Write one mail; it appears whole or not at all. ``envelope`` is not written: the mail has its own To."""
+        name = _file_name(segments) + ("" if self._maildir else ".eml")
+        # Always the same name: what a killed process left behind is written over by the repeat.
+        draft = self._draft / f".{name}.part"
+        try:
+            _write(draft, segments)
+        except OSError as exc:
+            draft.unlink(missing_ok=True)
+            return Outcome(kind=OutcomeKind.DEFERRED, scope=Scope.RELAY, remote=f"{self._final}: {exc.strerror}")
+        go = False
+        try:
+            go = before_dot()
+        finally:
+            if not go:
+                draft.unlink(missing_ok=True)
+        if not go:
+            return Outcome(kind=OutcomeKind.STOPPED, remote="stopped before the final rename")
+        return self._publish(draft, name)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _publish(self, draft: Path, name: str) -> Outcome:
+        if name in self._read:
+            draft.unlink(missing_ok=True)
+            return Outcome(kind=OutcomeKind.ACCEPTED, remote=f"{name} was already there")
+        try:
+            draft.replace(self._final / name)
+        except OSError as exc:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            return Outcome(kind=OutcomeKind.DEFERRED, scope=Scope.RELAY, remote=f"{self._final}: {exc.strerror}")
+        try:
+            _sync_folder(self._final)
+        except OSError as exc:
+            return Outcome(kind=OutcomeKind.UNCERTAIN, remote=f"{self._final / name}: {exc.strerror}")
+        return Outcome(kind=OutcomeKind.ACCEPTED, remote=str(self._final / name))
+
+
+def _file_name(segments: Sequence[bytes]) -> str:
+    """The Message-ID's left side where it is a plain name, else a hash of it, or of the whole mail."""
+    header = bytearray()
+    for segment in segments:
+        header += segment
+        if b"\r\n\r\n" in header or len(header) > MAX_HEADER:
+            break
+    match = _MESSAGE_ID.search(bytes(header).partition(b"\r\n\r\n")[0])
+    if match is None:
+        return hashlib.sha256(b"".join(segments)).hexdigest()
+    name = match[1].decode("utf-8", "replace")
+    return name if _SAFE_NAME.fullmatch(name) else hashlib.sha256(match[1]).hexdigest()
+
+
+def _write(path: Path, segments: Sequence[bytes]) -> None:
+    with path.open("wb") as file:
+        file.writelines(segments)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _names(folder: Path) -> frozenset[str]:
+    """Base names of a Maildir's read mails, without their flags."""
+    return frozenset(path.name.partition(":")[0] for path in folder.iterdir())

@@ -1,0 +1,219 @@
+"""Reading changes nothing; acknowledging marks one mail, and only that."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+
+from digest.delivery.mailbox import MAX_MAIL, Imap, MailboxError, Maildir
+
+
+@pytest.fixture
+def maildir(tmp_path) -> Path:
+    for name in ("new", "cur", "tmp"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "new" / "2.host").write_bytes(b"second")
+    (tmp_path / "new" / "1.host").write_bytes(b"first\r\n")
+    (tmp_path / "new" / ".hidden").write_bytes(b"no mail")
+    (tmp_path / "new" / "folder").mkdir()
+    (tmp_path / "cur" / "0.host:2,S").write_bytes(b"read")
+    (tmp_path / "tmp" / "3.host").write_bytes(b"half")
+    return tmp_path
+
+
+def tree(path: Path) -> set[str]:
+    return {str(each.relative_to(path)) for each in path.rglob("*") if each.is_file()}
+
+
+def test_a_maildir_gives_its_new_mails_and_stays_as_it_is(maildir):
+    before = tree(maildir)
+    assert list(Maildir(maildir).unread()) == [("1.host", b"first\r\n"), ("2.host", b"second")]
+    assert tree(maildir) == before
+
+
+def test_an_acknowledged_mail_is_moved_and_marked_and_the_others_are_not(maildir):
+    box = Maildir(maildir)
+    for handle, raw in box.unread():
+        if raw == b"second":
+            box.acknowledge(handle)
+            box.acknowledge(handle)
+    box.close()
+    assert [handle for handle, _ in box.unread()] == ["1.host"]
+    assert (maildir / "cur" / "2.host:2,S").read_bytes() == b"second"
+
+
+def test_a_mail_that_another_reader_took_is_passed_over(maildir):
+    mails = Maildir(maildir).unread()
+    assert next(mails)[0] == "1.host"
+    (maildir / "new" / "2.host").unlink()
+    assert list(mails) == []
+
+
+def test_a_giant_mail_is_read_only_in_part(maildir):
+    (maildir / "new" / "1.host").write_bytes(b"x" * (MAX_MAIL + 5))
+    assert len(next(Maildir(maildir).unread())[1]) == MAX_MAIL
+
+
+def test_a_missing_maildir_is_one_sentence(tmp_path):
+    with pytest.raises(MailboxError, match="the Maildir cannot be read: No such file"):
+        list(Maildir(tmp_path / "none").unread())
+
+
+class ImapPeer:
+    """Just enough of IMAP4rev1, over TLS, to hold three mails of which two are unseen."""
+
+    def __init__(self, context: ssl.SSLContext, *, validity=7, starttls=False) -> None:
+        self.mails = {3: b"old", 5: b"first\r\nline", 9: b"second {3}"}
+        self.seen = {3}
+        self.heard: list[str] = []
+        self.validity = validity
+        self._starttls = starttls
+        self._context = context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                sock.settimeout(5)
+                self._serve(sock if self._starttls else self._context.wrap_socket(sock, server_side=True))
+            except (OSError, ValueError):
+                continue
+
+    def _serve(self, sock: socket.socket) -> None:
+        reader = sock.makefile("rb")
+        sock.sendall(b"* OK ready\r\n")
+        while line := reader.readline().decode():
+            tag, _, command = line.strip().partition(" ")
+            self.heard.append(command)
+            if command == "STARTTLS":
+                sock.sendall(f"{tag} OK go\r\n".encode())
+                sock = self._context.wrap_socket(sock, server_side=True)
+                reader = sock.makefile("rb")
+                continue
+            status = "OK"
+            for answer in self._answers(command):
+                if answer == b"NO":
+                    status = "NO"
+                else:
+                    sock.sendall(answer + b"\r\n")
+            sock.sendall(f"{tag} {status} done\r\n".encode())
+
+    def _answers(self, command: str) -> list[bytes]:
+        match command.split(" ")[0], command:
+            case "CAPABILITY", _:
+                return [b"* CAPABILITY IMAP4rev1 STARTTLS" if self._starttls else b"* CAPABILITY IMAP4rev1"]
+            case "LOGIN", _:
+                return [] if command == 'LOGIN leave "p\\"w"' else [b"NO"]
+            case "SELECT", _:
+                return [b"* 3 EXISTS", b"* OK [UIDVALIDITY %d] ok" % self.validity] if '"INBOX"' in command else [b"NO"]
+            case "LOGOUT", _:
+                return [b"* BYE"]
+            case _, "UID SEARCH UNSEEN":
+                return [b"* SEARCH " + b" ".join(b"%d" % uid for uid in self.mails if uid not in self.seen)]
+        if match := re.fullmatch(r"UID FETCH (\d+) \(BODY\.PEEK\[\]<0\.\d+>\)", command):
+            raw = self.mails[int(match[1])]
+            return [b"* 1 FETCH (UID %s BODY[]<0> {%d}\r\n%s)" % (match[1].encode(), len(raw), raw)]
+        if match := re.fullmatch(r"UID STORE (\d+) \+FLAGS\.SILENT \(\\Seen\)", command):
+            self.seen.add(int(match[1]))
+        return []
+
+
+@pytest.fixture(params=["tls", "starttls"])
+def imap(request, certificate):
+    peer = ImapPeer(certificate.server, starttls=request.param == "starttls")
+    box = Imap(
+        host="localhost" if request.param == "tls" else "127.0.0.1",
+        port=peer.port,
+        security=request.param,
+        username="leave",
+        password=lambda: 'p"w',
+        timeout=5,
+        ca_file=certificate.file,
+    )
+    yield peer, box
+    box.close()
+    peer.close()
+
+
+def test_imap_gives_the_unseen_mails_without_marking_them(imap):
+    peer, box = imap
+    for _ in range(2):
+        assert list(box.unread()) == [("7:5", b"first\r\nline"), ("7:9", b"second {3}")]
+    assert peer.seen == {3}
+
+
+def test_an_acknowledged_imap_mail_is_seen_and_the_others_are_not(imap):
+    peer, box = imap
+    for handle, raw in box.unread():
+        if raw.startswith(b"second"):
+            box.acknowledge(handle)
+    assert peer.seen == {3, 9}
+    box.close()
+    assert [handle for handle, _ in box.unread()] == ["7:5"]
+
+
+def test_a_folder_made_anew_is_not_marked_by_old_numbers(imap):
+    peer, box = imap
+    (handle, _), *_ = box.unread()
+    box.close()
+    peer.validity = 8
+    box.acknowledge(handle)
+    assert peer.seen == {3}
+
+
+def imap_at(port: int, certificate, **settings) -> Imap:
+    base = {
+        "host": "localhost",
+        "username": "leave",
+        "password": lambda: 'p"w',
+        "timeout": 2,
+        "ca_file": certificate.file,
+    }
+    return Imap(port=port, **{**base, **settings})
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"password": lambda: "wrong-secret"}, "done"),
+        ({"password": lambda: "grün"}, "the mailbox cannot be used"),
+        ({"folder": "None"}, "the folder None cannot be opened"),
+        ({"ca_file": None}, "CERTIFICATE_VERIFY_FAILED|certificate verify failed"),
+        ({"security": "none"}, "the password would travel unencrypted"),
+        ({"host": "no-such-host.invalid"}, "the mailbox cannot be used"),
+    ],
+)
+def test_a_mailbox_that_cannot_be_used_is_one_sentence(certificate, settings, what):
+    peer = ImapPeer(certificate.server)
+    try:
+        with pytest.raises(MailboxError, match=what) as caught:
+            list(imap_at(peer.port, certificate, **settings).unread())
+        assert caught.value.try_
+        assert "wrong-secret" not in str(caught.value)
+    finally:
+        peer.close()
+
+
+def test_a_connection_that_broke_is_made_anew(imap):
+    _, box = imap
+    assert len(list(box.unread())) == 2
+    box._client.shutdown()
+    with pytest.raises(MailboxError):
+        list(box.unread())
+    assert len(list(box.unread())) == 2
