@@ -1,0 +1,192 @@
+"""Kind ``arxiv``: one category's daily listing (rss.arxiv.org, RSS or Atom), and the export API for back-fills and ids.
+
+Takes and gives what every kind does. One category a feed: the listing is capped at 2,000 with replacements first.
+Authors come as one comma-joined string with affiliations in parentheses, LaTeX left as it is. arXiv asks for one
+request in three seconds over all its hosts (the fetcher sees to it). Manuals: info.arxiv.org/help/rss.html,
+info.arxiv.org/help/api/user-manual.html.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any, cast
+from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
+
+from digest.model.errors import ConfigError, ParseError
+from digest.model.feeds import EntryData, FetchRequest, FetchResponse, ParsedFeed, Source, SourceKind
+from digest.sources import document
+from digest.sources.ids import first_arxiv_id
+from digest.sources.items import entry_of, text
+from digest.sources.names import with_affiliations
+from digest.sources.syndication import parse_xml, request_for
+
+FEED_URL = "https://rss.arxiv.org/atom/"
+API_URL = "https://export.arxiv.org/api/query"
+ACCEPT = "application/atom+xml, application/rss+xml;q=0.9, application/xml;q=0.8, */*;q=0.1"
+#: Entries asked for in one answer of the API while back-filling (its limit is 2,000).
+PAGE = 500
+#: Ids asked for in one answer of the API.
+BATCH = 100
+
+_ANNOUNCED = re.compile(r"\s*arXiv:\S+?(?:v\d+)?\s+Announce Type:\s*([\w-]+)\s+(?:Abstract:\s*)?", re.IGNORECASE)
+_WITHDRAWN = re.compile(
+    r"(?:^|[.;:!(]\s*)(?:this|the)?\s*(?:arxiv\s+)?(?:paper|article|submission|manuscript|preprint|work|version)?\s*"
+    r"(?:has been|have been|was|is|being)?\s*(?:temporarily\s+)?withdrawn\b(?!\s+from\s+(?!arxiv))",
+    re.IGNORECASE,
+)
+_ATOM = "{http://www.w3.org/2005/Atom}"
+_ARXIV = "{http://arxiv.org/schemas/atom}"
+
+
+def plan(source: Source, now: datetime, since: date | None) -> tuple[FetchRequest, ...]:
+    """Today's listing, or with ``since`` the first page of everything submitted since then (see ``follow``)."""
+    category = source.category or _category_in(source.url)
+    if since is not None and category:
+        return (request_for(source, _submitted(category, since, now), ACCEPT),)
+    if source.url:
+        return (request_for(source, source.url, ACCEPT),)
+    if not category:
+        raise ConfigError(
+            "an arxiv source needs a category or a url", where=f"source {source.id}", try_='add category = "cs.CL"'
+        )
+    return (request_for(source, FEED_URL + quote(category, safe=".-"), ACCEPT),)
+
+
+def parse(source: Source, response: FetchResponse) -> ParsedFeed:
+    """A listing or an API answer. Raises ParseError for anything else, and for arXiv's own error documents."""
+    del source
+    return parse_api(response)
+
+
+def parse_api(response: FetchResponse) -> ParsedFeed:
+    """The same without a source: the answers to ``category_requests``."""
+    if document.shape(response).form == "json":
+        raise ParseError(
+            "this is JSON, but arXiv answers in RSS or Atom", where=response.url, try_="check the source's kind"
+        )
+    affiliations = _affiliations(response.body)
+    parsed = parse_xml(response, lambda item, base: _entry(item, base, affiliations))
+    refused = next((entry for entry in parsed.entries if entry.title == "Error"), None)
+    if parsed.title.startswith("Feed error for query") or (refused and "/api/errors" in refused.key):
+        reason = refused.abstract if refused else parsed.title
+        raise ParseError(
+            f"arXiv does not understand the query: {' '.join(reason.split())[:200]}",
+            where=response.url,
+            try_="check the category, for example cs.CL",
+        )
+    return parsed
+
+
+def follow(request: FetchRequest, parsed: ParsedFeed) -> FetchRequest | None:
+    """The API's next page, as long as the pages are full."""
+    parts = urlsplit(request.url)
+    query = parse_qs(parts.query, keep_blank_values=True)
+    size = _number(query.get("max_results"))
+    got = len(parsed.entries) + len(parsed.problems)
+    if "search_query" not in query or not size or got < size:
+        return None
+    query["start"] = [str(_number(query.get("start")) + size)]
+    return replace(request, url=urlunsplit(parts._replace(query=urlencode(query, doseq=True))))
+
+
+def category_requests(ids: Sequence[str], api_url: str = API_URL) -> tuple[FetchRequest, ...]:
+    """What to ask the API for the categories of these papers, at most 100 in one request, each id once."""
+    unique = tuple(dict.fromkeys(ids))
+    batches = (unique[start : start + BATCH] for start in range(0, len(unique), BATCH))
+    return tuple(
+        FetchRequest(
+            url=f"{api_url}?{urlencode({'id_list': ','.join(batch), 'max_results': len(batch)}, safe=',/')}",
+            accept=ACCEPT,
+        )
+        for batch in batches
+    )
+
+
+def _submitted(category: str, since: date, now: datetime) -> str:
+    span = f"[{since:%Y%m%d}0000 TO {now:%Y%m%d}2359]"
+    query = {
+        "search_query": f"cat:{category} AND submittedDate:{span}",
+        "sortBy": "submittedDate",
+        "sortOrder": "ascending",
+        "start": 0,
+        "max_results": PAGE,
+    }
+    return f"{API_URL}?{urlencode(query)}"
+
+
+def _category_in(url: str) -> str:
+    found = re.search(r"//rss\.arxiv\.org/(?:rss|atom)/([A-Za-z.-]+)$", url)
+    return found[1] if found else ""
+
+
+def _entry(item: Mapping[str, Any], base: str, affiliations: Mapping[str, tuple[str, ...]]) -> EntryData:
+    data = entry_of(item, base)
+    arxiv_id, version = first_arxiv_id((data.key, data.url))
+    body = text(item, "summary") or data.abstract
+    announced = _ANNOUNCED.match(body)
+    abstract = body[announced.end() :] if announced else body
+    authors, places = _authors(item)
+    comment = text(item, "arxiv_comment")
+    primary = text(cast(Mapping[str, Any], item.get("arxiv_primary_category") or {}), "term")
+    return replace(
+        data,
+        abstract=abstract,
+        authors=authors or data.authors,
+        institutions=tuple(dict.fromkeys((*affiliations.get(data.key, ()), *places))),
+        categories=tuple(dict.fromkeys(term for term in (primary, *_codes(data.categories)) if term)),
+        arxiv_id=arxiv_id,
+        version=version,
+        url=f"https://arxiv.org/abs/{arxiv_id}" if arxiv_id else data.url,
+        pdf_url=f"https://arxiv.org/pdf/{arxiv_id}" if arxiv_id else data.pdf_url,
+        comment=comment,
+        announce=(text(item, "arxiv_announce_type") or (announced[1] if announced else "")).lower(),
+        withdrawn=bool(_WITHDRAWN.search(comment) or _WITHDRAWN.match(abstract.strip())),
+        upvotes=None,
+        comments=None,
+    )
+
+
+def _authors(item: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The listing has one element for all authors, the API one for each; both may carry affiliations in parentheses."""
+    names: list[str] = []
+    places: list[str] = []
+    for author in item.get("authors") or ():
+        found, where = with_affiliations(author.get("name") or "")
+        names.extend(found)
+        places.extend(where)
+    return tuple(dict.fromkeys(names)), tuple(dict.fromkeys(places))
+
+
+def _codes(terms: Sequence[str]) -> tuple[str, ...]:
+    """arXiv's categories only; the API also lists ACM and MSC classes, which hold spaces, digits or commas."""
+    return tuple(term for term in terms if re.fullmatch(r"[a-z]+(?:-[a-z]+)*(?:\.[A-Za-z]{2}(?:-?[A-Za-z]+)*)?", term))
+
+
+def _affiliations(body: bytes) -> dict[str, tuple[str, ...]]:
+    """``arxiv:affiliation`` by entry id; feedparser keeps only the last one of an entry.
+
+    Read after ``document.shape`` refused entity declarations. A damaged document simply has none.
+    """
+    if b"affiliation" not in body:
+        return {}
+    try:
+        feed = ElementTree.fromstring(body)  # noqa: S314 - a document with entities never comes this far
+    except (ElementTree.ParseError, ValueError, LookupError):
+        return {}
+    return {
+        (entry.findtext(f"{_ATOM}id") or "").strip(): tuple(
+            place.text.strip() for place in entry.iter(f"{_ARXIV}affiliation") if place.text and place.text.strip()
+        )
+        for entry in feed.iter(f"{_ATOM}entry")
+    }
+
+
+def _number(values: Sequence[str] | None) -> int:
+    return int(values[0]) if values and values[0].isascii() and values[0].isdigit() else 0
+
+
+ARXIV = SourceKind(name="arxiv", plan=plan, parse=parse, follow=follow, can_backfill=True)
