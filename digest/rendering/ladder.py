@@ -1,0 +1,82 @@
+"""How a mail shrinks until it fits: the steps from whole abstracts to bare titles, and the search for the first that
+fits.
+
+Gmail clips a mail near 102 KB and then loses its styles, so the HTML part never exceeds LIMIT bytes. The order of
+sacrifice is fixed: abstracts of low-ranked papers, all abstracts, everything but the title line, long titles, and
+only at the very end papers, whose number the mail then tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+LIMIT = 98 * 1024
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """``abstracts``: characters for the lead, the ten best, the others. ``full``: how many papers are more than a
+    title line.
+    """
+
+    abstracts: tuple[int, int, int] = (2_600, 2_600, 2_600)
+    full: int = 1_000_000
+    title: int = 300
+    url: int = 1_500
+    papers: int = 1_000_000
+
+    def room(self, rank: int) -> int:
+        """Characters of abstract for the paper of this rank (0 leads); 0 means a title line."""
+        if rank >= self.full:
+            return 0
+        return self.abstracts[0 if rank == 0 else 1 if rank <= 10 else 2]
+
+
+STEPS = (
+    Step(),
+    Step(abstracts=(2_600, 2_000, 1_200)),
+    Step(abstracts=(2_000, 1_600, 1_000)),
+    Step(abstracts=(1_800, 1_400, 800)),
+    Step(abstracts=(1_600, 1_200, 650)),
+    Step(abstracts=(1_200, 900, 500)),
+    Step(abstracts=(900, 700, 400)),
+    Step(abstracts=(900, 600, 300)),
+    Step(abstracts=(700, 500, 200), url=800),
+    Step(abstracts=(700, 500, 200), full=40, url=500),
+    Step(abstracts=(700, 500, 200), full=30, url=400, title=240),
+    Step(abstracts=(700, 500, 200), full=20, url=300, title=200),
+    Step(abstracts=(500, 400, 0), full=10, url=300, title=160),
+    Step(full=0, url=300, title=160),
+    Step(full=0, url=200, title=110),
+    Step(full=0, url=160, title=80),
+    Step(full=0, url=120, title=48),
+)
+
+
+def smaller(papers: int) -> Step:
+    """The last resort: only this many title lines."""
+    return Step(full=0, title=48, url=120, papers=papers)
+
+
+def fit(attempt: Callable[[Step], tuple[T, int]], papers: int) -> T:
+    """The result of the first step whose size is at most LIMIT. Sizes fall from step to step, so halving finds it."""
+    result, size = attempt(STEPS[0])
+    if size <= LIMIT:
+        return result
+    low, high, best = 1, len(STEPS) - 1, None
+    while low <= high:
+        middle = (low + high) // 2
+        result, size = attempt(STEPS[middle])
+        if size <= LIMIT:
+            best, high = result, middle - 1
+        else:
+            low = middle + 1
+    while best is None:
+        papers = papers * LIMIT * 9 // (size * 10) if papers > 1 else 0
+        result, size = attempt(smaller(papers))
+        if size <= LIMIT or papers == 0:
+            best = result
+    return best

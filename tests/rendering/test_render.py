@@ -1,0 +1,296 @@
+"""Editions and notices become whole mails; pages become pages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from email import message_from_bytes
+
+import lxml.html
+import pytest
+
+from digest.model.editions import Counts
+from digest.model.errors import ConfigError, TemplateError
+from digest.model.mail import Sender
+from digest.rendering.message import parts, stamp
+from digest.rendering.render import Renderer, message_key
+from digest.rendering.text import width
+from tests.rendering.samples import DIGEST, SENDER, SLOT, VALUES, edition, item
+
+
+def bodies(message) -> tuple[str, str]:
+    html, text = parts(b"".join(stamp(message, VALUES)))
+    return html.replace("\r\n", "\n"), text.replace("\r\n", "\n")
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"\w{4,}", text.replace("\u200b", "").lower()))
+
+
+def readable(html: str) -> str:
+    """The words a reader of the HTML part sees."""
+    document = lxml.html.document_fromstring(html)
+    for element in [*document.iter("style", "title"), *document.find_class("hide")]:
+        element.drop_tree()
+    return " ".join(document.itertext())
+
+
+def test_a_paper_is_printed_with_everything_known_about_it(renderer: Renderer) -> None:
+    message = renderer.edition((edition(item()),), (DIGEST,), sender=SENDER, language="en", schedule_text="daily")
+    _, text = bodies(message)
+    assert (
+        text
+        == """\
+The Morning Papers
+Friday 20 November 2026 · 1 of 214 new papers · 1 min read
+------------------------------------------------------------------------
+
+1. Salt on the Windows, Part 1: A Study of Reading Rooms by the Sea
+https://arxiv.org/abs/2611.00001
+Mira Halden, Tomás Vega, Wen Li et al. · Wren Hall, Ambleford College
+cs.CL · 94 · 128 votes · 31 comments · 19 Nov · Code ★ 1.9k · v2 of
+2611.00001
+https://code.example/salt
+
+Tides leave salt on every window of the reading room. We measure 0.4
+grams a night, e.g. after storms, following Brandt et al. and their
+pails. A soft brush removes most of it! Whoever reads through the rest
+reads slower.
+
+12 pages, 3 windows
+
+Why here:
+128 votes in 21 h, on the way to about 190 · +93
+freer than 83 % of its nearest earlier papers, the nearest is “Salt on
+the Doors” · +1
+
+Also on doi.org, papers.example, Hugging Face, arXiv cs.CL
+https://doi.org/10.5555/salt
+https://papers.example/salt
+
+PDF
+https://arxiv.org/pdf/2611.00001
+
+BibTeX
+https://arxiv.org/bibtex/2611.00001
+
+
+------------------------------------------------------------------------
+You get this daily because you joined The Morning Papers.
+
+Choose what you get
+https://wren.example/preferences/pppppppppppppppppppppp
+
+Read on the web
+https://wren.example/read/KEY
+
+Unsubscribe
+https://wren.example/unsubscribe/uuuuuuuuuuuuuuuuuuuuuu
+
+Papers at Wren Hall, Wren Hall, 4 Mill Lane, Ambleford""".replace("KEY", message.key)
+    )
+
+
+@pytest.mark.parametrize("layout", ["full", "brief", "titles"])
+@pytest.mark.parametrize("papers", [0, 1, 5, 30, 120])
+def test_the_text_part_has_the_words_and_links_of_the_html(renderer: Renderer, layout: str, papers: int) -> None:
+    many = edition(*[item(n) for n in range(1, papers + 1)], layout=layout, reason="" if papers else "It is Sunday.")
+    html, text = bodies(renderer.edition((many,), (DIGEST,), sender=SENDER, language="en"))
+    seen = words(readable(html))
+    assert len(seen - words(text)) <= 0.01 * len(seen)
+    links = {url for url in lxml.html.document_fromstring(html).xpath("//a/@href") if not url.startswith("#")}
+    assert links == {line for line in text.split("\n") if line.startswith("http")}
+    assert all(width(line) <= 72 or line.startswith("http") for line in text.split("\n"))
+
+
+def test_what_is_unknown_is_absent(renderer: Renderer) -> None:
+    bare = item(
+        authors=(),
+        institutions=(),
+        parts=(),
+        upvotes=None,
+        comments=None,
+        comment="",
+        code_url="",
+        stars=None,
+        arxiv_id=None,
+        version=None,
+        also=(),
+        seen_in=(),
+        published_at=None,
+        abstract="",
+        url="",
+        category="other",
+    )
+    html, text = bodies(renderer.edition((edition(bare),), (DIGEST,), sender=SENDER, language="en"))
+    body = text.split("---\n", 1)[1].split("\n\n\n")[0]
+    assert body == "\n1. Salt on the Windows, Part 1: A Study of Reading Rooms by the Sea\n94"
+    assert not re.search(r"votes|Code|PDF|Why here|Also on|None", html)
+
+
+def test_layouts_print_all_one_sentence_or_titles(renderer: Renderer) -> None:
+    def text(layout: str) -> str:
+        return bodies(
+            renderer.edition((edition(item(1), item(2), layout=layout),), (DIGEST,), sender=SENDER, language="en")
+        )[1]
+
+    assert [text(layout).count("Whoever reads") for layout in ("full", "brief", "titles")] == [2, 0, 0]
+    assert [text(layout).count("Tides leave salt") for layout in ("full", "brief", "titles")] == [2, 2, 0]
+
+
+def test_the_best_paper_leads_and_more_than_eight_get_a_list(renderer: Renderer) -> None:
+    html, _ = bodies(
+        renderer.edition((edition(*[item(n, score=n) for n in range(1, 10)]),), (DIGEST,), sender=SENDER, language="en")
+    )
+    document = lxml.html.document_fromstring(html)
+    assert document.xpath("string(//h2[1]/a/@href)") == "https://arxiv.org/abs/2611.00009"
+    assert "In this edition" in html
+    assert document.xpath("//a[@href='#p2']") and document.xpath("//a[@name='p2']")
+    few, _ = bodies(
+        renderer.edition((edition(*[item(n) for n in range(1, 9)]),), (DIGEST,), sender=SENDER, language="en")
+    )
+    assert "In this edition" not in few
+
+
+def test_an_empty_edition_says_why(renderer: Renderer) -> None:
+    empty = edition(reason="Nothing new: arXiv does not announce on Sundays.", notes=("cs.CL: holiday", "cs.CV: quiet"))
+    message = renderer.edition((empty,), (DIGEST,), sender=SENDER, language="en")
+    html, text = bodies(message)
+    for said in ("Nothing new: arXiv does not announce on Sundays.", "cs.CL: holiday", "cs.CV: quiet"):
+        assert said in html and said in text
+    assert message.subject == "The Morning Papers: nothing new on Friday 20 November 2026"
+
+
+def test_joined_digests_have_one_masthead_and_a_heading_each(renderer: Renderer) -> None:
+    other = replace(DIGEST, name="evening", title="The Evening Papers", list_id="evening.wren.example")
+    editions = (edition(item(1)), edition(item(2), history_key="h2", counts=Counts(candidates=1)))
+    message = renderer.edition(editions, (DIGEST, other), sender=SENDER, language="en")
+    html, _ = bodies(message)
+    document = lxml.html.document_fromstring(html)
+    assert [h.text_content().strip() for h in document.xpath("//h1")] == ["The Morning Papers"]
+    assert [h.text_content() for h in document.xpath("//h2")][1:3] == ["The Morning Papers", "The Evening Papers"]
+    assert message.key == message_key(editions) != editions[0].key
+    assert b"List-Id: The Morning Papers <morning.wren.example>" in message.content
+
+
+def test_the_same_edition_is_the_same_bytes(renderer: Renderer) -> None:
+    one = renderer.edition((edition(item()),), (DIGEST,), sender=SENDER, language="en")
+    assert one == renderer.edition((edition(item()),), (DIGEST,), sender=SENDER, language="en")
+
+
+def test_a_right_to_left_language_turns_the_page(renderer: Renderer) -> None:
+    html, _ = bodies(renderer.edition((edition(item(title="Salt")),), (DIGEST,), sender=SENDER, language="ar"))
+    assert html.startswith('<!DOCTYPE html>\n<html lang="ar" dir="rtl">')
+    assert '<h2 lang="en" dir="ltr"' in html
+
+
+def test_without_a_public_url_leaving_is_a_mail(renderer: Renderer) -> None:
+    sender = replace(SENDER, public_url="")
+    html, text = bodies(renderer.edition((edition(item()),), (DIGEST,), sender=sender, language="en"))
+    assert 'href="mailto:leave@wren.example?subject=unsubscribe%20uuuuuuuuuuuuuuuuuuuuuu"' in html
+    assert "mailto:leave@wren.example?subject=unsubscribe%20uuuuuuuuuuuuuuuuuuuuuu" in text
+    assert "Read on the web" not in html and "Choose what you get" not in html
+
+
+def notice(renderer: Renderer, kind: str, sender: Sender = SENDER, **context: object):
+    return renderer.notice(kind, sender=sender, digest=DIGEST, language="en", date=SLOT.at, key="k", context=context)
+
+
+def test_notices_carry_the_headers_their_kind_needs(renderer: Renderer) -> None:
+    made = {
+        "confirmation": notice(renderer, "confirmation"),
+        "welcome": notice(renderer, "welcome", rhythm="every day at 08:00", edition=edition(item())),
+        "goodbye": notice(renderer, "goodbye"),
+        "alert": notice(renderer, "alert", title="Source broken", lines=("It answered 404.",), advice="look at it"),
+    }
+    listed = {}
+    for kind, message in made.items():
+        mail = message_from_bytes(b"".join(stamp(message, VALUES)))
+        listed[kind] = [mail[name] is not None for name in ("List-Id", "List-Unsubscribe", "Auto-Submitted")]
+    assert listed == {
+        "confirmation": [False, False, True],
+        "welcome": [True, True, True],
+        "goodbye": [False, False, True],
+        "alert": [False, False, True],
+    }
+
+
+def test_a_confirmation_offers_to_never_mail_again(renderer: Renderer) -> None:
+    for body in bodies(notice(renderer, "confirmation")):
+        assert "https://wren.example/confirm/cccccccccccccccccccccc" in body
+        assert "https://wren.example/never/cccccccccccccccccccccc" in body
+        assert "unsubscribe" not in body.lower()
+
+
+def test_a_confirmation_needs_a_public_url(renderer: Renderer) -> None:
+    with pytest.raises(ConfigError, match="public_url"):
+        notice(renderer, "confirmation", replace(SENDER, public_url=""))
+
+
+def test_a_welcome_may_hold_an_edition(renderer: Renderer) -> None:
+    html, text = bodies(notice(renderer, "welcome", edition=edition(item())))
+    assert "Salt on the Windows, Part 1" in html and "Salt on the Windows, Part 1" in text
+    assert "https://wren.example/unsubscribe/uuuuuuuuuuuuuuuuuuuuuu" in html
+    bare, _ = bodies(notice(renderer, "welcome"))
+    assert "Salt" not in bare and "Welcome" in bare
+
+
+def test_an_unknown_notice_or_template_name_is_refused(renderer: Renderer) -> None:
+    with pytest.raises(TemplateError, match="no notice 'ode'"):
+        notice(renderer, "ode")
+    with pytest.raises(TemplateError, match="letters, digits"):
+        renderer.edition((edition(),), (replace(DIGEST, template="../x"),), sender=SENDER, language="en")
+    with pytest.raises(TemplateError, match=r"template nothere\.html\.j2 is missing"):
+        renderer.edition((edition(),), (replace(DIGEST, template="nothere"),), sender=SENDER, language="en")
+
+
+DAYS = [{"number": 0, "name": "Monday", "chosen": True}, {"number": 1, "name": "Tuesday", "chosen": False}]
+PAGES: dict[str, dict[str, object]] = {
+    "unsubscribe": {"action": "/unsubscribe/t", "digests": [{"name": "a", "title": "<Alpha>"}]},
+    "unsubscribed": {"digests": [{"name": "a", "title": "<Alpha>"}]},
+    "preferences": {
+        "action": "/preferences/t",
+        "title": "<Alpha>",
+        "send_at": "08:00",
+        "timezone": "Europe/Zurich",
+        "days": DAYS,
+        "max_items": 12,
+        "layout": "brief",
+        "categories": [{"code": "cs.CL", "title": "Language", "chosen": True}],
+        "joined": None,
+        "problems": ["Wrong."],
+        "unsubscribe": "/unsubscribe/t",
+    },
+    "saved": {"title": "<Alpha>", "lines": ["Every day."], "back": "/preferences/t"},
+    "confirm": {"action": "/confirm/t", "digests": [{"name": "a", "title": "<Alpha>"}]},
+    "never": {"action": "/never/t"},
+    "message": {"title": "<Alpha>", "lines": ["Gone & lost."]},
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_need_no_script_and_escape_what_they_show(renderer: Renderer, name: str) -> None:
+    page = renderer.page(name, PAGES[name])
+    document = lxml.html.document_fromstring(page)
+    assert page.startswith("<!DOCTYPE html>")
+    assert not document.xpath("//script | //alpha | //img | //link")
+    assert len(document.xpath("//h1")) == 1
+    assert all(form.get("method") == "post" for form in document.xpath("//form"))
+
+
+def test_the_unsubscribe_page_of_a_joined_mail_offers_each_digest(renderer: Renderer) -> None:
+    digests = [{"name": "a", "title": "Alpha"}, {"name": "b", "title": "Beta"}]
+    document = lxml.html.document_fromstring(renderer.page("unsubscribe", {"action": "/u/t", "digests": digests}))
+    assert [(b.get("name"), b.get("value")) for b in document.xpath("//button")] == [
+        (None, None),
+        ("digest", "a"),
+        ("digest", "b"),
+    ]
+
+
+def test_the_preferences_page_shows_what_is_set(renderer: Renderer) -> None:
+    document = lxml.html.document_fromstring(renderer.page("preferences", PAGES["preferences"]))
+    assert document.xpath("//input[@name='days'][@checked]/@value") == ["0"]
+    assert document.xpath("//option[@selected]/@value") == ["brief"]
+    assert document.xpath("//input[@name='categories'][@checked]/@value") == ["cs.CL"]
+    assert not document.xpath("//input[@name='joined']")
