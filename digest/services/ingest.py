@@ -17,7 +17,9 @@ from digest.entries.diff import Held, diff, keys
 from digest.entries.normalize import clean
 from digest.model.errors import Conflict, DigestError, FetchError, InputError, ParseError, UsageError
 from digest.model.feeds import (
+    Alias,
     ChangeKind,
+    Entry,
     EntryData,
     FetchRequest,
     FetchTrace,
@@ -247,7 +249,7 @@ class Ingest:
             entries.lock(tx)
             by_alias, by_title = entries.find(tx, *keys(got.entries))
             changes = diff(
-                tuple(got.entries),
+                _without_strangers(got.entries, by_alias),
                 Held(by_alias=by_alias, by_title=by_title),
                 source=source,
                 now=now,
@@ -316,6 +318,15 @@ def _cleaned(parsed: ParsedFeed, problems: list[Problem]) -> list[EntryData]:
         except InputError as error:
             problems.append(Problem(where=error.where or data.key[:200] or f"item {number}", what=error.what))
     return found
+
+
+def _without_strangers(found: Sequence[EntryData], held: Mapping[Alias, Entry]) -> tuple[EntryData, ...]:
+    """Leaves out arXiv's replacements of papers that we never met: a new version of an old paper is not a new paper."""
+    return tuple(
+        data
+        for data in found
+        if not data.announce.startswith("replace") or any(alias in held for alias in keys([data])[0])
+    )
 
 
 def _detail(detail: str, problems: Sequence[Problem]) -> str:
