@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from digest.config.loading import find, from_table, load, read_secret, user_config
 from digest.config.preferences import apply_preferences, parse_profile
+from digest.config.profile_file import read_profile
 from digest.config.record import Config
 from digest.config.settings import (
     DeliverySettings,
@@ -35,6 +36,7 @@ __all__ = [
     "from_table",
     "load",
     "parse_profile",
+    "read_profile",
     "read_secret",
     "user_config",
     "write_config",

@@ -27,11 +27,11 @@ from digest.model.errors import ConfigError
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Reads the file (found when ``path`` is None) and the environment; ConfigError says what is wrong where."""
     file = find(path, environ)
-    text = _read(file)
+    text = read_text(file)
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _syntax(error, file) from error
+        raise syntax(error, file) from error
     return from_table(table, folder=file.absolute().parent, environ=environ, path=file, text=text)
 
 
@@ -94,13 +94,13 @@ def user_config(environ: Mapping[str, str]) -> Path:
 
 def read_secret(file: Path) -> str:
     """The first line of a secret file; the text is never part of an error."""
-    lines = _read(file).splitlines()
+    lines = read_text(file).splitlines()
     if not lines or not lines[0].strip():
         raise ConfigError("the secret file is empty", where=str(file), try_="its first line should be the secret")
     return lines[0].strip()
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -117,7 +117,7 @@ def _read(file: Path) -> str:
         ) from error
 
 
-def _syntax(error: tomllib.TOMLDecodeError, file: Path) -> ConfigError:
+def syntax(error: tomllib.TOMLDecodeError, file: Path) -> ConfigError:
     found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
     message, line, column = found.groups() if found else (str(error), None, None)
     where = f"{file} line {line}, column {column}" if line else str(file)

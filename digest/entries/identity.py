@@ -32,6 +32,8 @@ _ARXIV_SITES = {
 }  # fmt: skip
 _DOI_SITES = frozenset({"doi.org", "dx.doi.org", "doi.acm.org"})
 
+#: Works are named by their DOI; longer ones than this are junk, and no database column would hold them.
+_LONGEST_DOI = 280
 _DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/[^\s\"<>]+")
 _DOI_IN_PATH = re.compile(
     r"/(?:doi|article|articles|content|chapter|book|abs|full|pdf)(?:/[a-z]+)?/(10\.\d{4,9}/.+)$", re.IGNORECASE
@@ -105,7 +107,9 @@ def find_doi(text: str) -> str | None:
     doi = _untrailed(found.lower())
     if version := _PREPRINT_VERSION.match(doi):
         doi = version.group(1)
-    return None if doi.startswith("10.48550/arxiv.") or not _DOI.fullmatch(doi) else doi
+    if len(doi) > _LONGEST_DOI or doi.startswith("10.48550/arxiv.") or not _DOI.fullmatch(doi):
+        return None
+    return doi
 
 
 def _doi_of_url(url: str) -> str | None:

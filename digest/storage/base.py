@@ -53,7 +53,9 @@ class Instant(TypeDecorator[datetime]):
 
 def insert(tx: Tx, table: Table) -> Any:
     """An INSERT that knows ON CONFLICT, for the database at hand."""
-    return (postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert)(table)
+    statement = (postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert)(table)
+    # Without this, PostgreSQL's count of a single row is thrown away with the key that SQLAlchemy asks back.
+    return statement.execution_options(preserve_rowcount=True)
 
 
 def add_missing(tx: Tx, table: Table, rows: Sequence[Mapping[str, object]]) -> int:
@@ -65,6 +67,11 @@ def add_missing(tx: Tx, table: Table, rows: Sequence[Mapping[str, object]]) -> i
         result = tx.execute(insert(tx, table).values([dict(row) for row in some]).on_conflict_do_nothing())
         added += max(result.rowcount, 0)
     return added
+
+
+def storable(text: str) -> str:
+    """What somebody typed, without what no database takes (NUL, halves of surrogate pairs); it then matches nothing."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:

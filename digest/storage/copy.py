@@ -34,9 +34,10 @@ def _copy(source: Tx, target: Tx, table: Table) -> int:
     own = [column.name for column in table.columns if any(key.column.table is table for key in column.foreign_keys)]
     links: list[dict[str, Any]] = []
     copied = 0
+    names = table.columns.keys()
     query = select(table).execution_options(yield_per=_ROWS)
     for rows in source.execute(query).partitions():
-        values = [dict(row._mapping) for row in rows]
+        values = [dict(zip(names, row, strict=True)) for row in rows]
         for row in values:
             if any(row[name] is not None for name in own):
                 links.append({"row_id": row["id"], **{f"to_{name}": row[name] for name in own}})
@@ -44,7 +45,7 @@ def _copy(source: Tx, target: Tx, table: Table) -> int:
         target.execute(table.insert(), values)
         copied += len(values)
     if links:
-        linked = {name: bindparam(f"to_{name}") for name in own}
+        linked: dict[str, Any] = {name: bindparam(f"to_{name}") for name in own}
         target.execute(update(table).where(table.c.id == bindparam("row_id")).values(**linked), links)
     return copied
 

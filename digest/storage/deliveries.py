@@ -240,8 +240,7 @@ def sent_with(tx: Tx, subscriber_id: int, entry_ids: Sequence[int]) -> tuple[tup
 
 
 def needed_messages(tx: Tx) -> frozenset[str]:
-    """Keys of the messages that an unfinished delivery may still send, the single ones behind a joined mail included.
-    """
+    """Keys of the messages that an unfinished delivery may still send, the single ones behind a joined mail included."""
     waits = deliveries.c.state.in_([*_OPEN, DeliveryState.DEFERRED.value, DeliveryState.UNCERTAIN.value])
     alone = select(editions.c.key).join(deliveries, deliveries.c.edition_id == editions.c.id).where(waits)
     return frozenset(
@@ -298,8 +297,10 @@ def expire(tx: Tx, now: datetime) -> int:
         update(deliveries)
         .where(deliveries.c.state.in_(_WAITING), deliveries.c.expires_at < now)
         .values(state=DeliveryState.EXPIRED.value, reason="it could not be sent in time", settled_at=now)
-    )
-    return late.rowcount
+    ).rowcount
+    if late:
+        _part(tx, now)
+    return late
 
 
 def claim(
@@ -307,6 +308,7 @@ def claim(
 ) -> tuple[Delivery, ...]:
     """Leases deliveries that are due, in id order so that nothing starves, and opens a try for each."""
     paused = select(pauses.c.digest)
+    follower = deliveries.alias()
     query = (
         select(deliveries)
         .where(
@@ -314,6 +316,10 @@ def claim(
             deliveries.c.leader_id.is_(None),
             deliveries.c.next_at <= now,
             deliveries.c.digest.not_in(paused),
+            # A joined mail waits for each of its digests.
+            ~select(follower.c.id)
+            .where(follower.c.leader_id == deliveries.c.id, follower.c.digest.in_(paused))
+            .exists(),
             ~select(pauses.c.digest).where(pauses.c.digest == "*").exists(),
         )
         .order_by(deliveries.c.id)
@@ -355,10 +361,9 @@ def secrets_of(tx: Tx, ids: Sequence[DeliveryId]) -> Mapping[int, tuple[str, ...
 
 
 def renew(tx: Tx, lease: str, until: datetime) -> None:
-    """Keeps what this sender still holds."""
-    tx.execute(
-        update(deliveries).where(deliveries.c.lease == lease, deliveries.c.state.in_(_HELD)).values(leased_until=until)
-    )
+    """Keeps what this sender still holds; never shortens the longer lease of what awaits the reply to its dot."""
+    mine = and_(deliveries.c.lease == lease, deliveries.c.state.in_(_HELD), deliveries.c.leased_until < until)
+    tx.execute(update(deliveries).where(mine).values(leased_until=until))
 
 
 def unclaim(tx: Tx, ids: Sequence[DeliveryId], lease: str, next_at: datetime) -> None:
@@ -503,7 +508,8 @@ def counts(
     if local_date is not None:
         query, folded = (
             query.where(deliveries.c.local_date == local_date),
-            folded.where(totals.c.local_date == local_date),
+            # A notice has no date of its own; its total stands under the day it was planned.
+            folded.where(totals.c.local_date == local_date, totals.c.kind == "edition"),
         )
     found: dict[str, int] = defaultdict(int)
     if ids is not None:
@@ -585,10 +591,12 @@ def cancel(tx: Tx, digest: str, now: datetime) -> int:
     query = update(deliveries).where(deliveries.c.state.in_([*_WAITING, DeliveryState.LEASED.value]))
     if digest != "*":
         query = query.where(deliveries.c.digest == digest)
-    ended = query.values(
-        state=DeliveryState.EXPIRED.value, reason="cancelled", lease="", leased_until=None, settled_at=now
-    )
-    return tx.execute(ended).rowcount
+    ended = tx.execute(
+        query.values(state=DeliveryState.EXPIRED.value, reason="cancelled", lease="", leased_until=None, settled_at=now)
+    ).rowcount
+    if ended and digest != "*":
+        _part(tx, now)
+    return ended
 
 
 def end_notices(tx: Tx, address: str, kind: str, now: datetime) -> None:
@@ -667,6 +675,30 @@ def fold(tx: Tx, before: datetime) -> int:
         tx.execute(delete(attempts).where(attempts.c.delivery_id.in_(some)))
         tx.execute(delete(deliveries).where(deliveries.c.id.in_(some)))
     return len(ids)
+
+
+def _part(tx: Tx, now: datetime) -> None:
+    """Parts joined mails of which a share has ended: what still waits goes out on its own."""
+    share, other = deliveries.alias(), deliveries.alias()
+    waits = [*_WAITING, DeliveryState.LEASED.value]
+    joined = func.coalesce(share.c.leader_id, share.c.id)
+    broken = (
+        select(joined)
+        .join(other, or_(other.c.id == share.c.leader_id, other.c.leader_id == share.c.id))
+        .where(share.c.state.in_(waits), other.c.settled_at.is_not(None))
+    )
+    for leader in tx.execute(broken.distinct()).scalars().all():
+        rows = tx.execute(
+            select(deliveries.c.id, deliveries.c.state, editions.c.key)
+            .join(editions, editions.c.id == deliveries.c.edition_id)
+            .where(_group(leader))
+        ).all()
+        for row in rows:
+            after: dict[str, object] = {"leader_id": None}
+            if row.state in waits:
+                after |= {"message_key": row.key, "next_at": now, "lease": "", "leased_until": None}
+                after["state"] = DeliveryState.QUEUED.value
+            tx.execute(update(deliveries).where(deliveries.c.id == row.id).values(**after))
 
 
 def _group(delivery_id: DeliveryId) -> ColumnElement[bool]:

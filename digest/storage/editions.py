@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     delete,
+    func,
     select,
     update,
 )
@@ -136,6 +137,12 @@ def entry_ids(tx: Tx, edition_ids: Iterable[int]) -> Mapping[int, frozenset[int]
         for row in tx.execute(query):
             printed[row.edition_id].add(row.entry_id)
     return {key: frozenset(value) for key, value in printed.items()}
+
+
+def count_on(tx: Tx, digest: str, local_date: date) -> int:
+    """How many editions a digest has of a local date."""
+    query = select(func.count()).where(editions.c.digest == digest, editions.c.local_date == local_date)
+    return tx.execute(query).scalar_one()
 
 
 def public_ids(tx: Tx, digest: str, *, composed_since: datetime) -> tuple[int, ...]:

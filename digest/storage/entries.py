@@ -7,8 +7,9 @@ that names it stays true.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -112,7 +113,8 @@ _INGEST_LOCK = 0x64696765
 
 
 def lock(tx: Tx) -> None:
-    """Lets one ingest write at a time until the transaction ends: two that meet the same works would wait for each other.
+    """Lets one ingest write at a time until the transaction ends: two that meet the same works would wait for each
+    other.
 
     SQLite has one writer anyway.
     """
@@ -293,15 +295,17 @@ def mark_asked(tx: Tx, ids: Iterable[EntryId], now: datetime) -> None:
         tx.execute(update(entries).where(entries.c.id.in_(some)).values(categories_asked_at=now))
 
 
-def recent(tx: Tx, *, before: datetime, limit: int) -> tuple[Entry, ...]:
-    """The newest works first seen up to an instant: what the statistics of ranking are taken from."""
+def recent(tx: Tx, *, before: datetime, limit: int, without: Collection[int] = ()) -> tuple[Entry, ...]:
+    """The newest works first seen up to an instant, but for those of ``without``: what the statistics of ranking are
+    taken from."""
     query = (
         select(entries.c.id)
         .where(entries.c.first_seen_at <= before, entries.c.merged_into.is_(None))
         .order_by(entries.c.first_seen_at.desc(), entries.c.id.desc())
-        .limit(limit)
+        .limit(limit + len(without))
     )
-    return load(tx, tx.execute(query).scalars(), as_of=before)
+    fresh = (row_id for row_id in tx.execute(query).scalars() if row_id not in without)
+    return load(tx, islice(fresh, limit), as_of=before)
 
 
 def vote_history(tx: Tx, entry_id: EntryId) -> tuple[VoteObservation, ...]:
@@ -318,7 +322,8 @@ def _absorb(tx: Tx, gone: EntryId, into: EntryId) -> None:
     tx.execute(update(aliases).where(aliases.c.entry_id == gone).values(entry_id=into))
     for table in (sightings, votes):
         rows = [
-            dict(row) | {"entry_id": into} for row in tx.execute(select(table).where(table.c.entry_id == gone)).mappings()
+            dict(row) | {"entry_id": into}
+            for row in tx.execute(select(table).where(table.c.entry_id == gone)).mappings()
         ]
         add_missing(tx, table, rows)
         tx.execute(delete(table).where(table.c.entry_id == gone))

