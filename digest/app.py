@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from digest import __version__
-from digest.config import Config, RelaySettings, apply_preferences, read_secret
+from digest.config import Config, FetchSettings, RelaySettings, apply_preferences, read_secret
+from digest.delivery.catchall import CatchAll
 from digest.delivery.inbound import Mailbox
 from digest.delivery.mailbox import Imap, Maildir
 from digest.delivery.pool import RateLimit, Throttle
+from digest.delivery.records import text_records
 from digest.delivery.relay import Relay, Session
 from digest.delivery.tokens import new_secret
 from digest.delivery.transport import connect
@@ -28,15 +30,19 @@ from digest.ranking.categories import title_of
 from digest.ranking.pool import Corpus, Pool
 from digest.ranking.rank import rank_pool
 from digest.rendering.render import Renderer, default_template_folder
+from digest.services.check import Checked, check
 from digest.services.deliver import Deliver
+from digest.services.doctor import Doctor, Exit
 from digest.services.explain import Explain
 from digest.services.feedback import Feedback, Obeyed
 from digest.services.ingest import Ingest
+from digest.services.ledger import Ledger
 from digest.services.notify import Notify
 from digest.services.ports import Clock
 from digest.services.preview import Preview
 from digest.services.publish import Publish
 from digest.services.report import Report
+from digest.services.sources import Sources
 from digest.services.stamping import Keys
 from digest.services.subscribe import Subscribe
 from digest.services.upkeep import Pruned, Upkeep
@@ -67,6 +73,9 @@ class App:
     report: Report
     explain: Explain
     upkeep: Upkeep
+    sources: Sources
+    ledger: Ledger
+    doctor: Doctor
 
     def read_mailbox(self) -> Obeyed:
         """Obeys the unsubscribe mails of the mailbox that [inbound] names, if one is. Raises MailboxError."""
@@ -162,7 +171,14 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             dead=dead_holders,
             has_public_url=public,
         ),
-        preview=Preview(store=store, prepare=prepare, print_edition=print_edition, profile_of=profile_of, clock=clock),
+        preview=Preview(
+            store=store,
+            digests=config.digests,
+            prepare=prepare,
+            print_edition=print_edition,
+            profile_of=profile_of,
+            clock=clock,
+        ),
         deliver=Deliver(
             store=store,
             connect=tuple(_connector(relay) for relay in relays),
@@ -171,6 +187,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             return_path=config.sender.from_address,
             resend=config.delivery.uncertain == "resend",
             holder=holder,
+            lease=config.delivery.lease,
             dead=dead_holders,
             clock=clock,
             jitter=random.random,
@@ -201,13 +218,75 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         report=Report(store=store, digests=config.digests, clock=clock),
         explain=Explain(store=store, prepare=prepare, profile_of=profile_of, clock=clock),
         upkeep=Upkeep(store=store, digests=config.digests, clock=clock),
+        sources=Sources(store=store, configured=config.sources),
+        ledger=Ledger(store=store, digests=config.digests, clock=clock),
+        doctor=Doctor(
+            store=store,
+            digests=config.digests,
+            configured=config.sources,
+            sender=config.sender,
+            exits=tuple(
+                Exit(where=relay.where, is_server=relay.path is None, connect=_connector(relay)) for relay in relays
+            ),
+            fetch=fetcher.fetch,
+            print_edition=print_edition,
+            print_question=print_question,
+            text_records=text_records,
+            read_inbox=lambda: _can_read(config),
+            clock=clock,
+        ),
     )
 
 
+def check_sources(
+    config: Config | None, inputs: Sequence[str], *, kind: str = "", allow_private: bool = False, clock: Clock
+) -> tuple[Checked, ...]:
+    """What would be taken from these files and URLs; needs no database, and no configuration either."""
+    settings = config.fetch if config else FetchSettings()
+    fetcher = Fetcher(
+        settings.contact,
+        timeout=settings.timeout.total_seconds(),
+        max_bytes=settings.max_bytes,
+        version=__version__,
+        now=clock,
+    )
+    try:
+        return check(inputs, fetcher.fetch, kind=kind, allow_private=allow_private)
+    finally:
+        fetcher.close()
+
+
+def schema(config: Config) -> tuple[str | None, str]:
+    """(revision of the configured database, the program's); None for a database without tables."""
+    store = open_store(config.database_url)
+    try:
+        return migrate.current(store), migrate.head()
+    finally:
+        store.close()
+
+
+def upgrade(config: Config) -> tuple[str | None, str]:
+    """Brings the configured database to this program's tables; (before, after)."""
+    store = open_store(config.database_url)
+    try:
+        return migrate.upgrade(store)
+    finally:
+        store.close()
+
+
+def catch_all(folder: Path) -> CatchAll:
+    """A small SMTP server that keeps every mail in a folder, for `digest demo`."""
+    return CatchAll(folder=folder)
+
+
 def make_renderer(config: Config) -> Renderer:
+    return Renderer(template_folders(config))
+
+
+def template_folders(config: Config) -> tuple[Path, ...]:
     """The operator's own templates before ours."""
     own = (config.mail.templates,) if config.mail.templates else ()
-    return Renderer((*own, default_template_folder()))
+    return (*own, default_template_folder())
 
 
 def prepare(
@@ -293,6 +372,18 @@ def _mailbox(config: Config) -> Mailbox | None:
         password=lambda: read_secret(file),
         folder=inbound.folder,
     )
+
+
+def _can_read(config: Config) -> bool:
+    """Opens the mailbox and looks; False when none is named. Raises MailboxError."""
+    box = _mailbox(config)
+    if box is None:
+        return False
+    try:
+        next(iter(box.unread()), None)
+    finally:
+        box.close()
+    return True
 
 
 def _connector(relay: Relay) -> Callable[[], Session]:

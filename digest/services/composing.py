@@ -101,6 +101,11 @@ class Composer:
             public=public,
         )
 
+    def frozen(self, edition: Edition) -> Edition:
+        """The edition as it was frozen before for readers with the same profile and history, else as it is."""
+        with self.store.reading() as tx:
+            return editions.find(tx, edition.key) or edition
+
     def sent_to(self, tx: Tx, subscriber_ids: Sequence[int], since: datetime) -> Mapping[int, frozenset[EntryId]]:
         """Per subscriber the works that count as sent, in any digest, by the rows they have now."""
         by_reader = deliveries.history(tx, subscriber_ids, composed_since=since)
@@ -147,15 +152,15 @@ class Composer:
         if key not in self._pools:
             with self.store.reading() as tx:
                 found = entries.in_window(tx, since=since, until=self.as_of, source_ids=digest.sources)
-                known = {entry.id for entry in found}
-                before = entries.recent(tx, before=self.as_of, limit=STATISTICS + len(found))
+                known = frozenset(entry.id for entry in found)
+                before = entries.recent(tx, before=self.as_of, limit=STATISTICS, without=known)
                 sent_until = meta.instant(tx, meta.SENT_UNTIL)
                 self._titles = {held.source.id: held.title or held.source.id for held in sources.all_held(tx)}
             if sent_until is not None:
                 # A restored database does not know what was sent after its backup: all that is older counts as sent.
                 found = tuple(entry for entry in found if entry.first_seen_at >= sent_until)
             found = tuple(entry for entry in found if not entry.withdrawn)
-            rank = self.prepare(found, [entry for entry in before if entry.id not in known], self.as_of)
+            rank = self.prepare(found, before, self.as_of)
             self._pools[key] = _Pool(found, frozenset(entry.id for entry in found), rank)
         return self._pools[key]
 

@@ -7,6 +7,7 @@ through one writer thread that commits in groups.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import queue
 import threading
@@ -18,22 +19,20 @@ from datetime import timedelta
 from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.relay import Session
 from digest.delivery.retry import next_attempt
-from digest.model.errors import DigestError, RelayError
-from digest.model.mail import Delivery, DeliveryState, Envelope, Outcome, OutcomeKind, Scope
+from digest.model.errors import DigestError, InputError, RelayError
+from digest.model.mail import Delivery, DeliveryState, Envelope, Message, Outcome, OutcomeKind, Scope, Stamp
 from digest.rendering.message import Segments, fill, segments
 from digest.services.ports import Clock
 from digest.services.publish import may_send
-from digest.services.stamping import Keys, stamps_for
+from digest.services.stamping import Keys, dead_stamps, stamps_for
 from digest.storage import deliveries, editions
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 from digest.storage.writer import Writer
 
-#: A lease is renewed while its mail is on the wire; a sender that is gone loses it after this time.
-LEASE = timedelta(minutes=2)
 #: While the reply to the dot is awaited (RFC 5321 section 4.5.3.2.6 allows ten minutes).
 SENDING_LEASE = timedelta(minutes=15)
-_RENEW_SECONDS = 20.0
+_RENEW_SECONDS = 20.0  # far below any sensible lease
 _RELAY_PAUSE = timedelta(minutes=5)
 _AT_ONCE = 2  # tries on a fresh connection before a delivery waits, when only the connection failed
 _MESSAGES = 64
@@ -63,6 +62,8 @@ class Deliver:
     resend: bool
     """Policy for uncertain deliveries: send again under the same Message-ID."""
     holder: str
+    lease: timedelta
+    """Renewed while its mail is on the wire; a sender that says nothing for this long has lost its mails."""
     dead: Callable[[Sequence[str]], list[str]]
     """Which lease holders are processes of this machine that are gone."""
     clock: Clock
@@ -82,6 +83,23 @@ class Deliver:
             found = deliveries.recover(tx, now=now, dead=dead, resend=self.resend)
             deliveries.expire(tx, now)
         return found
+
+    def wake(self, digests: Sequence[str] | None = None) -> None:
+        """Makes what is queued due now: the operator asked. Deferred recipients keep their time."""
+        with self.store.transaction() as tx:
+            deliveries.wake(tx, self.clock(), digests)
+
+    def copy(self, message: Message, address: str) -> Outcome:
+        """Sends one test copy through the first relay, with dead tokens; nothing is recorded. Raises RelayError."""
+        # A Message-ID of its own: mail servers drop what they have seen before.
+        own = hashlib.sha256(f"{message.key} {address} {self.seconds()}".encode()).hexdigest()[:32]
+        stamped = fill(segments(message), {**dead_stamps(address), Stamp.MESSAGE_ID: own})
+        session = self.connect[0]()
+        try:
+            envelope = Envelope(sender=self.return_path, recipient=address, size=sum(len(part) for part in stamped))
+            return session.submit(envelope, stamped, lambda: True)
+        finally:
+            session.close()
 
     def run(
         self,
@@ -115,8 +133,10 @@ class _Crew:
     problem: DigestError | None = None
     _jobs: queue.Queue[Delivery | None] = field(default_factory=lambda: queue.Queue[Delivery | None]())
     _broken: threading.Event = field(default_factory=threading.Event)
+    _ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _busy: int = 0
+    """Mails claimed and not settled yet, queued ones included."""
     _drops: Counter[int] = field(default_factory=Counter[int])
     _secrets: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
     _messages: dict[str, Segments] = field(default_factory=dict[str, Segments])
@@ -125,6 +145,13 @@ class _Crew:
     def work(self) -> Sent:
         self.lease = f"{self.service.holder}:{next(_runs)}"
         self._writer = Writer(self.service.store)
+        try:
+            self._send()
+        finally:
+            self._writer.close()
+        return Sent(tried=sum(self.outcomes.values()), outcomes=self.outcomes, problem=self.problem)
+
+    def _send(self) -> None:
         size = self.service.connections
         batch = self._claim(size * 8)
         workers = [
@@ -136,44 +163,47 @@ class _Crew:
         try:
             self._feed(batch, workers)
         finally:
+            self._ended.set()
             for _ in workers:
                 self._jobs.put(None)
             for worker in workers:
                 worker.join()
             self._return_rest()
-            self._writer.close()
-        return Sent(tried=sum(self.outcomes.values()), outcomes=self.outcomes, problem=self.problem)
 
     def _feed(self, batch: tuple[Delivery, ...], workers: Sequence[threading.Thread]) -> None:
         """Keeps the queue filled and the leases fresh until nothing is due and everybody is idle."""
         waited = 0.0
         while True:
+            with self._lock:
+                self._busy += len(batch)
             for delivery in batch:
                 self._jobs.put(delivery)
-            while self._jobs.qsize() >= self.service.connections or (self._unfinished() and self._jobs.qsize()):
+            while not self._jobs.empty():
                 if self._over(workers):
                     return
                 waited = self._wait(waited)
             if self._over(workers):
                 return
+            # Asked before the claim: a mail whose connection broke may be queued again between the two.
+            unfinished = self._unfinished()
             batch = self._claim(self.service.connections * 8)
             if not batch:
-                if not self._unfinished():
+                if not unfinished:
                     return
                 waited = self._wait(waited)
 
     def _wait(self, waited: float) -> float:
         step = 0.02
         self.stop.wait(step)
-        if waited + step < _RENEW_SECONDS:
+        if waited + step < min(_RENEW_SECONDS, self.service.lease.total_seconds() / 4):
             return waited + step
-        until = self.service.clock() + LEASE
+        until = self.service.clock() + self.service.lease
         self._writer.call(lambda tx: deliveries.renew(tx, self.lease, until))
         return 0.0
 
     def _unfinished(self) -> bool:
         with self._lock:
-            return self._busy > 0 or not self._jobs.empty()
+            return self._busy > 0
 
     def _over(self, workers: Sequence[threading.Thread]) -> bool:
         return self.stop.is_set() or self._broken.is_set() or not any(worker.is_alive() for worker in workers)
@@ -183,7 +213,7 @@ class _Crew:
 
         def claim(tx: Tx) -> tuple[Delivery, ...]:
             found = deliveries.claim(
-                tx, lease=self.lease, now=now, until=now + LEASE, limit=limit, digests=self.digests
+                tx, lease=self.lease, now=now, until=now + self.service.lease, limit=limit, digests=self.digests
             )
             self._secrets |= deliveries.secrets_of(tx, [one.id for one in found])
             return found
@@ -213,16 +243,12 @@ class _Crew:
                 if number and self._allowed() <= number:
                     # The relay wants fewer connections: this one rests, the first always works.
                     session = _closed(session)
-                    if self.stop.wait(0.2):
-                        return
-                    if self._jobs.empty() and not self._unfinished():
+                    if self._ended.wait(0.2):
                         return
                     continue
                 job = self._jobs.get()
                 if job is None:
                     return
-                with self._lock:
-                    self._busy += 1
                 try:
                     session = self._one(job, session)
                 finally:
@@ -264,7 +290,12 @@ class _Crew:
             gate = self._writer.call(lambda tx: deliveries.about_to_send(tx, delivery.id, self.lease, until))
             return not gate
 
-        stamped = fill(content, stamps_for(delivery, self._secrets.get(delivery.id, ()), self.service.keys))
+        try:
+            stamped = fill(content, stamps_for(delivery, self._secrets.get(delivery.id, ()), self.service.keys))
+        except InputError as error:
+            # One address that cannot be printed must not hold up all the others behind it.
+            self._settle(delivery, DeliveryState.REJECTED, None, reason=str(error))
+            return session
         envelope = Envelope(
             sender=self.service.return_path, recipient=delivery.address, size=sum(len(part) for part in stamped)
         )
@@ -341,9 +372,17 @@ class _Crew:
                 self._drops[delivery.id] += 1
                 self._settle(delivery, DeliveryState.QUEUED, outcome, next_in=timedelta(0), counts=False)
             case _ if outcome.scope is Scope.RELAY:
-                pause = timedelta(seconds=outcome.retry_after) if outcome.retry_after else _RELAY_PAUSE
+                # A mail at which the relay hangs up each time waits longer and longer, or it would keep back all.
+                throttled = outcome.retry_after is not None
+                tries = delivery.attempts + (0 if throttled else 1)
+                due = next_attempt(tries, now, outcome, self.service.jitter())
                 self._settle(
-                    delivery, DeliveryState.DEFERRED, outcome, next_in=pause, counts=False, reason=_said(outcome)
+                    delivery,
+                    DeliveryState.DEFERRED,
+                    outcome,
+                    next_in=due - now,
+                    counts=not throttled,
+                    reason=_said(outcome),
                 )
                 self._fail(RelayError(f"the relay refused for now: {_said(outcome)}", try_="it is tried again later"))
             case _:
@@ -394,10 +433,12 @@ class _Crew:
                 self._writer.call(lambda tx: deliveries.split(tx, delivery.id, self.lease, now))
             case "suppressed":
                 self._settle(delivery, DeliveryState.SUPPRESSED, None, reason="the address is on the suppression list")
+                return
             case "paused":
                 self._settle(delivery, DeliveryState.QUEUED, None, next_in=timedelta(0), counts=False)
+                return
             case _:
-                return  # the lease is somebody else's now
+                gate = "lost"  # the lease is somebody else's now
         with self._lock:
             self.outcomes[gate] += 1
 

@@ -34,8 +34,8 @@ class Explained:
     """What became of a work in one edition.
 
     ``verdict`` is printed, sent, withdrawn, other-source, counted-as-sent, outside-window, muted, liked, disliked,
-    below-min-score, category, category-unknown, per-category, max-items or no-edition. ``score`` is None for a paper that was
-    not ranked.
+    below-min-score, category, category-unknown, per-category, max-items or no-edition. ``score`` is None for a paper
+    that was not ranked.
     """
 
     id: WorkId
@@ -69,7 +69,7 @@ class Explain:
     clock: Clock
 
     def run(self, typed: str, digest: Digest, *, address: str = "", at: str = "") -> Explained:
-        """``typed`` is any id, URL, arXiv id or DOI; without ``at`` it is the reader's newest edition, else the next one.
+        """``typed`` is any id, URL, arXiv id or DOI; without ``at`` about the reader's newest edition, else the next.
 
         Raises NotFound, and UsageError for a bad instant.
         """
@@ -169,7 +169,9 @@ def _sent(tx: Tx, entry: Entry, reader: Subscription | None, slot: Slot) -> _Ver
         edition = editions.load(tx, delivery.edition_id)
         item = next((item for item in edition.items if item.entry_id in rows), None) if edition else None
         if edition is not None and item is not None:
-            said = f"It was printed as number {item.position} of {edition.counts.printed}, with a score of {item.score}."
+            said = (
+                f"It was printed as number {item.position} of {edition.counts.printed}, with a score of {item.score}."
+            )
             return _Verdict("printed", said, item.category, item.score, item.parts)
     return None
 
@@ -210,7 +212,7 @@ def _left_out(reason: str, one: Ranked, selection: Selection, profile: Profile) 
         case "per-category":
             return f"Its score is {one.score}; {profile.per_category} papers of {one.category} come before it."
         case "max-items":
-            return f"Its score is {one.score}; the {limit} papers before it fill the edition (the lowest has {lowest})."
+            return f"Its score is {one.score}; better ones fill the edition (limit {limit}, the lowest has {lowest})."
         case "liked" | "disliked":
             return f"The reader {reason} it already."
         case _:
@@ -225,7 +227,9 @@ def _absent(tx: Tx, entry: Entry, digest: Digest, since: datetime, as_of: dateti
         return _Verdict("outside-window", f"It was first seen at {_said(entry.first_seen_at)}, after this edition.")
     if entry.first_seen_at <= since:
         days = max(1, round((as_of - since) / timedelta(days=1)))
-        said = f"It was first seen at {_said(entry.first_seen_at)}; this edition goes back {days} days, to {_said(since)}."
+        said = (
+            f"It was first seen at {_said(entry.first_seen_at)}; this edition goes back {days} days, to {_said(since)}."
+        )
         return _Verdict("outside-window", said)
     sent_until = meta.instant(tx, meta.SENT_UNTIL)
     if sent_until is not None and entry.first_seen_at < sent_until:
@@ -233,7 +237,9 @@ def _absent(tx: Tx, entry: Entry, digest: Digest, since: datetime, as_of: dateti
         return _Verdict("counted-as-sent", said)
     titles = {held.source.id: held.title or held.source.id for held in sources.all_held(tx)}
     carried = ", ".join(dict.fromkeys(titles.get(seen.source_id, seen.source_id) for seen in entry.sightings))
-    return _Verdict("other-source", f"Only sources that {digest.title} does not read carried it then: {carried or 'none'}.")
+    return _Verdict(
+        "other-source", f"Only sources that {digest.title} does not read carried it then: {carried or 'none'}."
+    )
 
 
 def _said(at: datetime) -> str:

@@ -25,7 +25,7 @@ from digest.model.people import Subscription, SubscriptionState
 from digest.rendering.message import fill, parts, segments
 from digest.services.composing import Composer, Wanted
 from digest.services.ports import Clock, Prepare, Print, ProfileOf
-from digest.services.publish import is_printable
+from digest.services.publish import compose_chain, composer_base, is_printable, one_mail, wanted_by
 from digest.services.stamping import dead_stamps
 from digest.storage import deliveries, editions, people
 from digest.storage.engine import Store
@@ -51,15 +51,17 @@ class Preview:
     """Composes and renders for one reader."""
 
     store: Store
+    digests: tuple[Digest, ...]
     prepare: Prepare
     print_edition: Print
     profile_of: ProfileOf
     clock: Clock
 
-    def run(self, digest: Digest, *, address: str = "", at: str = "") -> Previewed:
+    def run(self, digest: Digest, *, address: str = "", at: str = "", afresh: bool = False) -> Previewed:
         """The edition of the slot due at ``at`` (an INSTANT), without one the next.
 
-        Raises UsageError for a bad instant.
+        ``afresh`` prints it with the templates of now even where its bytes are kept. Raises UsageError for a bad
+        instant.
         """
         reader = reader_of(self.store, digest, address)
         schedule = schedule_for(digest, reader)
@@ -74,15 +76,12 @@ class Preview:
         frozen = self._frozen(digest, reader, slot)
         if frozen is not None:
             edition, message = frozen
+            message = self.print_edition((edition,), (digest,)) if afresh else message
             return self._shown(digest, slot, address, edition, message)
         composer = Composer(self.store, self.prepare, as_of)
-        since = window_start(digest, schedule, slot, reader.last_slot_at if reader else None)
-        wanted = Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, reader), since=since)
-        sent: frozenset[EntryId] = frozenset()
-        if reader is not None:
-            with self.store.reading() as tx:
-                sent = composer.sent_to(tx, [reader.subscriber_id], wanted.reach).get(reader.subscriber_id, sent)
-        edition = composer.edition(wanted, sent)
+        together, sent = self._together(composer, digest, reader, slot)
+        chain = compose_chain(composer, together, composer_base(composer, together, sent))
+        edition = next(one for one in chain if one.slot.digest == digest.name)
         if not is_printable(edition, digest):
             return Previewed(
                 digest=digest,
@@ -93,16 +92,11 @@ class Preview:
                 mail=None,
                 reason=edition.reason,
             )
+        printable = [(e, w.digest) for e, w in zip(chain, together, strict=True) if is_printable(e, w.digest)]
         with self.store.reading() as tx:
-            held = editions.find(tx, edition.key)
-            message = editions.message(tx, edition.key) if held else None
-        return self._shown(
-            digest,
-            slot,
-            address,
-            held if held and message else edition,
-            message or self.print_edition((edition,), (digest,)),
-        )
+            kept = editions.message(tx, edition.key) if len(printable) == 1 and not afresh else None
+        message = kept or self.print_edition(tuple(e for e, _ in printable), tuple(d for _, d in printable))
+        return self._shown(digest, slot, address, edition, message)
 
     def stored_html(self, key: str) -> str | None:
         """The HTML of a kept message, without anybody's tokens: what "read on the web" shows."""
@@ -111,6 +105,27 @@ class Preview:
         if message is None or message.kind != "edition":
             return None
         return parts(b"".join(fill(segments(message), dead_stamps("reader@example.org"))))[0]
+
+    def _together(
+        self, composer: Composer, digest: Digest, reader: Subscription | None, slot: Slot
+    ) -> tuple[tuple[Wanted, ...], frozenset[EntryId]]:
+        """(the edition of the slot with those that the reader has in the same mail, what he was sent)."""
+        schedule = schedule_for(digest, reader)
+        since = window_start(digest, schedule, slot, reader.last_slot_at if reader else None)
+        wanted = Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, reader), since=since)
+        if reader is None:
+            return (wanted,), frozenset()
+        together = [(reader, wanted)]
+        with self.store.reading() as tx:
+            if reader.joined:
+                links = people.subscriptions_of(tx, reader.subscriber_id)
+                at = max(composer.as_of, slot.at)
+                together = one_mail(
+                    self.digests, reader, wanted, links, lambda also, other: wanted_by(also, other, self.profile_of, at)
+                )
+            reach = min(one.reach for _, one in together)
+            sent = composer.sent_to(tx, [reader.subscriber_id], reach).get(reader.subscriber_id, frozenset[EntryId]())
+        return tuple(one for _, one in together), sent
 
     def _frozen(self, digest: Digest, reader: Subscription | None, slot: Slot) -> tuple[Edition, Message] | None:
         """What this reader was printed for the slot already, from its stored bytes."""

@@ -8,7 +8,7 @@ skipped, and two digests at one instant cannot both print a work.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -101,23 +101,38 @@ class Publish:
                 return Published(slots=(), upcoming=upcoming, busy=True)
         try:
             composer = Composer(self.store, self.prepare, now)
-            done: list[PublishedSlot] = []
+            tallies: dict[Slot, _Tally] = {}
             for digest in chosen:
-                done += self._digest(digest, composer, insist)
-            return Published(slots=tuple(done), upcoming=upcoming)
+                self._digest(digest, composer, insist, tallies)
+            order = [digest.name for digest in self.digests]
+            told = sorted(tallies.items(), key=lambda pair: (order.index(pair[0].digest), pair[0].at))
+            return Published(slots=tuple(tally.told(slot) for slot, tally in told), upcoming=upcoming)
         finally:
             with self.store.transaction() as tx:
                 meta.give_back(tx, "publish", self.holder)
 
-    def _digest(self, digest: Digest, composer: Composer, insist: bool) -> Iterator[PublishedSlot]:
-        tallies: dict[Slot, _Tally] = {}
+    def due(
+        self, now: datetime, *, digests: Sequence[str] | None = None, insist: bool = False
+    ) -> Iterator[tuple[Subscription, Slot]]:
+        """Whom ``run`` would serve, and with which slot; nothing changes."""
+        for digest in self.digests:
+            if digests is None or digest.name in digests:
+                for page in self._pages(digest.name):
+                    for reader in page:
+                        wanted = self._wanted(digest, reader, now, insist)
+                        if wanted is not None:
+                            yield reader, wanted.slot
+
+    def _digest(self, digest: Digest, composer: Composer, insist: bool, tallies: dict[Slot, _Tally]) -> None:
+        has_readers = False
         for page in self._pages(digest.name):
+            has_readers = True
             units = list(self._units(digest, page, composer.as_of, insist))
             for unit in units:
-                tallies.setdefault(unit.wanted[0].slot, _Tally()).readers += 1
+                for wanted in unit.wanted:
+                    tallies.setdefault(wanted.slot, _Tally()).readers += 1
             for group in self._groups(units, composer):
-                tally = tallies[group[0].wanted[0].slot]
-                self._publish(group, composer, tally)
+                self._publish(group, composer, tallies)
             with self.store.transaction() as tx:
                 meta.take_lease(tx, "publish", self.holder, composer.as_of, composer.as_of + _LEASE)
         public = self._publish_public(digest, composer)
@@ -125,17 +140,9 @@ class Publish:
             tally = tallies.setdefault(public.slot, _Tally())
             tally.editions |= {public.key}
             if not tally.readers:
-                tally.reason, tally.notes = "It has no confirmed reader.", ()
-        for slot, tally in sorted(tallies.items(), key=lambda pair: pair[0].at):
-            yield PublishedSlot(
-                digest=digest.name,
-                slot=slot,
-                readers=tally.readers,
-                editions=len(tally.editions),
-                planned=tally.planned,
-                reason=tally.reason,
-                notes=tally.notes,
-            )
+                tally.reason = (
+                    "It is due for none of its readers now." if has_readers else "It has no confirmed reader."
+                )
 
     def _pages(self, digest: str) -> Iterator[tuple[Subscription, ...]]:
         after = 0
@@ -158,25 +165,13 @@ class Publish:
                 continue
             with self.store.reading() as tx:
                 others = people.subscriptions_of(tx, reader.subscriber_id)
-            together = [(reader, wanted)]
-            for other in others:
-                also = next((d for d in self.digests if d.name == other.digest and d.name != digest.name), None)
-                if also is None or other.state != reader.state:
-                    continue
-                theirs = self._wanted(also, other, now, insist)
-                if theirs is not None and theirs.slot.at == wanted.slot.at:
-                    together.append((other, theirs))
-            order = {d.name: n for n, d in enumerate(self.digests)}
-            together.sort(key=lambda pair: order[pair[1].digest.name])
+            together = one_mail(
+                self.digests, reader, wanted, others, lambda also, other: self._wanted(also, other, now, insist)
+            )
             yield _Unit(tuple(r for r, _ in together), tuple(w for _, w in together))
 
     def _wanted(self, digest: Digest, reader: Subscription, now: datetime, insist: bool) -> Wanted | None:
-        schedule = schedule_for(digest, reader)
-        slot = due_slot(digest.name, schedule, now)
-        if slot is None or not is_due(slot, reader, timezone=schedule.timezone, insist=insist):
-            return None
-        since = window_start(digest, schedule, slot, reader.last_slot_at)
-        return Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, reader), since=since)
+        return wanted_by(digest, reader, self.profile_of, now, insist=insist)
 
     def _groups(self, units: Sequence[_Unit], composer: Composer) -> Iterator[list[_Unit]]:
         """Units that will share an edition: same digests, slots, profiles, windows and relevant history."""
@@ -198,7 +193,7 @@ class Publish:
             sent = composer.sent_to(tx, [unit.subscriber for unit in units], reach)
         return {unit.subscriber: sent.get(unit.subscriber, frozenset()) for unit in units}
 
-    def _publish(self, group: list[_Unit], composer: Composer, tally: _Tally) -> None:
+    def _publish(self, group: list[_Unit], composer: Composer, tallies: Mapping[Slot, _Tally]) -> None:
         wanted = group[0].wanted
         before = self._history(group, composer)
         base = composer_base(composer, wanted, before[group[0].subscriber])
@@ -207,6 +202,7 @@ class Publish:
             (edition, w.digest) for edition, w in zip(chain, wanted, strict=True) if is_printable(edition, w.digest)
         )
         messages = self._print(printable)
+        planned: Counter[str] = Counter()
         with self.store.transaction() as tx:
             again = composer.sent_to(tx, [unit.subscriber for unit in group], min(w.reach for w in wanted))
             # Whoever was sent something meanwhile, by another process, waits for the next round.
@@ -219,12 +215,15 @@ class Publish:
             for message in messages:
                 editions.keep_message(tx, message, composer.as_of)
             if printable:
-                tally.planned += self._plan(tx, steady, frozen, messages[0], composer.as_of)
-                tally.editions |= {edition.key for edition in frozen.values()}
+                planned = self._plan(tx, steady, frozen, messages[0], composer.as_of)
             for position, w in enumerate(wanted):
                 ids = [unit.readers[position].id for unit in steady]
                 people.served(tx, ids, w.slot.at, w.slot.local_date.isoformat())
         for edition in chain:
+            tally = tallies[edition.slot]
+            if edition.slot.digest in frozen:
+                tally.editions |= {edition.key}
+                tally.planned += planned[edition.slot.digest]
             if edition.counts.printed == 0:
                 tally.reason, tally.notes = edition.reason, edition.notes
 
@@ -232,19 +231,26 @@ class Publish:
         """The mail, and behind it the single editions of a joined one (for a reader who leaves one of them in time)."""
         if not printable:
             return []
-        whole = self.print_edition(tuple(e for e, _ in printable), tuple(d for _, d in printable))
+        alone = [self._printed(edition, digest) for edition, digest in printable]
         if len(printable) == 1:
-            return [whole]
-        return [whole, *(self.print_edition((edition,), (digest,)) for edition, digest in printable)]
+            return alone
+        return [self.print_edition(tuple(e for e, _ in printable), tuple(d for _, d in printable)), *alone]
+
+    def _printed(self, edition: Edition, digest: Digest) -> Message:
+        """An edition's own mail; one that was frozen before keeps its bytes."""
+        with self.store.reading() as tx:
+            kept = editions.message(tx, edition.key)
+        return kept or self.print_edition((edition,), (digest,))
 
     def _plan(
         self, tx: Tx, units: Sequence[_Unit], frozen: Mapping[str, Edition], message: Message, now: datetime
-    ) -> int:
+    ) -> Counter[str]:
+        """Plans the deliveries; gives how many are new, by digest."""
         keys = {unit.subscriber: address_key(unit.readers[0].address, self.key) for unit in units}
         listed = people.suppressed(tx, list(keys.values()))
         confirmed = people.confirmed(tx, [reader.id for unit in units for reader in unit.readers])
         singles: list[dict[str, object]] = []
-        planned = 0
+        planned: Counter[str] = Counter()
         for unit in units:
             rows: list[dict[str, object]] = []
             for reader, wanted in zip(unit.readers, unit.wanted, strict=True):
@@ -256,8 +262,11 @@ class Publish:
             if len(unit.wanted) == 1:
                 singles += rows
             else:
-                planned += deliveries.plan_together(tx, rows)
-        return planned + deliveries.plan(tx, singles)
+                made = deliveries.plan_together(tx, rows)
+                planned.update(str(row["digest"]) for row in rows[:made])
+        if singles:
+            planned[str(singles[0]["digest"])] += deliveries.plan(tx, singles)
+        return planned
 
     def _publish_public(self, digest: Digest, composer: Composer) -> Edition | None:
         """Freezes the digest's public edition of its own slot, even with no reader; None when that was done before."""
@@ -277,7 +286,7 @@ class Publish:
             printed = editions.public_ids(tx, digest.name, composed_since=wanted.reach)
             sent = composer.printed(tx, frozenset(printed))
         edition = composer.edition(wanted, sent, public=True)
-        message = self.print_edition((edition,), (digest,))
+        message = self._printed(edition, digest)  # readers without a history may have this very one
         with self.store.transaction() as tx:
             frozen = editions.freeze(tx, edition)
             editions.keep_message(tx, message, composer.as_of)
@@ -291,6 +300,17 @@ class _Tally:
     editions: frozenset[str] = frozenset()
     reason: str = ""
     notes: tuple[str, ...] = ()
+
+    def told(self, slot: Slot) -> PublishedSlot:
+        return PublishedSlot(
+            digest=slot.digest,
+            slot=slot,
+            readers=self.readers,
+            editions=len(self.editions),
+            planned=self.planned,
+            reason=self.reason,
+            notes=self.notes,
+        )
 
 
 def may_send(tx: Tx, *, has_public_url: bool) -> None:
@@ -310,6 +330,38 @@ def may_send(tx: Tx, *, has_public_url: bool) -> None:
         )
 
 
+def wanted_by(
+    digest: Digest, reader: Subscription, profile_of: ProfileOf, now: datetime, *, insist: bool = False
+) -> Wanted | None:
+    """The edition that is due for a reader; None when he lacks none."""
+    schedule = schedule_for(digest, reader)
+    slot = due_slot(digest.name, schedule, now)
+    if slot is None or not is_due(slot, reader, timezone=schedule.timezone, insist=insist):
+        return None
+    since = window_start(digest, schedule, slot, reader.last_slot_at)
+    return Wanted(digest=digest, slot=slot, profile=profile_of(digest, reader), since=since)
+
+
+def one_mail(
+    digests: Sequence[Digest],
+    reader: Subscription,
+    wanted: Wanted,
+    others: Sequence[Subscription],
+    want: Callable[[Digest, Subscription], Wanted | None],
+) -> list[tuple[Subscription, Wanted]]:
+    """An edition and those of the reader's other digests that share its instant and so its mail, as configured."""
+    together = [(reader, wanted)]
+    for other in others:
+        also = next((d for d in digests if d.name == other.digest and d.name != wanted.digest.name), None)
+        if also is None or other.state != reader.state:
+            continue
+        theirs = want(also, other)
+        if theirs is not None and theirs.slot.at == wanted.slot.at:
+            together.append((other, theirs))
+    order = [digest.name for digest in digests]
+    return sorted(together, key=lambda pair: order.index(pair[1].digest.name))
+
+
 def composer_base(composer: Composer, wanted: Sequence[Wanted], sent: frozenset[EntryId]) -> frozenset[EntryId]:
     """All of a reader's history that matters to these editions."""
     base: frozenset[EntryId] = frozenset()
@@ -319,10 +371,14 @@ def composer_base(composer: Composer, wanted: Sequence[Wanted], sent: frozenset[
 
 
 def compose_chain(composer: Composer, wanted: Sequence[Wanted], sent: frozenset[EntryId]) -> list[Edition]:
-    """Several digests of one instant: each leaves out what the ones before it print."""
+    """Several digests of one instant: each leaves out what the ones before it print.
+
+    What was frozen for others with this profile and history is taken as it is: a joined mail must print what its
+    editions say.
+    """
     chain: list[Edition] = []
     for one in wanted:
-        edition = composer.edition(one, sent)
+        edition = composer.frozen(composer.edition(one, sent))
         sent |= {item.entry_id for item in edition.items}
         chain.append(edition)
     return chain

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
-from digest.editions.schedule import next_slot
+from digest.editions.schedule import due_slot, next_slot
 from digest.entries.identity import alias_of
 from digest.model.editions import Digest
 from digest.model.errors import NotFound
@@ -14,7 +15,7 @@ from digest.model.feeds import Alias, Entry, Sighting, VoteObservation, WorkId
 from digest.model.mail import OPEN_STATES, DeliveryState
 from digest.services.ports import Clock
 from digest.storage import deliveries, editions, entries, meta, people, sources
-from digest.storage.base import Tx
+from digest.storage.base import Tx, storable
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
 
@@ -108,6 +109,17 @@ class EntryReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SlotReport:
+    """What became of one slot so far, as `digest send` tells it."""
+
+    digest: str
+    slot: str | None
+    editions: int
+    deliveries: Mapping[str, int]
+    next_slot: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
     """Reads; never writes."""
 
@@ -137,6 +149,25 @@ class Report:
                 suppressions_by_reason={reason.value: number for reason, number in sorted(listed.items())},
                 entries=entries.count(tx),
             )
+
+    def slot(self, digest: Digest, now: datetime, also: Sequence[date] = ()) -> SlotReport:
+        """Where the sending of a digest's newest slot stands; ``also`` are further local dates that readers elsewhere
+        have reached."""
+        due = due_slot(digest.name, digest.schedule, now)
+        following = next_slot(digest.name, digest.schedule, now)
+        counted: Counter[str] = Counter()
+        printed = 0
+        with self.store.reading() as tx:
+            for day in {*also, *((due.local_date,) if due else ())}:
+                counted.update(deliveries.counts(tx, digest=digest.name, local_date=day))
+                printed += editions.count_on(tx, digest.name, day)
+        return SlotReport(
+            digest=digest.name,
+            slot=due.key if due else None,
+            editions=printed,
+            deliveries=accounting(counted),
+            next_slot=following.key if following else None,
+        )
 
     def entry(self, typed: str) -> EntryReport:
         """One work by whatever names it. Raises NotFound."""
@@ -185,6 +216,7 @@ def accounting(counts: Mapping[str, int]) -> dict[str, int]:
 
 def find_entry(tx: Tx, typed: str) -> Entry:
     """The work that an id, URL, arXiv id or DOI names. Raises NotFound."""
+    typed = storable(typed)
     alias = alias_of(typed)
     found = entries.by_alias(tx, alias) if alias is not None else None
     found = found or entries.by_work(tx, WorkId(typed.strip().lower()))

@@ -29,16 +29,23 @@ from digest.storage.engine import Store
 
 
 def normal_address(text: str) -> str:
-    """The address as we keep it: domain in ASCII and lower case. Raises InputError with what is wrong."""
+    """The address as we keep it: lower case, for two spellings are one reader, and the domain in ASCII.
+
+    Raises InputError with what is wrong.
+    """
     try:
         found = validate_email(
-            text.strip(), check_deliverability=False, test_environment=True, allow_domain_literal=False
+            text.strip(),
+            check_deliverability=False,
+            test_environment=True,
+            allow_domain_literal=False,
+            allow_smtputf8=False,  # our headers are ASCII, and so are most relays
         )
     except EmailNotValidError as error:
         raise InputError(
             f"is not an e-mail address: {error}", where=text.strip()[:200], try_="write name@example.org"
         ) from error
-    return f"{found.local_part}@{found.ascii_domain}"
+    return f"{found.local_part.lower()}@{found.ascii_domain.lower()}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,12 +177,7 @@ class Subscribe:
                     try_="write a name such as Europe/Berlin",
                 ) from error
         if choices.send_at:
-            try:
-                datetime.strptime(choices.send_at, "%H:%M")  # noqa: DTZ007  a time of day has no zone
-            except ValueError as error:
-                raise InputError(
-                    f"{choices.send_at!r} is not a time of day", where="send_at", try_="write 07:30"
-                ) from error
+            _hour(choices.send_at)
         if choices.preferences:
             try:
                 self.profile_of(self.digest(digest), _with(choices.preferences, digest))
@@ -211,10 +213,13 @@ class Subscribe:
             listed = Suppression(key=hashed, address="", reason=SuppressionReason.ERASED, detail="", since_at=now)
             people.suppress(tx, listed)
 
-    def suppress(self, address: str, reason: SuppressionReason, detail: str = "") -> bool:
+    def suppress(
+        self, address: str, reason: SuppressionReason, detail: str = "", *, since: datetime | None = None
+    ) -> bool:
+        """Adds to the list, as of now or of an earlier instant; False when the address was on it already."""
         address = normal_address(address)
         hashed = address_key(address, self.keys.lasting)
-        entry = Suppression(key=hashed, address=address, reason=reason, detail=detail, since_at=self.clock())
+        entry = Suppression(key=hashed, address=address, reason=reason, detail=detail, since_at=since or self.clock())
         with self.store.transaction() as tx:
             return people.suppress(tx, entry)
 
@@ -239,7 +244,8 @@ class Subscribe:
         return tuple(one for one in found if one is not None)
 
     def _choose(self, tx: Tx, link: Subscription, choices: Choices) -> None:
-        plain = {"language": choices.language, "timezone": choices.timezone, "send_at": choices.send_at}
+        send_at = _hour(choices.send_at) if choices.send_at else choices.send_at
+        plain = {"language": choices.language, "timezone": choices.timezone, "send_at": send_at}
         values: dict[str, object] = {name: value for name, value in plain.items() if value is not None}
         if choices.days is not None:
             values["days"] = list(choices.days)
@@ -249,6 +255,14 @@ class Subscribe:
             people.choose(tx, link.id, values)
         if choices.joined is not None:
             people.set_joined(tx, link.subscriber_id, choices.joined)
+
+
+def _hour(text: str) -> str:
+    """A time of day as ``HH:MM``. Raises InputError."""
+    try:
+        return f"{datetime.strptime(text, '%H:%M'):%H:%M}"  # noqa: DTZ007  a time of day has no zone
+    except ValueError as error:
+        raise InputError(f"{text!r} is not a time of day", where="send_at", try_="write 07:30") from error
 
 
 def _with(preferences: Mapping[str, object], digest: str) -> Subscription:

@@ -7,7 +7,6 @@ sending.
 
 from __future__ import annotations
 
-import base64
 import os
 import secrets
 from collections import defaultdict
@@ -24,8 +23,8 @@ from digest.storage import copy, deliveries, editions, meta, migrate, people, so
 from digest.storage.base import Tx
 from digest.storage.engine import Store, open_store
 
-#: Where a copy keeps the bytes of `[web] secret_file`, Base64.
-SECRET_FILE = "secret_file"
+#: Where a copy keeps the text of `[web] secret_file`; the composition root takes it where that file is not configured.
+_KEPT_FILE = "secret_file"
 #: Works that an edition may look back on must stay known as sent; a late slot lies up to nine days back itself.
 _LEAST_DELIVERIES = MOST_REACH + timedelta(days=9)
 
@@ -117,9 +116,10 @@ class Upkeep:
         return Copied(where=target.where, rows=rows)
 
     def restored(self, sent_until: datetime) -> Released:
-        """Lets a restored database send again: works first seen before ``sent_until`` count as sent, and no slot up
-        to then is
-        published again. Raises UsageError for an instant in the future."""
+        """Lets a restored database send again. Raises UsageError for an instant in the future.
+
+        Works first seen before ``sent_until`` count as sent, and no slot up to then is published again.
+        """
         now = self.clock()
         if sent_until > now:
             raise UsageError(
@@ -155,7 +155,7 @@ class Upkeep:
                 rows = copy.copy_all(tx, into, leave_out=("leases",))
                 meta.put(into, meta.RESTORED, self.clock().isoformat())
                 if secret_file is not None:
-                    meta.put(into, SECRET_FILE, base64.b64encode(secret_file).decode())
+                    meta.put(into, _KEPT_FILE, secret_file.decode("utf-8", "replace"))
             return rows
         finally:
             target.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
@@ -222,7 +223,7 @@ def _choices(form: Mapping[str, list[str]], mine: Subscription, weights: Mapping
     preferences = dict(mine.preferences)
     most = _first(form, "max_items")
     if most:
-        if not most.isdigit() or not 1 <= int(most) <= 200:
+        if not re.fullmatch(r"[0-9]{1,3}", most) or not 1 <= int(most) <= 200:
             raise InputError(f"{most!r} is not a number from 1 to 200", where="At most so many papers")
         preferences["max_items"] = int(most)
     else:

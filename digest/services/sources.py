@@ -1,0 +1,42 @@
+"""Sources besides their fetching: which ones are polled, adding one for good, taking it out again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from digest.model.errors import Conflict, NotFound
+from digest.model.feeds import Source
+from digest.storage import sources
+from digest.storage.engine import Store
+from digest.storage.sources import HeldSource
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """The configuration's sources and those that were added to the database."""
+
+    store: Store
+    configured: tuple[Source, ...]
+
+    def known(self) -> tuple[HeldSource, ...]:
+        """Every source that is polled, by id; the configuration's are there before their first fetch, too."""
+        with self.store.transaction() as tx:
+            sources.sync(tx, self.configured)
+            return sources.all_held(tx)
+
+    def add(self, source: Source) -> None:
+        """Raises Conflict when the id is taken."""
+        with self.store.transaction() as tx:
+            sources.sync(tx, self.configured)
+            if not sources.add(tx, source):
+                raise Conflict(f'there is a source "{source.id}" already', where=source.id, try_="choose another with --id")
+
+    def remove(self, source_id: str) -> None:
+        """Stops polling an added source; its papers stay. Raises NotFound, also for one of the configuration's."""
+        with self.store.transaction() as tx:
+            sources.sync(tx, self.configured)
+            if sources.remove(tx, source_id):
+                return
+        if any(source.id == source_id for source in self.configured):
+            raise NotFound("it stands in the configuration", where=source_id, try_="take its [[source]] out of the file")
+        raise NotFound("there is no such source", where=source_id, try_="`digest sources list` shows which there are")

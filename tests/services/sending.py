@@ -1,0 +1,197 @@
+"""Deliveries over real sockets for the tests: planned mails of a small installation, a sender, the ledger as it stands."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from threading import Lock
+
+from digest.delivery.pool import RateLimit, Throttle
+from digest.delivery.relay import Relay, Session
+from digest.delivery.transport import connect
+from digest.model.editions import Digest
+from digest.model.mail import Delivery
+from digest.services.deliver import Deliver, Sent
+from digest.services.ledger import Ledger
+from digest.services.report import accounting
+from digest.storage import deliveries
+from digest.storage.engine import Store
+from tests.delivery.peers import Peer, Script, Talk, relay_to
+from tests.services.world import DAILY, KEYS, World
+
+WEEKLY = replace(DAILY, name="weekly", title="The Weekly", list_id="weekly.example.org")
+FEATURES = ("PIPELINING", "8BITMIME", "SIZE 1000000", "ENHANCEDSTATUSCODES")
+
+
+def reader(number: int) -> str:
+    return f"reader-{number:02d}@example.net"
+
+
+@dataclass
+class Office:
+    """An installation whose mails are planned, and a sender for them."""
+
+    store: Store
+    world: World
+    steady: float = 0.0
+    throttle: Throttle = field(default_factory=lambda: Throttle(1))
+
+    def sender(self, *ways: Callable[[], Session], connections: int = 1, **changes: object) -> Deliver:
+        plain = Deliver(
+            store=self.store,
+            connect=ways,
+            connections=connections,
+            keys=KEYS,
+            return_path="digest@example.org",
+            resend=False,
+            holder="host:1:1",
+            lease=timedelta(minutes=10),
+            dead=lambda holders: [],
+            clock=self.world.clock,
+            jitter=lambda: 0.5,
+            has_public_url=True,
+            throttle=self.throttle,
+            rates=RateLimit(None, {}),
+            seconds=lambda: self.steady,
+        )
+        return replace(plain, **changes)  # type: ignore[arg-type]
+
+    def send(self, port: int, *, connections: int = 1, **changes: object) -> Sent:
+        """One run to a server on this machine."""
+        return self.sender(way(port), connections=connections, **changes).run()
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(store=self.store, digests=self.world.digests, clock=self.world.clock)
+
+    def rows(self) -> tuple[Delivery, ...]:
+        with self.store.reading() as tx:
+            return deliveries.listing(tx, limit=10_000)
+
+    def row(self, address: str) -> Delivery:
+        (found,) = [row for row in self.rows() if row.address == address]
+        return found
+
+    def states(self) -> dict[str, int]:
+        """What is not zero; the identity of the ledger is checked with it."""
+        with self.store.reading() as tx:
+            told = accounting(deliveries.counts(tx))
+        planned = told.pop("planned")
+        assert planned == sum(told.values()) == len(self.rows())
+        return {state: number for state, number in told.items() if number}
+
+    def later(self, **time: float) -> None:
+        self.world.now += timedelta(**time)
+
+
+def office(
+    store: Store, readers: int, *, digests: tuple[Digest, ...] = (DAILY,), papers: int = 1, **fields: object
+) -> Office:
+    """Readers with a mail planned each: one paper, one edition."""
+    world = World(store, digests=digests)
+    world.source()
+    for number in range(papers):
+        world.paper(number + 1, **fields)
+    for number in range(readers):
+        for digest in digests:
+            world.reader(reader(number), digest.name, joined=len(digests) > 1)
+    world.publish.run(world.now)
+    return Office(store, world)
+
+
+def way(port: int, **settings: object) -> Callable[[], Session]:
+    relay: Relay = relay_to(port, **settings)
+    return lambda: connect(relay)
+
+
+def folder(path: Path) -> Callable[[], Session]:
+    relay = Relay(name="test", transport="folder", path=path)
+    return lambda: connect(relay)
+
+
+def message_id(raw: bytes) -> str:
+    return str(email.message_from_bytes(raw, policy=email.policy.default)["Message-ID"])
+
+
+@dataclass
+class Mails:
+    """What a scripted server took: (recipient, content), in order."""
+
+    taken: list[tuple[str, bytes]] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+
+    def take(self, recipient: str, content: bytes) -> None:
+        with self.lock:
+            self.taken.append((recipient, content))
+
+    @property
+    def to(self) -> list[str]:
+        return [recipient for recipient, _ in self.taken]
+
+
+def answering(
+    mails: Mails,
+    *,
+    mail: Callable[[int], str] = lambda n: "250 ok",
+    rcpt: Callable[[str], str] = lambda address: "250 ok",
+    dot: Callable[[str], str | None] = lambda address: "250 2.0.0 queued",
+    content: Callable[[Talk, str], None] | None = None,
+) -> Script:
+    """A server that answers as told: by the number of the mail, or by its recipient; None hangs up instead."""
+
+    def script(talk: Talk) -> None:
+        talk.greet(*FEATURES)
+        number = 0
+        while True:
+            line = talk.line()
+            verb = line[:4].upper()
+            if verb == b"MAIL":
+                number += 1
+                first = mail(number)
+                talk.say(first)
+                talk.line()
+                address = talk.heard[-1].partition(b"<")[2].partition(b">")[0].decode()
+                second = rcpt(address) if first.startswith("2") else "503 5.5.1 MAIL first"
+                if second == "drop":
+                    talk.drop()
+                    return
+                talk.say(second)
+                talk.line()
+                if not second.startswith("2"):
+                    talk.say("503 5.5.1 RCPT first")
+                    continue
+                talk.say("354 go ahead")
+                if content is not None:
+                    content(talk, address)
+                raw = talk.content()
+                answer = dot(address)
+                if answer is None:
+                    mails.take(address, raw)
+                    talk.drop()
+                    return
+                if answer.startswith("2"):
+                    mails.take(address, raw)
+                talk.say(answer)
+            elif verb == b"QUIT":
+                talk.say("221 bye")
+                return
+            else:
+                talk.say("250 ok")
+
+    return script
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
+    """Waits for something that another thread does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+__all__ = ["DAILY", "WEEKLY", "Mails", "Office", "Peer", "answering", "office", "reader", "until", "way"]

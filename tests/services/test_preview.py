@@ -1,0 +1,238 @@
+"""What is previewed is what is sent: the same bytes but for the recipient's stamps, before and after publishing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from digest.model.errors import UsageError
+from digest.rendering.message import segments
+from digest.services.plain import as_json
+from digest.storage import deliveries
+from tests.services.road import DAY, SLOT, Road, numbers, paper
+
+
+@pytest.fixture
+def open_road(url: str, tmp_path: Path) -> Iterator[Callable[..., Road]]:
+    opened: list[Road] = []
+
+    def open_(*digests: dict[str, object], **sections: object) -> Road:
+        opened.append(Road.open(tmp_path, url, *digests, **sections))
+        return opened[-1]
+
+    yield open_
+    for road in opened:
+        road.app.close()
+
+
+@pytest.fixture
+def road(open_road: Callable[..., Road]) -> Road:
+    return open_road()
+
+
+def is_stamped(raw: bytes, previewed) -> bool:
+    """Whether a mail is the previewed message with other stamps: every piece between stamps, in order and whole."""
+    at = 0
+    pieces = segments(previewed.message)
+    if not (raw.startswith(pieces[0]) and raw.endswith(pieces[-1])):
+        return False
+    for piece in pieces:
+        if not isinstance(piece, bytes):
+            continue
+        found = raw.find(piece, at)
+        if found < 0 or found - at > 600:
+            return False
+        at = found + len(piece)
+    return at == len(raw)
+
+
+READERS = {
+    "plain@example.org": {},
+    "picky@example.org": {"preferences": {"keywords": ["dawn"], "categories": {"cs.CV": 1}, "max_items": 2}},
+    "tokyo@example.org": {"timezone": "Asia/Tokyo", "send_at": "14:30"},
+    "leser@example.org": {"language": "de"},
+}
+
+
+def test_the_preview_at_an_instant_is_what_is_sent_at_it_and_stays_so(road):
+    road.bring(*(paper(n, categories=("cs.CL",) if n % 2 else ("cs.CV",)) for n in range(1, 9)))
+    for address, choices in READERS.items():
+        road.reader(address, **choices)
+    road.now = SLOT + timedelta(minutes=3)
+    at = road.now.isoformat()
+    before = {address: road.preview(to=address, at=at) for address in READERS}
+    assert road.rows() == [], "a preview records nothing"
+    road.publish()
+    road.deliver()
+    for address, previewed in before.items():
+        (raw,) = road.raw_of(address)
+        assert is_stamped(raw, previewed), address
+        assert f"To: {address}".encode() in previewed.mail
+        assert b"Date: Mon, 04 May 2026 05:30:00 +0000" in raw
+    # Later, with other papers, more votes and a new version in the store, the preview is still what was sent.
+    road.bring(paper(30), paper(1, upvotes=900, version=2, title="Tidal gauges number 1 anew"), at=road.now)
+    road.now += timedelta(hours=1)
+    for address, previewed in before.items():
+        assert road.preview(to=address, at=at).mail == previewed.mail
+        assert road.preview(to=address, at="2026-05-04").mail == previewed.mail
+
+
+def test_two_previews_are_equal_and_a_bare_date_is_that_days_slot(road):
+    road.bring(paper(1), paper(2))
+    road.reader()
+    one, two = (road.preview(to="ada@example.org", at="2026-05-04") for _ in range(2))
+    assert one == two
+    assert one.mail == road.preview(to="ada@example.org", at="2026-05-04T07:30").mail
+    assert one.mail == road.preview(to="ada@example.org", at="2026-05-04T05:30Z").mail
+    assert (one.slot.key, numbers(one.edition)) == ("2026-05-04@2026-05-04T05:30:00Z", ["1", "2"])
+
+
+def test_a_preview_knows_only_what_was_seen_by_its_instant(road):
+    road.bring(paper(1, upvotes=10))
+    road.bring(paper(2), paper(1, upvotes=99), at=SLOT + timedelta(hours=1))
+    first = road.preview(at="2026-05-04")
+    assert [(item.title.split()[3], item.upvotes) for item in first.edition.items] == [("1", 10)]
+    later = road.preview(at="2026-05-04T09:00")
+    assert sorted((item.title.split()[3], item.upvotes) for item in later.edition.items) == [("1", 99), ("2", 98)]
+
+
+def test_without_an_instant_the_next_edition_is_shown(road):
+    road.reader()
+    road.bring(paper(1))
+    road.now = SLOT - timedelta(minutes=30)
+    assert road.preview(to="ada@example.org").slot.key == "2026-05-04@2026-05-04T05:30:00Z"
+    road.now = SLOT + timedelta(minutes=1)
+    road.publish()
+    assert road.preview(to="ada@example.org").slot.key == "2026-05-05@2026-05-05T05:30:00Z"
+    assert road.preview(to="ada@example.org").reason == "Everything new was already sent to you."
+
+
+def test_anybody_else_is_shown_the_general_edition(road):
+    road.bring(paper(1), paper(2))
+    road.reader(preferences={"categories": {"cs.CV": 1}})
+    stranger = road.preview(to="stranger@example.org", at="2026-05-04")
+    assert stranger.message == road.preview(at="2026-05-04").message
+    assert numbers(stranger.edition) == ["1", "2"]
+    assert b"To: stranger@example.org\r\n" in stranger.mail
+    assert road.preview(to="ada@example.org", at="2026-05-04").mail is None
+
+
+def test_a_bare_date_on_a_closed_weekday_says_so_and_names_the_next_slot(open_road):
+    road = open_road({"name": "daily", "days": ["mon", "wed"]})
+    road.bring(paper(1))
+    shown = road.preview(at="2026-05-05")
+    assert (shown.mail, shown.edition, shown.message) == (None, None, None)
+    assert shown.reason == "Daily is not published on Tuesdays. The next one is 2026-05-06@2026-05-06T05:30:00Z."
+    assert shown.slot.key == "2026-05-05@2026-05-05T05:30:00Z"
+    assert road.preview(at="2026-05-05T12:00").slot.key == "2026-05-04@2026-05-04T05:30:00Z"
+
+
+def test_a_reader_who_chose_other_days_has_his_own_closed_ones(road):
+    road.bring(paper(1))
+    road.reader(days=(5,))
+    assert road.preview(to="ada@example.org", at="2026-05-04").reason.startswith("Daily is not published on Mondays.")
+    assert road.preview(at="2026-05-04").mail is not None
+
+
+def test_a_slot_that_sends_no_mail_says_why_before_and_after_it_was_published(road):
+    road.reader()
+    for _ in range(2):
+        shown = road.preview(to="ada@example.org", at="2026-05-04")
+        assert (shown.mail, shown.message, shown.reason) == (None, None, "Nothing new arrived.")
+        road.now = SLOT
+        road.publish()
+
+
+def test_the_silence_is_explained_source_by_source(road):
+    from digest.storage import sources
+
+    with road.app.store.transaction() as tx:
+        sources.sync(tx, road.app.config.sources)
+    shown = road.preview(at="2026-05-04")
+    assert shown.edition.notes == ("hf: not fetched yet", "lab: not fetched yet", "zoo: not fetched yet")
+
+
+@pytest.mark.parametrize("when_empty", ["say-so", "best-of"])
+def test_an_empty_day_that_is_mailed_is_previewed_as_it_is_sent(open_road, when_empty):
+    road = open_road({"name": "daily", "when_empty": when_empty, "window": "1d"})
+    road.bring(paper(1), at=SLOT - 9 * DAY)
+    road.reader()
+    road.now = SLOT
+    before = road.preview(to="ada@example.org", at="2026-05-04")
+    assert before.reason.startswith("Nothing new arrived.")
+    road.publish()
+    road.deliver()
+    (raw,) = road.raw_of("ada@example.org")
+    assert is_stamped(raw, before)
+    assert road.preview(to="ada@example.org", at="2026-05-04").mail == before.mail
+
+
+def test_what_was_missed_asleep_is_previewed_as_it_is_sent(open_road):
+    road = open_road({"name": "daily", "window": "1d"})
+    road.reader()
+    road.publish()
+    road.bring(paper(1), at=SLOT + 2 * DAY)
+    road.now = SLOT + 4 * DAY
+    before = road.preview(to="ada@example.org", at="2026-05-08")
+    assert numbers(before.edition) == ["1"]
+    road.publish()
+    assert road.preview(to="ada@example.org", at="2026-05-08").mail == before.mail
+    with road.app.store.reading() as tx:
+        (row,) = deliveries.listing(tx)
+    assert row.message_key == before.message.key
+
+
+def test_a_preview_leaves_out_what_any_digest_has_sent(open_road):
+    road = open_road({"name": "one"}, {"name": "two", "send_at": "12:00"})
+    road.bring(paper(1), paper(2))
+    for name in ("one", "two"):
+        road.reader(digest=name)
+    road.publish(digests=["one"])
+    road.bring(paper(3), at=SLOT + timedelta(hours=1))
+    assert numbers(road.preview("two", to="ada@example.org", at="2026-05-04").edition) == ["3"]
+    assert sorted(numbers(road.preview("two", at="2026-05-04").edition)) == ["1", "2", "3"]
+
+
+def test_the_tokens_of_a_preview_are_dead_and_secrets_stay_secret(road):
+    road.bring(paper(1))
+    ada = road.reader()
+    shown = road.preview(to="ada@example.org", at="2026-05-04")
+    assert ada.secret.encode() not in shown.mail
+    assert b"unsubscribe/preview" in shown.mail.replace(b"=\r\n", b"")
+    assert road.app.subscribe.look_up("preview" + "-" * 15) == ()
+    assert road.app.subscribe.preferences_of("preview") is None
+
+
+def test_the_web_copy_is_the_html_that_was_sent_without_anybodys_tokens(road):
+    road.bring(paper(1))
+    ada = road.reader()
+    road.publish()
+    with road.app.store.reading() as tx:
+        (row,) = deliveries.listing(tx)
+    html = road.app.preview.stored_html(row.message_key)
+    assert "Tidal gauges number 1 and" in html and ada.secret not in html and "ada@example.org" not in html
+    assert road.app.preview.stored_html("0" * 64) is None
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-02-30", "", " "])
+def test_a_text_that_is_no_instant_is_refused_with_an_example(road, text):
+    if not text:
+        assert road.preview(at=text).slot.key == "2026-05-05@2026-05-05T05:30:00Z"
+        return
+    with pytest.raises(UsageError, match="is not an instant"):
+        road.preview(at=text)
+
+
+def test_the_counts_add_up_and_are_plain_json(road):
+    road.bring(*(paper(n) for n in range(1, 6)))
+    road.reader(preferences={"mute": ["Reader3"], "max_items": 2})
+    road.publish()
+    road.bring(paper(6), at=road.now)
+    shown = road.preview(to="ada@example.org", at="2026-05-05")
+    counts = json.loads(json.dumps(as_json(shown.edition.counts)))
+    assert counts == {"candidates": 4, "already_sent": 2, "muted": 1, "printed": 2}
+    assert all(item.score == sum(part.points for part in item.parts) for item in shown.edition.items)
