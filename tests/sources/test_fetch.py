@@ -81,6 +81,7 @@ def test_an_environment_proxy_is_not_used(serve, fetcher, monkeypatch):
 @pytest.mark.parametrize(
     ("encoding", "packed"),
     [("gzip", gzip.compress(FEED)), ("deflate", zlib.compress(FEED)), ("identity", FEED)],
+    ids=["gzip", "deflate", "identity"],
 )
 def test_compressed_documents_are_unpacked(serve, fetcher, encoding, packed):
     server = serve(answer("200 OK", {"Content-Encoding": encoding}, packed))

@@ -1,0 +1,64 @@
+"""`digest fetch`: the sources that are due, a row a source."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digest.cli.door import Door, with_door
+from digest.cli.failures import DONE, INTERRUPTED, share
+from digest.cli.terminal import Rows, when
+from digest.model.errors import UsageError
+from digest.model.feeds import SourceState
+
+if TYPE_CHECKING:
+    from digest.services.ingest import FetchedSource
+
+
+@with_door
+def fetch(
+    door: Door,
+    source: Annotated[list[str] | None, typer.Argument(help="Ids of sources; none: those that are due.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Fetch all of them now, due or not.")] = False,
+    since: Annotated[str | None, typer.Option(help="Back-fill from this day on.", metavar="DATE")] = None,
+) -> int:
+    """Fetch what is due and store what is new."""
+    app = door.app
+    day = _day(since, door.clock()) if since else None
+    with door.stoppable() as stop:
+        rows = app.ingest.run(
+            source or None,
+            everything=everything,
+            since=day,
+            stop=stop,
+            progress=lambda row: door.progress(f"{row.id}: {row.state.value}"),
+        )
+        door.progress_ends()
+    table = Rows(
+        ("source", "state", "new", "revised", "unchanged", "http", "next", "detail"),
+        [
+            (r.id, r.state.value, r.new, r.revised, r.unchanged, r.http_status or "-", when(r.next_at), r.detail)
+            for r in rows
+        ],
+    )
+    door.show({"sources": [_row(row) for row in rows]}, *((table,) if rows else ("No source is due. (--all fetches them now.)",)))
+    if stop.is_set():
+        return INTERRUPTED
+    return share(sum(row.state is SourceState.BROKEN for row in rows), len(rows)) if rows else DONE
+
+
+def _row(row: FetchedSource) -> dict[str, object]:
+    return {one.name: getattr(row, one.name) for one in fields(row)}
+
+
+def _day(text: str, now: datetime) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not a day", where="--since", try_="write 2026-05-04") from error
+    if day > now.date():
+        raise UsageError(f"{text} is in the future", where="--since", try_="name a day that has been")
+    return day

@@ -1,0 +1,73 @@
+"""`digest status` and `digest entries show`: what the store can tell; nothing is changed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from digest.cli.door import Door, with_door
+from digest.cli.terminal import Rows, when
+
+entries = typer.Typer(help="What is known of a paper.", no_args_is_help=True)
+
+
+@entries.command("show")
+@with_door
+def show(door: Door, entry: Annotated[str, typer.Argument(metavar="ID", help="Any id, link, arXiv id or DOI.")]) -> None:
+    """One paper: its sources, version, votes over time, and where it was printed."""
+    found = door.app.report.entry(entry)
+    version = f"v{found.version}" if found.version else "-"
+    door.show(
+        found,
+        found.title,
+        ", ".join(found.authors),
+        f"{found.id}  {version}  {' '.join(found.categories)}{'  withdrawn' if found.withdrawn else ''}",
+        f"published {when(found.published_at)}, first seen {when(found.first_seen_at)}",
+        *(f"  {link}" for link in found.links),
+        "",
+        Rows(("source", "since", "key"), [(s.source_id, when(s.first_seen_at), s.key) for s in found.sources]),
+        "",
+        Rows(("votes of", "at", "votes"), [(v.source_id, when(v.at), v.upvotes) for v in found.votes])
+        if found.votes
+        else "No source has votes for it.",
+        "",
+        Rows(("printed in", "slot"), [(one.digest, one.slot) for one in found.printed])
+        if found.printed
+        else "It has not been printed.",
+    )
+
+
+@with_door
+def status(door: Door) -> None:
+    """Sources, slots, deliveries and backlog at a glance."""
+    app = door.app
+    app.sources.known()
+    found = app.report.status()
+    counts = ", ".join(f"{number} {name}" for name, number in found.deliveries.items() if number) or "none yet"
+    lines: list[str | Rows] = [
+        Rows(
+            ("source", "state", "last new", "next", "detail"),
+            [(s.id, s.state or "-", when(s.last_new_at), when(s.next_at), s.detail) for s in found.sources],
+        ),
+        "",
+        Rows(
+            ("digest", "readers", "last slot", "printed", "next slot", ""),
+            [
+                (d.name, d.readers, d.last_slot or "-", d.printed, d.next_slot or "-", "paused" if d.paused else "")
+                for d in found.digests
+            ],
+        ),
+    ]
+    for digest in found.digests:
+        lines += [f"{digest.name}: {said}" for said in (digest.reason, *digest.notes) if said]
+    lines += ["", f"Deliveries: {counts}. Backlog: {found.backlog}. Suppressed addresses: {found.suppressions}. "
+              f"Papers: {found.entries}."]
+    if found.oldest_open is not None:
+        oldest = found.oldest_open
+        lines.append(
+            f"The oldest open delivery is {oldest.id} ({oldest.state}, since {when(oldest.created_at)}) {oldest.reason}"
+        )
+    if found.restored:
+        lines.append("This database is a restored backup: nothing is sent until `digest db restored`.")
+    door.show(found, *lines)

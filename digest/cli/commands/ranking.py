@@ -1,0 +1,107 @@
+"""`digest rank` (a file, offline) and `digest explain` (one paper, one reader)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from digest.cli.door import Door, with_door
+from digest.cli.terminal import Rows
+from digest.model.errors import InputError, UsageError
+
+
+@with_door
+def rank(
+    door: Door,
+    file: Annotated[str, typer.Argument(metavar="FILE.jsonl", help="One observation a line; - is standard input.")],
+    at: Annotated[str, typer.Option(metavar="INSTANT", help="As of when; else the newest observed_at.", show_default=False)] = "",
+    profile: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE.toml", help="Rank by this profile; may be repeated.")
+    ] = None,
+    history: Annotated[str, typer.Option(metavar="FILE.jsonl", help="Earlier observations, which inform.", show_default=False)] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Print at most this many.")] = None,
+) -> None:
+    """Rank the papers of a file, without configuration and database."""
+    from digest.config import parse_profile, read_profile
+    from digest.services.rank_file import rank_lines
+
+    profiles = [(str(path), parse_profile(read_profile(path), where=str(path))) for path in profile or ()]
+    instant = _instant(at) if at else None
+    document = rank_lines(
+        _lines(file),
+        name=file,
+        at=instant,
+        profiles=profiles,
+        history=_lines(history) if history else (),
+        history_name=history or "history",
+        limit=limit,
+    )
+    lists = cast("list[dict[str, Any]]", document.get("profiles") or [{"profile": "", "items": document["items"]}])
+    text: list[str | Rows] = []
+    for one in lists:
+        text += [f"{one['profile']}:"] if one["profile"] else []
+        text.append(
+            Rows(
+                ("rank", "score", "category", "id", "parts"),
+                [
+                    (
+                        item["rank"],
+                        item["score"],
+                        item["category"] or "-",
+                        item["id"],
+                        ", ".join(f"{part['key']} {part['points']}" for part in item["parts"]),
+                    )
+                    for item in one["items"]
+                ],
+            )
+        )
+    door.show(document, *text)
+
+
+@with_door
+def explain(
+    door: Door,
+    entry: Annotated[str, typer.Argument(help="Any id, link, arXiv id or DOI.")],
+    reader: Annotated[str, typer.Option("--for", metavar="ADDRESS", help="For this reader.", show_default=False)] = "",
+    digest: Annotated[str | None, typer.Option(help="Which digest, where there are several.", metavar="NAME")] = None,
+    at: Annotated[str, typer.Option(metavar="INSTANT", help="In the edition due then.", show_default=False)] = "",
+) -> None:
+    """Why a paper was printed or left out, part by part."""
+    from digest.services.subscribe import normal_address
+
+    found = door.app.explain.run(
+        entry, door.config.digest(digest), address=normal_address(reader) if reader else "", at=at
+    )
+    door.show(
+        found,
+        found.title,
+        f"{found.id}, {found.digest} {found.slot}" + (f" for {found.address}" if found.address else ""),
+        f"{found.verdict}: {found.sentence}",
+        *((Rows(("part", "points", "why"), [(p.key, p.points, p.why) for p in found.parts]),) if found.parts else ()),
+    )
+
+
+def _lines(name: str) -> Iterator[str]:
+    """The lines of a file; what is no UTF-8 is named by its line."""
+    source = sys.stdin.buffer if name == "-" else Path(name).open("rb")
+    with source as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"line {number} is not UTF-8 text (byte {error.start})", where=f"{name}, line {number}", try_="save it as UTF-8"
+                ) from error
+
+
+def _instant(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{text!r} is not an instant", where="--at", try_="write 2026-05-04T07:30:00Z") from error

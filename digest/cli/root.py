@@ -1,0 +1,74 @@
+"""Which commands there are, in the order of `digest --help`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digest import __version__
+from digest.cli.commands import (
+    deliveries,
+    demo,
+    fetch,
+    info,
+    mailing,
+    ranking,
+    running,
+    setup,
+    sources,
+    store,
+    subscribers,
+    suppressions,
+)
+from digest.cli.door import CONFIG, JSON, QUIET, VERBOSE, remember
+
+root = typer.Typer(
+    name="digest",
+    help="Mails trending research papers, from your own machine.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"digest {__version__}")
+        raise typer.Exit
+
+
+@root.callback()
+def everywhere(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.", show_default=False)
+    ] = False,
+    config: Annotated[Path | None, CONFIG] = None,
+    json: Annotated[bool, JSON] = False,
+    quiet: Annotated[bool, QUIET] = False,
+    verbose: Annotated[bool, VERBOSE] = False,
+) -> None:
+    """Mails trending research papers, from your own machine."""
+    remember(context, config, json, quiet, verbose)
+
+
+root.command("init")(setup.init)
+root.command("fetch")(fetch.fetch)
+root.command("preview")(mailing.preview)
+root.command("send")(mailing.send)
+root.command("run")(running.run)
+root.command("rank")(ranking.rank)
+root.command("explain")(ranking.explain)
+root.add_typer(sources.group, name="sources")
+root.add_typer(subscribers.group, name="subscribers")
+root.add_typer(deliveries.group, name="deliveries")
+root.add_typer(suppressions.group, name="suppressions")
+root.add_typer(info.entries, name="entries")
+root.command("status")(info.status)
+root.command("doctor")(setup.doctor)
+root.command("demo")(demo.demo)
+root.add_typer(store.group, name="db")
+root.command("bounce")(running.bounce)
