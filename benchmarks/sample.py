@@ -19,7 +19,7 @@ from digest.storage import entries, sources
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CATEGORIES = ("cs.CL", "cs.LG", "cs.CV", "cs.AI", "cs.RO", "stat.ML")
-_SYLLABLES = ("ka", "lo", "mi", "ren", "tor", "vel", "sha", "du", "pri", "an", "ost", "eli", "gra", "fen", "wu", "zo", "bri")
+_SYLLABLES = ("ka", "lo", "mi", "ren", "tor", "vel", "sha", "du", "pri", "an", "ost", "eli", "gra", "fen", "wu", "zo")
 
 CONFIG = """
 [mail]

@@ -274,9 +274,9 @@ def upgrade(config: Config) -> tuple[str | None, str]:
         store.close()
 
 
-def catch_all(folder: Path) -> CatchAll:
-    """A small SMTP server that keeps every mail in a folder, for `digest demo`."""
-    return CatchAll(folder=folder)
+def catch_all() -> CatchAll:
+    """A small SMTP server inside this process that keeps every mail, for `digest demo`."""
+    return CatchAll()
 
 
 def make_renderer(config: Config) -> Renderer:

@@ -13,7 +13,6 @@ import socket
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import FrameType
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler  # pyright: ignore[reportMissingTypeStubs]
@@ -24,8 +23,6 @@ from digest.web.server import WebServer
 
 log = structlog.get_logger("digest")
 
-#: How long a stop waits for what is on the wire.
-DRAIN_SECONDS = 60.0
 _PRUNE_EVERY = timedelta(days=1)
 
 
@@ -120,27 +117,17 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None) -> int:
     daemon = Daemon(app, rebuild=rebuild)
     web = app.config.web
     server = WebServer(lambda: daemon.app, web.host, web.port) if web.enabled else None
-    wake = threading.Event()
-    asked: list[int] = []
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
-        wake.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, on_signal)
+    ear = _listen()
     scheduler = _schedule(daemon)
     scheduler.start()  # pyright: ignore[reportUnknownMemberType]
     log.info("started", database=app.store.where, web=f"{web.host}:{server.port}" if server else "off")
     _notify("READY=1")
     while True:
-        wake.wait(20.0)
-        wake.clear()
+        heard = _hear(ear)
         _notify("WATCHDOG=1")
-        reload, asked[:] = signal.SIGHUP in asked, [n for n in asked if n != signal.SIGHUP]
-        if asked:
+        if signal.SIGTERM in heard or signal.SIGINT in heard:
             break
-        if reload:
+        if signal.SIGHUP in heard:
             _notify("RELOADING=1")
             daemon.reload()
             _notify("READY=1")
@@ -153,6 +140,28 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None) -> int:
     daemon.app.close()
     log.info("stopped")
     return 0
+
+
+def _listen() -> socket.socket:
+    """Where the numbers of our signals arrive, each as a byte.
+
+    Written at once by the interpreter: an Event set in a handler may be seen only when its wait times out.
+    """
+    ear, mouth = socket.socketpair()
+    ear.settimeout(20.0)
+    mouth.setblocking(False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: None)
+    signal.set_wakeup_fd(mouth.detach())
+    return ear
+
+
+def _hear(ear: socket.socket) -> bytes:
+    """The signals that came; empty after a while without."""
+    try:
+        return ear.recv(64)
+    except TimeoutError:
+        return b""
 
 
 def _schedule(daemon: Daemon) -> BackgroundScheduler:

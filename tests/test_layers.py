@@ -34,6 +34,7 @@ WORLDLY = {
     "digest.delivery.folder",
     "digest.delivery.handshake",
     "digest.delivery.mailbox",
+    "digest.delivery.records",
     "digest.delivery.smtp",
     "digest.delivery.transport",
     "digest.delivery.wire",

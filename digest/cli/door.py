@@ -39,6 +39,12 @@ JSON = typer.Option("--json", help="Print one JSON document.", show_default=Fals
 QUIET = typer.Option("--quiet", help="Print nothing but errors.", show_default=False)
 VERBOSE = typer.Option("--verbose", help="Tell more.", show_default=False)
 
+#: Options that several commands have.
+Named = Annotated[str | None, typer.Option("--digest", help="Which digest, where there are several.", metavar="NAME")]
+At = Annotated[
+    str, typer.Option(metavar="INSTANT", help="The slot due then; a date is that day's.", show_default=False)
+]
+
 _GLOBAL: dict[str, Any] = {
     "config": Annotated[Path | None, CONFIG],
     "json": Annotated[bool, JSON],
@@ -108,6 +114,7 @@ class Door:
             sys.stdout.write(terminal.as_text(as_json(document)) + "\n")
         elif not self.quiet:
             terminal.put(*text)
+        sys.stdout.flush()
 
     def note(self, *text: str) -> None:
         """Said besides the result, on standard error."""

@@ -1,8 +1,13 @@
-"""What went wrong -> an exit code, two readable lines or the contract's JSON. A person's fault never shows a traceback."""
+"""What went wrong -> an exit code, and two readable lines or the contract's JSON.
+
+A traceback is shown only for a fault of ours, and only when asked for.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import typer
 
 from digest.model.errors import ConfigError, DigestError, UsageError
 
@@ -13,6 +18,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConfigError, WRONG),
     (UsageError, WRONG),
     (KeyboardInterrupt, INTERRUPTED),
+    (typer.Abort, INTERRUPTED),
     (BaseException, FAILED),
 )
 
@@ -40,7 +46,7 @@ def failure(error: BaseException, command: str) -> Failure:
     match error:
         case DigestError():
             return Failure(code=code, what=error.what, where=error.where, try_=error.try_)
-        case KeyboardInterrupt():
+        case KeyboardInterrupt() | typer.Abort():
             return Failure(code=code, what="interrupted", where=command, try_="run it again; what was done is kept")
         case OSError() if error.filename is not None:
             what = (error.strerror or str(error)).lower()
@@ -50,7 +56,11 @@ def failure(error: BaseException, command: str) -> Failure:
         case _:
             what = f"this is a fault of ours: {type(error).__name__}: {error}"
             return Failure(
-                code=code, what=what, where=command, try_="run it again with --verbose and report what it shows", ours=True
+                code=code,
+                what=what,
+                where=command,
+                try_="run it again with --verbose and report what it shows",
+                ours=True,
             )
 
 

@@ -12,6 +12,4 @@ def read_text(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"is not UTF-8 text (byte {error.start})", where=str(file), try_="save it as UTF-8"
-        ) from error
+        raise InputError(f"is not UTF-8 text (byte {error.start})", where=str(file), try_="save it as UTF-8") from error

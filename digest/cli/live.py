@@ -28,9 +28,12 @@ figure { margin: 0 } figcaption { margin: 0 0 6px; color: #555 }
 iframe { border: 1px solid #bbb; background: #fff; height: calc(100vh - 70px) }
 </style>
 <main>
-<figure><figcaption>Phone</figcaption><iframe sandbox width="390" title="phone" src="/edition.html"></iframe></figure>
-<figure><figcaption>Desktop</figcaption><iframe sandbox width="720" title="desktop" src="/edition.html"></iframe></figure>
-<figure><figcaption>Text</figcaption><iframe sandbox width="620" title="text" src="/edition.txt"></iframe></figure>
+<figure><figcaption>Phone</figcaption>
+<iframe sandbox width="390" title="phone" src="/edition.html"></iframe></figure>
+<figure><figcaption>Desktop</figcaption>
+<iframe sandbox width="720" title="desktop" src="/edition.html"></iframe></figure>
+<figure><figcaption>Text</figcaption>
+<iframe sandbox width="620" title="text" src="/edition.txt"></iframe></figure>
 </main>
 <script>
 let known = "";
@@ -110,7 +113,7 @@ def listen(shown: Shown, port: int) -> ThreadingHTTPServer:
     """Listens on this machine's own address. Raises DigestError when the port is taken."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  the name http.server wants
+        def do_GET(self) -> None:
             host = (self.headers.get("host") or "").rpartition(":")[0]
             # A page of the web must not read this one by giving its own name our address.
             if host not in ("127.0.0.1", "localhost"):

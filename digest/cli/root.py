@@ -13,9 +13,10 @@ from digest.cli.commands import (
     demo,
     fetch,
     info,
-    mailing,
+    preview,
     ranking,
     running,
+    send,
     setup,
     sources,
     store,
@@ -57,8 +58,8 @@ def everywhere(
 
 root.command("init")(setup.init)
 root.command("fetch")(fetch.fetch)
-root.command("preview")(mailing.preview)
-root.command("send")(mailing.send)
+root.command("preview")(preview.preview)
+root.command("send")(send.send)
 root.command("run")(running.run)
 root.command("rank")(ranking.rank)
 root.command("explain")(ranking.explain)

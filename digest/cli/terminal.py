@@ -1,4 +1,7 @@
-"""Texts for a terminal: what feeds and readers wrote is made harmless first, tables are drawn by rich only on a terminal."""
+"""Texts for a terminal: what feeds and readers wrote is made harmless first.
+
+Tables are drawn by rich on a terminal, and aligned with spaces for everything else.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,10 @@ def when(at: datetime | None) -> str:
 
 
 def as_text(document: object) -> str:
-    """JSON that is readable in every language, and as harmless on a terminal as ``safe`` text."""
+    """JSON that is readable in every language its reader can take, and as harmless on a terminal as ``safe`` text."""
+    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
     # json escapes what is below a space itself, so what is left to match stands inside texts.
-    written = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    written = json.dumps(document, ensure_ascii=ascii_only, indent=2, allow_nan=False)
     return _HARM.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
@@ -68,7 +72,7 @@ def _draw(table: Rows, out: TextIO) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(*(Text(name) for name in table.columns), box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    drawn = Table(*table.columns, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for row in table.rows:
         drawn.add_row(*(Text(in_line(cell)) for cell in row))
     Console(file=out).print(drawn)

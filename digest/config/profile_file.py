@@ -33,5 +33,7 @@ def _json(text: str, file: Path) -> Mapping[str, object]:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"is not valid JSON: {error}", where=str(file), try_="put texts in double quotes") from error
     if not isinstance(found, dict):
-        raise ConfigError("is no JSON object", where=str(file), try_="write { … } with the preference keys of a [[digest]]")
+        raise ConfigError(
+            "is no JSON object", where=str(file), try_="write { … } with the preference keys of a [[digest]]"
+        )
     return cast("dict[str, object]", found)

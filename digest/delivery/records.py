@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dns.exception
-import dns.resolver
-
 _SECONDS = 4.0
 
 
 def text_records(name: str) -> tuple[str, ...]:
     """The TXT records of a name, none where it has none. Raises OSError when no resolver answers."""
+    # Only `digest doctor` asks, so only it waits for the import.
+    import dns.exception
+    import dns.resolver
+
     try:
         answer = dns.resolver.resolve(name, "TXT", lifetime=_SECONDS)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):

@@ -34,6 +34,9 @@ _DOI_SITES = frozenset({"doi.org", "dx.doi.org", "doi.acm.org"})
 
 #: Works are named by their DOI; longer ones than this are junk, and no database column would hold them.
 _LONGEST_DOI = 280
+#: In bytes and characters: an index of PostgreSQL takes no more than 2,700 bytes.
+_LONGEST_URL = 2_000
+_LONGEST_TITLE_KEY = 500
 _DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/[^\s\"<>]+")
 _DOI_IN_PATH = re.compile(
     r"/(?:doi|article|articles|content|chapter|book|abs|full|pdf)(?:/[a-z]+)?/(10\.\d{4,9}/.+)$", re.IGNORECASE
@@ -165,6 +168,8 @@ def url_alias(url: str) -> Alias | None:
     if doi := find_doi(url):
         return Alias(f"doi:{doi}")
     canonical = canonical_url(url)
+    if len(canonical.encode("utf-8", "replace")) > _LONGEST_URL:
+        return None
     return Alias(f"url:{canonical}") if canonical.count("/") > 2 or "?" in canonical else None
 
 
@@ -248,7 +253,7 @@ _UNDECOMPOSED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ":
 
 def title_key(title: str) -> str:
     """The title's words; '' below four, because "Editorial Board" and its like recur."""
-    key = folded(title)
+    key = folded(title)[:_LONGEST_TITLE_KEY].rstrip()
     return key if key.count(" ") >= 3 else ""
 
 

@@ -105,7 +105,8 @@ class Doctor:
             what = f"digest {digest.name}"
             try:
                 mail = self.print_edition((_sample(digest, self.clock()),), (digest,))
-                self.print_question(digest.name, self.clock(), "doctor")
+                if self.sender.public_url:  # without it nobody can join by himself, so nobody is asked
+                    self.print_question(digest.name, self.clock(), "doctor")
             except DigestError as error:
                 yield _failed(what, error)
                 continue
@@ -133,7 +134,12 @@ class Doctor:
         try:
             kind = kind_of(source.kind)
             request = kind.plan(source, self.clock(), None)[0]
-            parsed = read_document(kind, source, self.fetch, replace(request, allow_private=source.allow_private, allow_files=source.from_operator))
+            parsed = read_document(
+                kind,
+                source,
+                self.fetch,
+                replace(request, allow_private=source.allow_private, allow_files=source.from_operator),
+            )
         except DigestError as error:
             return _failed(what, error)
         return Finding(what=what, state=State.OK, detail=f"{len(parsed.entries)} papers now")
@@ -227,7 +233,9 @@ class Doctor:
 def _remembered(held: HeldSource) -> Finding:
     what, state = f"source {held.source.id}", held.state
     if state is None:
-        return Finding(what=what, state=State.WARN, detail="not fetched yet", try_="digest fetch --all, or doctor --live")
+        return Finding(
+            what=what, state=State.WARN, detail="not fetched yet", try_="digest fetch --all, or doctor --live"
+        )
     if state is SourceState.BROKEN:
         return Finding(
             what=what,

@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 
 from digest.entries.diff import Held, diff, keys
 from digest.entries.normalize import clean
-from digest.model.errors import Conflict, DigestError, FetchError, InputError, ParseError, UsageError
+from digest.model.errors import Conflict, FetchError, InputError, ParseError, UsageError
 from digest.model.feeds import (
     Alias,
     ChangeKind,
@@ -23,7 +23,6 @@ from digest.model.feeds import (
     EntryData,
     FetchRequest,
     FetchTrace,
-    Health,
     ParsedFeed,
     Problem,
     Source,
@@ -73,7 +72,7 @@ class _Round:
     problems: list[Problem] = field(default_factory=list[Problem])
     validators: dict[str, Validators] = field(default_factory=dict[str, Validators])
     http_status: int | None = None
-    error: DigestError | None = None
+    error: Exception | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,39 +159,25 @@ class Ingest:
             return sources.claim(tx, wanted, now=now, busy_until=now + _BUSY, due_only=due_only)
 
     def _give_back(self, held: HeldSource) -> None:
-        health = Health(
-            state=held.state or SourceState.OK, detail=held.detail, next_at=self.clock(), failures=held.failures
-        )
         with self.store.transaction() as tx:
-            sources.record(
-                tx,
-                held.source.id,
-                health,
-                now=held.last_fetched_at or self.clock(),
-                http_status=held.http_status,
-                title="",
-                keys=None,
-                brought_new=False,
-                reached=False,
-            )
+            sources.give_back(tx, held, self.clock())
 
     def _source(self, held: HeldSource, since: date | None) -> FetchedSource:
-        source = held.source
+        source, kind = held.source, self.kinds[held.source.kind]
+        if since is not None and not kind.can_backfill:
+            # Wrongly asked for: that says nothing about the source.
+            self._give_back(held)
+            refusal = f"Sources of kind {kind.name} cannot be back-filled. Leave it out of --since."
+            return FetchedSource(id=source.id, state=SourceState.BROKEN, detail=refusal, next_at=held.next_at)
         with self.store.reading() as tx:
             known = sources.validators(tx, source.id)
         got = _Round()
         try:
-            kind = self.kinds[source.kind]
-            if since is not None and not kind.can_backfill:
-                raise UsageError(
-                    f"sources of kind {kind.name} cannot be back-filled",
-                    where=source.id,
-                    try_="leave it out of --since",
-                )
             self._read(kind, source, known if since is None else {}, since, got)
-        except DigestError as error:
+        except FetchError as error:
+            got.error, got.http_status = error, error.http_status
+        except Exception as error:  # a fault of ours in one source is told as its state; the others go on
             got.error = error
-            got.http_status = error.http_status if isinstance(error, FetchError) else got.http_status
         return self._store(held, got, backfill=since is not None or held.first_fetched_at is None)
 
     def _read(

@@ -30,7 +30,10 @@ _REFUSED = {
         "nobody knows whether it arrived",
         "ask the reader or the relay's log, then: digest deliveries resolve ID --as accepted, lost or resend",
     ),
-    DeliveryState.EXPIRED: ("it has ended, and its papers are free for the next edition", "leave it to the next edition"),
+    DeliveryState.EXPIRED: (
+        "it has ended, and its papers are free for the next edition",
+        "leave it to the next edition",
+    ),
     DeliveryState.SUPPRESSED: ("its reader must not be written to", "look at `digest suppressions list`"),
 }
 
@@ -90,11 +93,12 @@ class Ledger:
         """The oldest first. Raises UsageError for a state that does not exist."""
         for state in states:
             if state not in tuple(DeliveryState):
-                raise UsageError(f'there is no state "{state}"', where="--state", try_=f"one of {', '.join(DeliveryState)}")
+                raise UsageError(
+                    f'there is no state "{state}"', where="--state", try_=f"one of {', '.join(DeliveryState)}"
+                )
         with self.store.reading() as tx:
             return tuple(
-                _row(one)
-                for one in deliveries.listing(tx, states=states, digest=digest, address=address, limit=limit)
+                _row(one) for one in deliveries.listing(tx, states=states, digest=digest, address=address, limit=limit)
             )
 
     def show(self, delivery_id: int) -> DeliveryReport:
@@ -135,14 +139,18 @@ class Ledger:
     def resolve(self, delivery_id: int, decision: str) -> DeliveryRow:
         """Settles an uncertain delivery as accepted or lost, or sends it again under the same Message-ID."""
         if decision not in RESOLUTIONS:
-            raise UsageError(f'there is no decision "{decision}"', where="--as", try_=f"one of {', '.join(RESOLUTIONS)}")
+            raise UsageError(
+                f'there is no decision "{decision}"', where="--as", try_=f"one of {', '.join(RESOLUTIONS)}"
+            )
         state, reason = RESOLUTIONS[decision]
         now = self.clock()
         with self.store.transaction() as tx:
             one = _known(tx, delivery_id)
             if one.state is not DeliveryState.UNCERTAIN:
                 raise SendingRefused(
-                    f"it is {one.state.value}, not uncertain", where=_where(one), try_="only what is uncertain is resolved"
+                    f"it is {one.state.value}, not uncertain",
+                    where=_where(one),
+                    try_="only what is uncertain is resolved",
                 )
             if state is DeliveryState.QUEUED:
                 _in_time(one, now)

@@ -25,7 +25,9 @@ def read_opml(document: bytes, *, name: str) -> tuple[Outline, ...]:
     """The feeds of a list, folders flattened, each address once. Raises InputError for anything else."""
     # A list of feeds needs no entities of its own; refusing them ends every attack that rests on them.
     if re.search(rb"<!(?:DOCTYPE|ENTITY)", document.replace(b"\x00", b""), re.IGNORECASE):
-        raise InputError("it declares a document type, which no list of feeds needs", where=name, try_="remove <!DOCTYPE …>")
+        raise InputError(
+            "it declares a document type, which no list of feeds needs", where=name, try_="remove <!DOCTYPE …>"
+        )
     try:
         root = ElementTree.fromstring(document)  # noqa: S314 - a document with entities never comes this far
     except (ElementTree.ParseError, ValueError, LookupError) as error:
@@ -53,7 +55,9 @@ def write_opml(sources: Sequence[Source], titles: Sequence[str]) -> tuple[str, t
         if source.kind == "huggingface" or not url.lower().startswith(("http://", "https://")):
             left_out.append(source)
             continue
-        ElementTree.SubElement(body, "outline", type="rss", text=title or source.id, title=title or source.id, xmlUrl=url)
+        ElementTree.SubElement(
+            body, "outline", type="rss", text=title or source.id, title=title or source.id, xmlUrl=url
+        )
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n', tuple(left_out)

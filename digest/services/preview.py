@@ -28,6 +28,7 @@ from digest.services.ports import Clock, Prepare, Print, ProfileOf
 from digest.services.publish import compose_chain, composer_base, is_printable, one_mail, wanted_by
 from digest.services.stamping import dead_stamps
 from digest.storage import deliveries, editions, people
+from digest.storage.base import storable
 from digest.storage.engine import Store
 
 _DAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
@@ -101,7 +102,7 @@ class Preview:
     def stored_html(self, key: str) -> str | None:
         """The HTML of a kept message, without anybody's tokens: what "read on the web" shows."""
         with self.store.reading() as tx:
-            message = editions.message(tx, key)
+            message = editions.message(tx, storable(key))
         if message is None or message.kind != "edition":
             return None
         return parts(b"".join(fill(segments(message), dead_stamps("reader@example.org"))))[0]

@@ -29,7 +29,8 @@ from digest.storage.engine import Store
 #: Without a public URL there is no one-click unsubscribing; a few friends may live with the mailto form.
 MOST_WITHOUT_URL = 50
 _PAGE = 5_000
-_LEASE = timedelta(minutes=10)
+#: Longer than any publishing takes; a holder of this machine that died is known to be gone and does not wait for it.
+_LEASE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,8 +134,6 @@ class Publish:
                     tallies.setdefault(wanted.slot, _Tally()).readers += 1
             for group in self._groups(units, composer):
                 self._publish(group, composer, tallies)
-            with self.store.transaction() as tx:
-                meta.take_lease(tx, "publish", self.holder, composer.as_of, composer.as_of + _LEASE)
         public = self._publish_public(digest, composer)
         if public is not None:
             tally = tallies.setdefault(public.slot, _Tally())

@@ -29,7 +29,9 @@ class Sources:
         with self.store.transaction() as tx:
             sources.sync(tx, self.configured)
             if not sources.add(tx, source):
-                raise Conflict(f'there is a source "{source.id}" already', where=source.id, try_="choose another with --id")
+                raise Conflict(
+                    f'there is a source "{source.id}" already', where=source.id, try_="choose another with --id"
+                )
 
     def remove(self, source_id: str) -> None:
         """Stops polling an added source; its papers stay. Raises NotFound, also for one of the configuration's."""
@@ -38,5 +40,7 @@ class Sources:
             if sources.remove(tx, source_id):
                 return
         if any(source.id == source_id for source in self.configured):
-            raise NotFound("it stands in the configuration", where=source_id, try_="take its [[source]] out of the file")
+            raise NotFound(
+                "it stands in the configuration", where=source_id, try_="take its [[source]] out of the file"
+            )
         raise NotFound("there is no such source", where=source_id, try_="`digest sources list` shows which there are")

@@ -140,11 +140,13 @@ class Subscribe:
         return self._scoped(CONFIRM, token)
 
     def confirm(self, token: str) -> Subscription | None:
-        """The reader's own yes. None for a dead link."""
+        """The reader's own yes. None for a dead link, and where the address must not be written to."""
         found = self._scoped(CONFIRM, token)
         if found is None:
             return None
         with self.store.transaction() as tx:
+            if people.suppressed(tx, [address_key(found.address, self.keys.lasting)]):
+                return None
             people.set_state(tx, found.id, SubscriptionState.CONFIRMED, self.clock())
             return people.subscription(tx, found.id)
 

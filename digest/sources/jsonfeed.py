@@ -16,11 +16,17 @@ from digest.sources.ids import first_arxiv_id, first_doi
 from digest.sources.items import BadItem, digest_of, first_words
 from digest.sources.names import turn
 
+#: Half a surrogate pair, escaped or in bytes.
+_HALF = re.compile(rb"\\\0?u\0?[dD]\0?[89a-fA-F]|\xed[\xa0-\xbf]")
 
 def load(response: FetchResponse) -> Any:
     """The body as JSON (RFC 8259, UTF-8; UTF-16 and UTF-32 are recognised). Raises ParseError with the place."""
     try:
-        return json.loads(response.body.lstrip(b"\xef\xbb\xbf \t\r\n"), parse_constant=lambda name: None)
+        value = json.loads(response.body.lstrip(b"\xef\xbb\xbf \t\r\n"), parse_constant=lambda name: None)
+        if _HALF.search(response.body) is None:
+            return value
+        # Half a surrogate pair is no character: no database and no mail could hold it.
+        return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except json.JSONDecodeError as error:
         raise ParseError(
             f"the document is not whole JSON: {error.msg} at line {error.lineno}, column {error.colno}",

@@ -240,7 +240,7 @@ def sent_with(tx: Tx, subscriber_id: int, entry_ids: Sequence[int]) -> tuple[tup
 
 
 def needed_messages(tx: Tx) -> frozenset[str]:
-    """Keys of the messages that an unfinished delivery may still send, the single ones behind a joined mail included."""
+    """Keys of the messages that an unfinished delivery may still send, with the single ones behind a joined mail."""
     waits = deliveries.c.state.in_([*_OPEN, DeliveryState.DEFERRED.value, DeliveryState.UNCERTAIN.value])
     alone = select(editions.c.key).join(deliveries, deliveries.c.edition_id == editions.c.id).where(waits)
     return frozenset(

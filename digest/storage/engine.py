@@ -148,7 +148,7 @@ def _sqlite(url: URL, busy_ms: int) -> Engine:
 _SQLITE_CAUSES = (
     ("locked", "is locked by another program", "close the program that holds it, or wait; nothing was changed"),
     (
-        "full",
+        "is full",
         "could not be written: the disk is full",
         "free some space; nothing was lost, the work goes on at the next start",
     ),

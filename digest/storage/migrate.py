@@ -1,21 +1,25 @@
-"""Brings a database to this program's schema, and refuses one that is newer or older than it."""
+"""Brings a database to this program's schema, and refuses one that is newer or older than it.
+
+Migrations are the numbered files of migrations/versions. Alembic runs them and is imported only then: its tenth of a
+second would be paid by every command.
+"""
 
 from __future__ import annotations
 
 import threading
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import Connection, column, func, inspect, select, table
 
 from digest.model.errors import SchemaError, StorageError
 from digest.storage import deliveries, editions, entries, meta, people, sources
 from digest.storage.base import metadata
 from digest.storage.engine import Store
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 #: Every file that holds tables, so that ``metadata`` is whole wherever this is imported.
 SUBJECTS = (meta, sources, entries, editions, people, deliveries)
@@ -25,18 +29,20 @@ _ALEMBIC = threading.Lock()
 #: PostgreSQL's advisory lock that makes processes take turns ("digest" in ASCII); SQLite's BEGIN IMMEDIATE does it
 #: there.
 _TURN = 0x646967657374
+_MIGRATIONS = Path(__file__).parent / "migrations"
+#: Where alembic writes the revision.
+_VERSION = table("alembic_version", column("version_num"))
 
 
 def current(store: Store) -> str | None:
     """The revision a database is at; None when it has no tables yet."""
     with store.reading() as tx:
-        return MigrationContext.configure(tx).get_current_revision()
+        return _revision(tx)
 
 
 def head() -> str:
-    found = ScriptDirectory.from_config(_config(None)).get_current_head()
-    assert found is not None
-    return found
+    """The revision of this program."""
+    return max(_known())
 
 
 def upgrade(store: Store) -> tuple[str | None, str]:
@@ -47,6 +53,8 @@ def upgrade(store: Store) -> tuple[str | None, str]:
     before = current(store)
     _refuse_newer(store, before)
     if before != head():
+        from alembic import command
+
         with _ALEMBIC, store.transaction() as tx:
             if not store.is_sqlite:
                 tx.execute(select(func.pg_advisory_xact_lock(_TURN)))
@@ -70,23 +78,30 @@ def ready(store: Store) -> None:
 
 
 def _refuse_newer(store: Store, revision: str | None) -> None:
-    if revision is None:
-        return
-    try:
-        ScriptDirectory.from_config(_config(None)).get_revision(revision)
-    except CommandError as error:
+    if revision is not None and revision not in _known():
         raise SchemaError(
             f"the database is newer than this program (revision {revision}, this program knows up to {head()})",
             where=store.where,
             try_="install the newest version of Digest, or restore a backup made by this one",
-        ) from error
+        )
+
+
+@cache
+def _known() -> frozenset[str]:
+    """The revisions of this program: the numbers before the names of their files."""
+    return frozenset(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def _revision(tx: Connection) -> str | None:
+    if not inspect(tx).has_table(_VERSION.name):
+        return None
+    return tx.execute(select(_VERSION.c.version_num)).scalar()
 
 
 def _look(store: Store) -> tuple[str | None, frozenset[str]]:
     """(revision, tables that are named like ours), of one instant: another program may be building them."""
     with store.reading() as tx:
-        revision = MigrationContext.configure(tx).get_current_revision()
-        return revision, frozenset(inspect(tx).get_table_names()) & metadata.tables.keys()
+        return _revision(tx), frozenset(inspect(tx).get_table_names()) & metadata.tables.keys()
 
 
 def _refuse_foreign(store: Store, strangers: frozenset[str]) -> None:
@@ -98,8 +113,10 @@ def _refuse_foreign(store: Store, strangers: frozenset[str]) -> None:
         )
 
 
-def _config(tx: Connection | None) -> Config:
+def _config(tx: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = tx
     return config

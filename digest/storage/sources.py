@@ -187,6 +187,11 @@ def record(
     tx.execute(update(sources).where(sources.c.id == source_id).values(**values))
 
 
+def give_back(tx: Tx, held: HeldSource, now: datetime) -> None:
+    """Undoes a claim: the source is due when it was due before."""
+    tx.execute(update(sources).where(sources.c.id == held.source.id).values(next_at=held.next_at or now))
+
+
 def forget_first_fetch(tx: Tx) -> None:
     """After a restore each source's next fetch counts as its first, and no document as seen."""
     tx.execute(update(sources).values(first_fetched_at=None, next_at=None, last_keys=""))

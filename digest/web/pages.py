@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -54,7 +53,7 @@ class Pages:
     def __init__(self, current: Callable[[], App]) -> None:
         self._current = current
 
-    def application(self) -> Starlette:
+    def application(self) -> ASGIApp:
         routes = [
             Route("/unsubscribe/{token}", self.ask_to_leave, methods=["GET"]),
             Route("/unsubscribe/{token}", self.leave, methods=["POST"]),
@@ -67,9 +66,8 @@ class Pages:
             Route("/read/{key}", self.read, methods=["GET"]),
             Route("/health", self.health, methods=["GET"]),
         ]
-        return Starlette(
+        app = Starlette(
             routes=routes,
-            middleware=[Middleware(_Headers)],
             exception_handlers={
                 404: self._not_found,
                 405: self._not_found,
@@ -78,6 +76,8 @@ class Pages:
                 Exception: self._trouble,
             },
         )
+        app.router.redirect_slashes = False  # one-click must never meet a redirect
+        return _Headers(app)  # around all, so that the answer to a fault of ours has them too
 
     async def health(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -98,6 +98,8 @@ class Pages:
         if not found:
             return await self._dead_link()
         left = [one for one in found if one.state is SubscriptionState.UNSUBSCRIBED]
+        if not left:  # the form named a digest that is not in this mail
+            return await self.ask_to_leave(request)
         return await self._page("unsubscribed", {"digests": self._named(left)})
 
     async def ask_preferences(self, request: Request) -> Response:

@@ -33,7 +33,12 @@ def schedule(at: str = "07:30", zone: str = "Europe/Berlin", days: tuple[int, ..
 
 
 def daily(**changes: object) -> Digest:
-    fields: dict[str, object] = {"name": "d", "title": "D", "list_id": "d.example.org", "schedule": schedule(), **changes}
+    fields: dict[str, object] = {
+        "name": "d",
+        "title": "D",
+        "list_id": "d.example.org",
+        "schedule": schedule(),
+    } | changes
     return Digest(**fields)  # type: ignore[arg-type]
 
 

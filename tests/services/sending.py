@@ -1,4 +1,4 @@
-"""Deliveries over real sockets for the tests: planned mails of a small installation, a sender, the ledger as it stands."""
+"""Deliveries over real sockets for the tests: planned mails, a sender, scripted servers, the ledger as it stands."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from digest.services.ledger import Ledger
 from digest.services.report import accounting
 from digest.storage import deliveries
 from digest.storage.engine import Store
-from tests.delivery.peers import Peer, Script, Talk, relay_to
+from tests.delivery.peers import Script, Talk, relay_to
 from tests.services.world import DAILY, KEYS, World
 
 WEEKLY = replace(DAILY, name="weekly", title="The Weekly", list_id="weekly.example.org")
-FEATURES = ("PIPELINING", "8BITMIME", "SIZE 1000000", "ENHANCEDSTATUSCODES")
+FEATURES = ("PIPELINING", "8BITMIME", "SIZE 20000000", "ENHANCEDSTATUSCODES")
 
 
 def reader(number: int) -> str:
@@ -140,7 +140,7 @@ def answering(
     mail: Callable[[int], str] = lambda n: "250 ok",
     rcpt: Callable[[str], str] = lambda address: "250 ok",
     dot: Callable[[str], str | None] = lambda address: "250 2.0.0 queued",
-    content: Callable[[Talk, str], None] | None = None,
+    before_content: Callable[[str], None] | None = None,
 ) -> Script:
     """A server that answers as told: by the number of the mail, or by its recipient; None hangs up instead."""
 
@@ -165,9 +165,9 @@ def answering(
                 if not second.startswith("2"):
                     talk.say("503 5.5.1 RCPT first")
                     continue
+                if before_content is not None:
+                    before_content(address)
                 talk.say("354 go ahead")
-                if content is not None:
-                    content(talk, address)
                 raw = talk.content()
                 answer = dot(address)
                 if answer is None:
@@ -192,6 +192,3 @@ def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
-
-
-__all__ = ["DAILY", "WEEKLY", "Mails", "Office", "Peer", "answering", "office", "reader", "until", "way"]

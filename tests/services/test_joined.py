@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from digest.storage import deliveries
+from digest.storage import deliveries, editions
 from tests.services.road import DAY, SLOT, Road, in_mail, paper, titles
 
 THREE = (
@@ -35,7 +37,9 @@ def ledger(road: Road) -> list[deliveries.Delivery]:
 
 
 def test_digests_of_one_instant_are_one_mail_with_a_row_each(road):
-    assert titles(road.publish())[:2] == [("words", 1, 1, 1), ("sights", 1, 1, 1)]
+    told = titles(road.publish())
+    counted = {digest: (readers, planned) for digest, readers, _, planned in told}
+    assert (counted["words"], counted["sights"]) == ((1, 1), (1, 1))
     first, second = [row for row in ledger(road) if row.local_date.isoformat() == "2026-05-04"]
     assert (first.digest, second.digest) == ("words", "sights"), "the order is that of the configuration"
     assert (first.leader_id, second.leader_id) == (None, first.id)
@@ -99,9 +103,9 @@ def test_cancelling_one_digest_lets_the_other_go_out_alone_and_frees_only_its_ow
     assert in_mail(mail) == [{"words": 1, "sights": 2}[stays]]
     road.now += DAY
     road.publish()
-    flat = [(digest, printed) for digest in ("words", "sights") for printed in road.printed_for("ada@example.org", digest)]
     own = {"words": ["1"], "sights": ["2"]}
-    assert flat.count((ended, own[ended])) == 2 and flat.count((stays, own[stays])) == 1
+    assert road.printed_for("ada@example.org", ended) == [own[ended], own[ended]]
+    assert road.printed_for("ada@example.org", stays) == [own[stays]]
 
 
 def test_digests_that_expire_at_different_times_do_not_lose_or_repeat_a_work(road):
@@ -143,7 +147,7 @@ def test_who_does_not_wish_it_gets_two_mails(road):
         road.reader("bo@example.org", name)
     road.publish()
     road.deliver()
-    assert [in_mail(mail) for mail in road.mails() if mail["To"] == "bo@example.org"] == [[2], [1]]
+    assert sorted(in_mail(mail) for mail in road.mails() if mail["To"] == "bo@example.org") == [[1], [2]]
 
 
 def test_naming_one_digest_still_sends_the_joined_mail_whole(road):
@@ -182,9 +186,6 @@ def shown(road: Road) -> Callable[[str], list[int]]:
     def look(digest: str) -> list[int]:
         previewed = road.preview(digest, to="ada@example.org", at="2026-05-04")
         assert previewed.mail is not None
-        import email
-        import email.policy
-
         return in_mail(email.message_from_bytes(previewed.mail, policy=email.policy.default))  # type: ignore[arg-type]
 
     return look
@@ -196,8 +197,6 @@ def test_the_preview_of_a_joined_digest_is_the_joined_mail(road, shown):
     road.now = SLOT
     road.publish()
     with road.app.store.reading() as tx:
-        from digest.storage import editions
-
         keys = {row.message_key for row in deliveries.listing(tx)}
         (sent,) = [editions.message(tx, key) for key in keys]
     assert before == {"words": sent, "sights": sent}

@@ -12,7 +12,7 @@ import pytest
 from digest.model.errors import UsageError
 from digest.rendering.message import segments
 from digest.services.plain import as_json
-from digest.storage import deliveries
+from digest.storage import deliveries, sources
 from tests.services.road import DAY, SLOT, Road, numbers, paper
 
 
@@ -148,8 +148,6 @@ def test_a_slot_that_sends_no_mail_says_why_before_and_after_it_was_published(ro
 
 
 def test_the_silence_is_explained_source_by_source(road):
-    from digest.storage import sources
-
     with road.app.store.transaction() as tx:
         sources.sync(tx, road.app.config.sources)
     shown = road.preview(at="2026-05-04")

@@ -26,7 +26,9 @@ _UNFINISHED = ("queued", "leased", "sending", "deferred", "uncertain", "rejected
 @with_door
 def list_(
     door: Door,
-    state: Annotated[list[str] | None, typer.Option(help="Of this state; may be repeated. Else all that are not well.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="Of this state; may be repeated. Else all that are not well.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Of every state.")] = False,
     digest: Which = "",
     address: Annotated[str, typer.Option(help="To this address.", show_default=False)] = "",
@@ -44,7 +46,12 @@ def show(door: Door, delivery: Annotated[int, typer.Argument(metavar="ID")]) -> 
     """One delivery and everything that was tried."""
     found = door.app.ledger.show(delivery)
     tries = [(when(t.started_at), t.outcome or "open", t.code or "-", t.enhanced or "-", t.remote) for t in found.tries]
-    door.show(found, _table((found.delivery,)), "", Rows(("tried", "outcome", "code", "", "answer"), tries) if tries else "Not tried yet.")
+    door.show(
+        found,
+        _table((found.delivery,)),
+        "",
+        Rows(("tried", "outcome", "code", "", "answer"), tries) if tries else "Not tried yet.",
+    )
 
 
 @group.command("retry")
@@ -57,7 +64,9 @@ def retry(door: Door, ids: Ids) -> int:
 @group.command("resolve")
 @with_door
 def resolve(
-    door: Door, ids: Ids, decision: Annotated[str, typer.Option("--as", help="accepted, lost or resend.", show_default=False)]
+    door: Door,
+    ids: Ids,
+    decision: Annotated[str, typer.Option("--as", help="accepted, lost or resend.", show_default=False)],
 ) -> int:
     """Settle what is uncertain: it arrived, it was lost, or send it again under the same Message-ID."""
     return _each(door, ids, lambda one: door.app.ledger.resolve(one, decision))
@@ -98,7 +107,12 @@ def _each(door: Door, ids: list[int], work: Callable[[int], DeliveryRow]) -> int
                 raise
             refused.append(error)
     problems = [{"where": error.where, "what": error.what, "try": error.try_} for error in refused]
-    _show(door, {"deliveries": done, "problems": problems}, tuple(done), *(f"{e.where}: {e.what} ({e.try_})" for e in refused))
+    _show(
+        door,
+        {"deliveries": done, "problems": problems},
+        tuple(done),
+        *(f"{e.where}: {e.what} ({e.try_})" for e in refused),
+    )
     return share(len(refused), len(ids))
 
 
@@ -110,7 +124,17 @@ def _table(rows: tuple[DeliveryRow, ...]) -> Rows:
     return Rows(
         ("id", "kind", "digest", "date", "address", "state", "tries", "next", "reason"),
         [
-            (r.id, r.kind, r.digest or "-", r.local_date or "-", r.address, r.state, r.attempts, when(r.next_at), r.reason or r.remote)
+            (
+                r.id,
+                r.kind,
+                r.digest or "-",
+                r.local_date or "-",
+                r.address,
+                r.state,
+                r.attempts,
+                when(r.next_at),
+                r.reason or r.remote,
+            )
             for r in rows
         ],
     )

@@ -44,7 +44,10 @@ def fetch(
             for r in rows
         ],
     )
-    door.show({"sources": [_row(row) for row in rows]}, *((table,) if rows else ("No source is due. (--all fetches them now.)",)))
+    door.show(
+        {"sources": [_row(row) for row in rows]},
+        *((table,) if rows else ("No source is due. (--all fetches them now.)",)),
+    )
     if stop.is_set():
         return INTERRUPTED
     return share(sum(row.state is SourceState.BROKEN for row in rows), len(rows)) if rows else DONE

@@ -14,7 +14,9 @@ entries = typer.Typer(help="What is known of a paper.", no_args_is_help=True)
 
 @entries.command("show")
 @with_door
-def show(door: Door, entry: Annotated[str, typer.Argument(metavar="ID", help="Any id, link, arXiv id or DOI.")]) -> None:
+def show(
+    door: Door, entry: Annotated[str, typer.Argument(metavar="ID", help="Any id, link, arXiv id or DOI.")]
+) -> None:
     """One paper: its sources, version, votes over time, and where it was printed."""
     found = door.app.report.entry(entry)
     version = f"v{found.version}" if found.version else "-"
@@ -61,8 +63,11 @@ def status(door: Door) -> None:
     ]
     for digest in found.digests:
         lines += [f"{digest.name}: {said}" for said in (digest.reason, *digest.notes) if said]
-    lines += ["", f"Deliveries: {counts}. Backlog: {found.backlog}. Suppressed addresses: {found.suppressions}. "
-              f"Papers: {found.entries}."]
+    lines += [
+        "",
+        f"Deliveries: {counts}. Backlog: {found.backlog}. Suppressed addresses: {found.suppressions}. "
+        f"Papers: {found.entries}.",
+    ]
     if found.oldest_open is not None:
         oldest = found.oldest_open
         lines.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -19,11 +20,15 @@ from digest.model.errors import InputError, UsageError
 def rank(
     door: Door,
     file: Annotated[str, typer.Argument(metavar="FILE.jsonl", help="One observation a line; - is standard input.")],
-    at: Annotated[str, typer.Option(metavar="INSTANT", help="As of when; else the newest observed_at.", show_default=False)] = "",
+    at: Annotated[
+        str, typer.Option(metavar="INSTANT", help="As of when; else the newest observed_at.", show_default=False)
+    ] = "",
     profile: Annotated[
         list[Path] | None, typer.Option(metavar="FILE.toml", help="Rank by this profile; may be repeated.")
     ] = None,
-    history: Annotated[str, typer.Option(metavar="FILE.jsonl", help="Earlier observations, which inform.", show_default=False)] = "",
+    history: Annotated[
+        str, typer.Option(metavar="FILE.jsonl", help="Earlier observations, which inform.", show_default=False)
+    ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Print at most this many.")] = None,
 ) -> None:
     """Rank the papers of a file, without configuration and database."""
@@ -88,14 +93,15 @@ def explain(
 
 def _lines(name: str) -> Iterator[str]:
     """The lines of a file; what is no UTF-8 is named by its line."""
-    source = sys.stdin.buffer if name == "-" else Path(name).open("rb")
-    with source as file:
+    with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise InputError(
-                    f"line {number} is not UTF-8 text (byte {error.start})", where=f"{name}, line {number}", try_="save it as UTF-8"
+                    f"line {number} is not UTF-8 text (byte {error.start})",
+                    where=f"{name}, line {number}",
+                    try_="save it as UTF-8",
                 ) from error
 
 

@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 
 
 @with_door
-def init(door: Door, yes: Annotated[bool, typer.Option("--yes", help="Ask nothing, take the defaults.")] = False) -> None:
+def init(
+    door: Door, yes: Annotated[bool, typer.Option("--yes", help="Ask nothing, take the defaults.")] = False
+) -> None:
     """Write config.toml from a few questions; an existing one is never touched."""
     from digest.config import Answers, from_table, write_config
     from digest.config.starter import starter
 
     path = door.config_path or Path(os.environ.get("DIGEST_CONFIG") or "config.toml")
     if path.exists():
-        raise ConfigError("exists already, and init never overwrites", where=str(path), try_="edit it, or name another with --config")
+        raise ConfigError(
+            "exists already, and init never overwrites", where=str(path), try_="edit it, or name another with --config"
+        )
     answers = Answers() if yes else _asked()
     # Nothing is written before it is known to work.
     from_table(tomllib.loads(starter(answers)), folder=path.absolute().parent)
@@ -44,7 +48,11 @@ def init(door: Door, yes: Annotated[bool, typer.Option("--yes", help="Ask nothin
         "digest run                             from then on, by itself",
     )
     door.show(
-        {"config": str(path.absolute()), "reader": answers.reader or None, "next": [line.split("  ")[0] for line in following]},
+        {
+            "config": str(path.absolute()),
+            "reader": answers.reader or None,
+            "next": [line.split("  ")[0] for line in following],
+        },
         f"Wrote {path}." + (f" {answers.reader} reads {digest.title}." if answers.reader else ""),
         "Next:",
         *(f"  {line}" for line in following),
@@ -118,5 +126,3 @@ def _asked() -> Answers:
         send_at=when[0] if when else default.send_at,
         timezone=when[1] if len(when) > 1 else default.timezone,
     )
-
-

@@ -46,7 +46,14 @@ def list_(door: Door) -> None:
         for one in held
     ]
     table = [
-        (o.source.id, o.source.kind, o.origin, o.state.value if o.state else "-", when(o.next_at), o.source.url or o.source.category)
+        (
+            o.source.id,
+            o.source.kind,
+            o.origin,
+            o.state.value if o.state else "-",
+            when(o.next_at),
+            o.source.url or o.source.category,
+        )
         for o in held
     ]
     door.show({"sources": rows}, Rows(("source", "kind", "origin", "state", "next", "from"), table))
@@ -57,14 +64,20 @@ def list_(door: Door) -> None:
 def add(
     door: Door,
     url: Annotated[str, typer.Argument(help="An address, a file, or an arXiv category such as cs.CL.")],
-    name: Annotated[str, typer.Option("--id", help="Its short name; else made from the address.", show_default=False)] = "",
+    name: Annotated[
+        str, typer.Option("--id", help="Its short name; else made from the address.", show_default=False)
+    ] = "",
     kind: Kind = "",
     every: Annotated[str, typer.Option(help="How often to look.")] = "1h",
     allow_private: Private = False,
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Store it without looking at it first.")] = False,
 ) -> None:
     """Store a source for good, after looking at what it brings."""
-    category = "" if kind not in ("", "arxiv") or not re.fullmatch(r"[a-z-]+(\.[A-Za-z-]+)?", url) or Path(url).exists() else url
+    category = (
+        ""
+        if kind not in ("", "arxiv") or not re.fullmatch(r"[a-z-]+(\.[A-Za-z-]+)?", url) or Path(url).exists()
+        else url
+    )
     table: dict[str, object] = {"every": every, "allow_private": allow_private}
     if category:
         table |= {"kind": "arxiv", "category": category}
@@ -74,7 +87,10 @@ def add(
         table |= {"kind": kind, "url": url if "://" in url else str(Path(url).absolute())}
     source = _source(table | {"id": name or _name(category or url)})
     door.app.sources.add(source)
-    door.show({"id": source.id, "kind": source.kind, "url": source.url, "category": source.category}, f"{source.id} is polled from now on.")
+    door.show(
+        {"id": source.id, "kind": source.kind, "url": source.url, "category": source.category},
+        f"{source.id} is polled from now on.",
+    )
 
 
 @group.command("remove")
@@ -104,7 +120,12 @@ def check(
             text.append(f"  {one.feed.title}  {one.feed.url}")
         text += [f"  left out: {problem.where}: {problem.what}" for problem in one.problems]
         if one.entries:
-            text.append(Rows(("id", "votes", "title"), [(e.id, "-" if e.upvotes is None else e.upvotes, e.title) for e in one.entries]))
+            text.append(
+                Rows(
+                    ("id", "votes", "title"),
+                    [(e.id, "-" if e.upvotes is None else e.upvotes, e.title) for e in one.entries],
+                )
+            )
     door.show({"inputs": found}, *text)
     return share(sum(not one.ok for one in found), len(found))
 
@@ -147,7 +168,8 @@ def import_opml(door: Door, file: Annotated[Path, typer.Argument(help="A list of
 @group.command("export-opml")
 @with_door
 def export_opml(
-    door: Door, out: Annotated[Path | None, typer.Option(help="Write it here; else to standard output.", metavar="FILE")] = None
+    door: Door,
+    out: Annotated[Path | None, typer.Option(help="Write it here; else to standard output.", metavar="FILE")] = None,
 ) -> None:
     """The feeds as a list that other readers read."""
     from digest.services.opml import write_opml
@@ -181,7 +203,9 @@ def _looked_at(door: Door, url: str, allow_private: bool) -> str:
 
     (found,) = check_sources(door.config, [url], allow_private=allow_private, clock=door.clock)
     if not found.ok or found.kind is None:
-        raise InputError(found.error or "it cannot be read", try_="correct the address, or store it anyway with --unchecked")
+        raise InputError(
+            found.error or "it cannot be read", try_="correct the address, or store it anyway with --unchecked"
+        )
     door.note(f"{found.feed.title if found.feed else url}: {len(found.entries)} papers now.")
     return found.kind
 
@@ -195,12 +219,20 @@ def _source(table: dict[str, object]) -> Source:
 
 def _web(url: str) -> str:
     if urlsplit(url).scheme not in ("http", "https"):
-        raise InputError("a list from elsewhere may name web addresses only", where=url, try_="add it with digest sources add")
+        raise InputError(
+            "a list from elsewhere may name web addresses only", where=url, try_="add it with digest sources add"
+        )
     return url
 
 
 def _name(text: str) -> str:
     """A short name from a title or an address."""
     parts = urlsplit(text)
-    plain = f"{(parts.hostname or '').removeprefix('www.')}{parts.path}" if parts.hostname else Path(text).name if "/" in text else text
+    plain = (
+        f"{(parts.hostname or '').removeprefix('www.')}{parts.path}"
+        if parts.hostname
+        else Path(text).name
+        if "/" in text
+        else text
+    )
     return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-") or "source"

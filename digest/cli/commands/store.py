@@ -22,7 +22,11 @@ def upgrade(door: Door) -> None:
     from digest.app import upgrade as bring
 
     before, after = bring(door.config)
-    said = "It was at this program's tables already." if before == after else f"Upgraded from {before or 'nothing'} to {after}."
+    said = (
+        "It was at this program's tables already."
+        if before == after
+        else f"Upgraded from {before or 'nothing'} to {after}."
+    )
     door.show({"before": before, "after": after}, said)
 
 
@@ -60,16 +64,21 @@ def prune(door: Door) -> None:
 @with_door
 def restored(
     door: Door,
-    sent_until: Annotated[str, typer.Option(metavar="INSTANT", help="When the lost database sent for the last time.", show_default=False)],
+    sent_until: Annotated[
+        str, typer.Option(metavar="INSTANT", help="When the lost database sent for the last time.", show_default=False)
+    ],
 ) -> None:
     """Let a restored database send again; papers first seen before the instant count as sent."""
     try:
         at = datetime.fromisoformat(sent_until)
         until = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{sent_until!r} is not an instant", where="--sent-until", try_="write 2026-05-04T07:30Z") from error
+        raise UsageError(
+            f"{sent_until!r} is not an instant", where="--sent-until", try_="write 2026-05-04T07:30Z"
+        ) from error
     done = door.app.upkeep.restored(until)
     door.show(
         done,
-        f"It sends again. {done.uncertain} deliveries that were open are uncertain now (digest deliveries list --state uncertain).",
+        f"It sends again. {done.uncertain} deliveries that were open are uncertain now:",
+        "  digest deliveries list --state uncertain",
     )

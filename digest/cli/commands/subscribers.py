@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.door import Door, with_door
+from digest.cli.door import Door, Named, with_door
 from digest.cli.failures import share
 from digest.cli.files import read_text
 from digest.cli.terminal import Rows, when
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="Who reads what: list, add, remove, show, import, export, erase.", no_args_is_help=True)
 
-Named = Annotated[str | None, typer.Option("--digest", help="Which digest, where there are several.", metavar="NAME")]
 Address = Annotated[str, typer.Argument(metavar="ADDRESS")]
 Addresses = Annotated[list[str], typer.Argument(metavar="ADDRESS...")]
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -57,13 +56,19 @@ def add(
     door: Door,
     addresses: Addresses,
     digest: Named = None,
-    profile: Annotated[Path | None, typer.Option(metavar="FILE", help="What to print: preferences, TOML or JSON.")] = None,
-    seed: Annotated[Path | None, typer.Option(metavar="FILE", help="A library (BibTeX, CSL JSON, RIS) to learn from.")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What to print: preferences, TOML or JSON.")
+    ] = None,
+    seed: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A library (BibTeX, CSL JSON, RIS) to learn from.")
+    ] = None,
     language: Annotated[str | None, typer.Option(help="Of the mail's own words.")] = None,
     timezone: Annotated[str | None, typer.Option(help="For example Europe/Berlin.")] = None,
     send_at: Annotated[str | None, typer.Option(metavar="HH:MM", help="Local time of day.")] = None,
     days: Annotated[str | None, typer.Option(help="Weekdays, such as mon,wed,fri.")] = None,
-    joined: Annotated[bool | None, typer.Option("--joined/--separate", help="Digests of one instant in one mail.")] = None,
+    joined: Annotated[
+        bool | None, typer.Option("--joined/--separate", help="Digests of one instant in one mail.")
+    ] = None,
 ) -> int:
     """Subscribe addresses at your word, confirmed at once; for one that is there, change what is given."""
     from digest.services.subscribe import Choices
@@ -175,8 +180,12 @@ def _preferences(profile: Path | None, seed: Path | None) -> Mapping[str, object
 
     if profile is None and seed is None:
         return None
-    learnt = learn(read_text(seed), str(seed)) if seed is not None else {}
-    return {**learnt, **(read_profile(profile) if profile is not None else {})}
+    wishes: dict[str, object] = {}
+    if seed is not None:
+        wishes |= learn(read_text(seed), str(seed))
+    if profile is not None:
+        wishes |= read_profile(profile)
+    return wishes
 
 
 def _weekdays(text: str) -> tuple[int, ...]:
@@ -193,7 +202,13 @@ def _show(door: Door, found: tuple[Subscription, ...]) -> None:
         Rows(
             ("address", "digest", "state", "since", "last slot"),
             [
-                (one.address, one.digest, one.state.value, when(one.confirmed_at or one.created_at), one.last_slot_date or "-")
+                (
+                    one.address,
+                    one.digest,
+                    one.state.value,
+                    when(one.confirmed_at or one.created_at),
+                    one.last_slot_date or "-",
+                )
                 for one in found
             ],
         )

@@ -27,7 +27,10 @@ def list_(door: Door) -> None:
     document = [
         {"address": one.address, "reason": one.reason, "detail": one.detail, "since_at": one.since_at} for one in found
     ]
-    door.show({"suppressions": document}, Rows(("address", "reason", "since", "detail"), rows) if rows else "The list is empty.")
+    door.show(
+        {"suppressions": document},
+        Rows(("address", "reason", "since", "detail"), rows) if rows else "The list is empty.",
+    )
 
 
 @group.command("add")
@@ -61,7 +64,8 @@ def remove(door: Door, address: Annotated[str, typer.Argument(metavar="ADDRESS")
 @group.command("export")
 @with_door
 def export(
-    door: Door, out: Annotated[Path | None, typer.Option(help="Write it here; else to standard output.", metavar="FILE")] = None
+    door: Door,
+    out: Annotated[Path | None, typer.Option(help="Write it here; else to standard output.", metavar="FILE")] = None,
 ) -> None:
     """The list as CSV."""
     from digest.services.people_csv import export_suppressions

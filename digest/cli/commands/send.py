@@ -1,0 +1,210 @@
+"""`digest send`: publishes what is due and delivers, resuming what is open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from digest.cli.door import At, Door, Named, with_door
+from digest.cli.failures import DONE, FAILED, INTERRUPTED, PARTLY
+from digest.model.errors import DigestError, UsageError
+
+if TYPE_CHECKING:
+    from digest.model.editions import Digest
+    from digest.model.mail import Delivery
+    from digest.services.deliver import Sent
+    from digest.services.publish import PublishedSlot
+    from digest.services.report import SlotReport
+
+
+@with_door
+def send(
+    door: Door,
+    digest: Named = None,
+    at: At = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be sent; nothing is recorded.")] = False,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="ADDRESS", help="Send one test copy there; nothing is recorded.", show_default=False
+        ),
+    ] = "",
+) -> int:
+    """Publish what is due and deliver, resuming what is open."""
+    if to:
+        return _test_copy(door, door.config.digest(digest), to, at)
+    chosen = [door.config.digest(digest)] if digest or not door.config.digests else list(door.config.digests)
+    instants = {one.name: as_of for one in chosen if (as_of := _instant(door, one, at)) is not None}
+    if dry_run:
+        _show(door, [_would_send(door, one, instants.get(one.name), at) for one in chosen])
+        return DONE
+    started = time.monotonic()
+    published, busy = _publish(door, instants, insist=bool(at))
+    names = [one.name for one in chosen] if digest else None
+    door.app.deliver.wake(names)
+    with door.stoppable() as stop:
+        count = 0
+
+        def progress(_delivery: Delivery, _outcome: str) -> None:
+            nonlocal count
+            count += 1
+            door.progress(f"{count} mails")
+
+        sent = door.app.deliver.run(digests=names, stop=stop, progress=progress)
+        door.progress_ends()
+    seconds = round(time.monotonic() - started, 3)
+    reports = {
+        one.name: door.app.report.slot(
+            one, instants[one.name], [slot.slot.local_date for slot in published if slot.digest == one.name]
+        )
+        for one in chosen
+        if one.name in instants
+    }
+    _show(
+        door,
+        [
+            _sent(reports[one.name], published, sent, busy, seconds)
+            if one.name in reports
+            else _closed(door, one, at, seconds)
+            for one in chosen
+        ],
+    )
+    if sent.problem is not None and not door.json:
+        door.fail(sent.problem)
+    return INTERRUPTED if stop.is_set() else _code(list(reports.values()), sent)
+
+
+def _instant(door: Door, digest: Digest, at: str) -> datetime | None:
+    """As of when to publish; None for a day on which the digest does not go out. The future is not sent."""
+    if not at:
+        return door.clock()
+    from digest.services.preview import slot_for
+
+    _, as_of, closed = slot_for(digest, None, at, door.clock)
+    if as_of > door.clock():
+        raise UsageError(
+            "that is in the future", where=f"--at {at}", try_="`digest preview --at` shows what is to come"
+        )
+    return None if closed else as_of
+
+
+def _publish(door: Door, instants: Mapping[str, datetime], *, insist: bool) -> tuple[list[PublishedSlot], bool]:
+    """What was published, and whether another process was at it; digests of one instant go together."""
+    slots: list[PublishedSlot] = []
+    busy = False
+    for as_of in sorted(set(instants.values())):
+        names = [name for name, theirs in instants.items() if theirs == as_of]
+        done = door.app.publish.run(as_of, digests=names, insist=insist)
+        slots += done.slots
+        busy = busy or done.busy
+    return slots, busy
+
+
+def _closed(door: Door, digest: Digest, at: str, seconds: float) -> dict[str, object]:
+    """A day without a slot."""
+    from digest.services.report import accounting
+
+    shown = door.app.preview.run(digest, at=at)
+    return {
+        "digest": digest.name,
+        "slot": shown.slot.key,
+        "editions": 0,
+        "deliveries": accounting({}),
+        "seconds": seconds,
+        "reason": shown.reason,
+    }
+
+
+def _sent(
+    report: SlotReport, published: Sequence[PublishedSlot], sent: Sent, busy: bool, seconds: float
+) -> dict[str, object]:
+    mine = [slot for slot in published if slot.digest == report.digest]
+    reasons = [slot.reason for slot in mine if slot.reason]
+    if busy:
+        reasons.append("Another process is publishing.")
+    elif not mine:
+        reasons.append(f"Nothing was due; the next slot is {report.next_slot}.")
+    told: dict[str, object] = {
+        "digest": report.digest,
+        "slot": report.slot,
+        "editions": report.editions,
+        "deliveries": report.deliveries,
+        "seconds": seconds,
+        "reason": " ".join(reasons),
+        "notes": [note for slot in mine for note in slot.notes],
+        "next_slot": report.next_slot,
+    }
+    if sent.problem is not None:
+        told["error"] = {"what": sent.problem.what, "where": sent.problem.where, "try": sent.problem.try_}
+    return told
+
+
+def _code(reports: Sequence[SlotReport], sent: Sent) -> int:
+    if sent.problem is not None:
+        return PARTLY if sent.outcomes["accepted"] else FAILED
+    unsettled = ("rejected", "deferred", "uncertain")
+    return PARTLY if any(report.deliveries[name] for report in reports for name in unsettled) else DONE
+
+
+def _would_send(door: Door, digest: Digest, as_of: datetime | None, at: str) -> dict[str, object]:
+    due = list(door.app.publish.due(as_of, digests=[digest.name], insist=bool(at))) if as_of else []
+    shown = door.app.preview.run(digest, at=as_of.isoformat() if as_of else at)
+    return {
+        "digest": digest.name,
+        "slot": shown.slot.key,
+        "dry_run": True,
+        "readers": [{"address": reader.address, "slot": slot.key} for reader, slot in due],
+        "subject": shown.message.subject if shown.message else None,
+        "printed": shown.edition.counts.printed if shown.edition else 0,
+        "reason": shown.reason or ("" if due else "Nobody is due."),
+    }
+
+
+def _test_copy(door: Door, digest: Digest, to: str, at: str) -> int:
+    from digest.model.mail import OutcomeKind
+    from digest.services.subscribe import normal_address
+
+    address = normal_address(to)
+    shown = door.app.preview.run(digest, address=address, at=at)
+    told: dict[str, object] = {"digest": digest.name, "slot": shown.slot.key, "to": address, "reason": shown.reason}
+    if shown.message is None:
+        door.show(told | {"outcome": None}, f"{shown.slot.key} sends no mail. {shown.reason}")
+        return DONE
+    outcome = door.app.deliver.copy(shown.message, address)
+    answer = " ".join(str(part) for part in (outcome.code, outcome.enhanced, outcome.remote) if part)
+    if outcome.kind is not OutcomeKind.ACCEPTED:
+        raise DigestError(
+            f"the test copy was {outcome.kind.value}: {answer}",
+            where=address,
+            try_="digest doctor looks at the mail server",
+        )
+    door.show(
+        told | {"outcome": outcome.kind, "answer": answer},
+        f"{shown.message.subject}",
+        f"A test copy went to {address}: {answer}",
+    )
+    return DONE
+
+
+def _show(door: Door, documents: Sequence[Mapping[str, object]]) -> None:
+    lines: list[str] = []
+    for one in documents:
+        lines.append(f"{one['digest']}, {one['slot']}: {_in_words(one)}")
+        lines += [f"  {text}" for text in (one["reason"], *_list(one.get("notes"))) if text]
+    door.show(documents[0] if len(documents) == 1 else {"digests": documents}, *lines)
+
+
+def _in_words(one: Mapping[str, object]) -> str:
+    if "dry_run" in one:
+        readers = _list(one["readers"])
+        return f"{len(readers)} readers would get {one['printed']} papers: {one['subject'] or 'no mail'}"
+    counts = cast("Mapping[str, int]", one["deliveries"])
+    return ", ".join(f"{number} {name}" for name, number in counts.items() if number or name == "planned")
+
+
+def _list(value: object) -> list[object]:
+    return list(cast("list[object]", value)) if isinstance(value, list) else []

@@ -1,0 +1,109 @@
+"""`digest sources`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from digest.model.errors import InputError
+from digest.services.opml import read_opml
+from tests.cli.conftest import SAMPLES
+
+FIELDS = {
+    "id", "title", "url", "abstract", "authors", "institutions", "categories", "published_at", "upvotes", "comments",
+    "code_url", "doi", "arxiv_id",
+}  # fmt: skip
+
+
+def test_check_needs_no_configuration_and_tells_kind_feed_and_entries(call, tmp_path):
+    done = call("sources", "check", SAMPLES / "day-1/hf-daily.json", SAMPLES / "day-1/arxiv.atom", "--json")
+    votes, listing = done.json["inputs"]
+    assert (done.code, votes["kind"], listing["kind"]) == (0, "huggingface", "arxiv")
+    assert (votes["ok"], votes["error"], len(votes["entries"]), len(listing["entries"])) == (True, None, 16, 18)
+    assert votes["feed"] == {"title": "Hugging Face Daily Papers", "url": "https://huggingface.co/papers"}
+    assert set(votes["entries"][0]) == FIELDS
+    paper = votes["entries"][0]
+    assert (paper["id"], paper["upvotes"], paper["institutions"]) == ("arxiv:2603.90101", 64, ["Halden Research"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_some_that_cannot_be_read_is_3_and_all_is_1(call, tmp_path):
+    (tmp_path / "page.html").write_text("<!doctype html><html><body>hello")
+    some = call("sources", "check", SAMPLES / "day-1/blog.rss", "page.html", "none.xml", "--json")
+    assert (some.code, [one["ok"] for one in some.json["inputs"]]) == (3, [True, False, False])
+    assert "not a feed" in some.json["inputs"][1]["error"]
+    assert some.json["inputs"][2]["kind"] is None
+    assert call("sources", "check", "none.xml").code == 1
+
+
+def test_an_address_in_the_own_network_is_read_only_when_allowed(call, httpserver):
+    httpserver.expect_request("/feed").respond_with_data((SAMPLES / "day-1/blog.rss").read_bytes())
+    url = httpserver.url_for("/feed").replace("localhost", "127.0.0.1")
+    assert call("sources", "check", url).code == 1
+    allowed = call("sources", "check", url, "--allow-private", "--json")
+    assert (allowed.code, len(allowed.json["inputs"][0]["entries"])) == (0, 2)
+
+
+def test_a_kind_can_be_forced_and_an_unknown_one_is_refused(call):
+    forced = call("sources", "check", SAMPLES / "day-1/arxiv.atom", "--kind", "feed", "--json")
+    assert (forced.code, forced.json["inputs"][0]["kind"]) == (0, "feed")
+    assert call("sources", "check", SAMPLES / "day-1/arxiv.atom", "--kind", "fed").code == 2
+
+
+def test_an_added_source_is_polled_until_it_is_removed(call, installed):
+    added = call("sources", "add", "feeds/blog.rss", "--id", "lab", "--json")
+    assert (added.code, added.json["kind"], added.json["id"]) == (0, "feed", "lab")
+    assert call("sources", "add", "feeds/blog.rss", "--id", "lab").code == 1
+    assert [row["id"] for row in call("fetch", "--json").json["sources"]] == ["arxiv", "hf-daily", "lab"]
+    assert call("sources", "remove", "lab").code == 0
+    assert [one["id"] for one in call("sources", "list", "--json").json["sources"]] == ["arxiv", "hf-daily"]
+    assert call("sources", "remove", "lab").code == 1
+    assert call("sources", "add", "feeds/blog.rss", "--id", "lab").code == 0
+    refused = call("sources", "remove", "arxiv")
+    assert (refused.code, "it stands in the configuration" in refused.err) == (1, True)
+
+
+def test_a_category_is_a_source_and_what_cannot_be_read_is_not_added(call, installed):
+    assert call("sources", "add", "stat.ML", "--json").json == {
+        "id": "stat-ml", "kind": "arxiv", "url": "", "category": "stat.ML",
+    }  # fmt: skip
+    refused = call("sources", "add", "feeds/none.xml", "--json")
+    assert (refused.code, "there is no such file" in refused.json["error"]["what"]) == (1, True)
+    assert call("sources", "add", "feeds/none.xml", "--unchecked", "--id", "Bad Name").code == 2
+    assert len(call("sources", "list", "--json").json["sources"]) == 3
+
+
+def test_opml_goes_both_ways(call, installed, tmp_path):
+    (tmp_path / "list.opml").write_text("""<?xml version="1.0"?><opml version="2.0"><body>
+      <outline text="Folder"><outline text="A Blog" xmlUrl="https://a.example/feed"/>
+      <outline text="A Blog" xmlUrl="https://b.example/feed"/></outline>
+      <outline text="cs.CL" xmlUrl="https://rss.arxiv.org/rss/cs.CL"/>
+      <outline text="mine" xmlUrl="file:///etc/passwd"/></body></opml>""")
+    done = call("sources", "import-opml", "list.opml", "--json")
+    assert (done.code, [one["id"] for one in done.json["added"]]) == (3, ["a-blog", "a-blog-2", "cs-cl"])
+    assert [one["where"] for one in done.json["problems"]] == ["file:///etc/passwd"]
+    kinds = {one["id"]: one["kind"] for one in call("sources", "list", "--json").json["sources"]}
+    assert (kinds["cs-cl"], kinds["a-blog"]) == ("arxiv", "feed")
+    out = call("sources", "export-opml", "--out", "out.opml", "--json")
+    assert out.json["left_out"] == ["arxiv", "hf-daily"]
+    assert [one.url for one in read_opml(Path("out.opml").read_bytes(), name="out.opml")] == [
+        "https://a.example/feed", "https://b.example/feed", "https://rss.arxiv.org/rss/cs.CL",
+    ]  # fmt: skip
+    again = call("sources", "import-opml", "out.opml", "--json")
+    assert (again.code, again.json["added"], len(again.json["known"])) == (0, [], 3)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"hello",
+        b"<rss/>",
+        b'<!DOCTYPE opml [<!ENTITY a "b">]><opml/>',
+        '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE opml [<!ENTITY a "b">]><opml/>'.encode("utf-16"),
+    ],
+)
+def test_what_is_no_list_of_feeds_is_refused(document):
+    with pytest.raises(InputError):
+        read_opml(document, name="list.opml")

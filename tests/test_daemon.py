@@ -1,0 +1,371 @@
+"""The daemon: exactly one edition a local date through changed clocks, two at once send nothing twice, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from digest.app import App, build
+from digest.config import from_table, load
+from digest.daemon import Daemon
+from digest.model.errors import ConfigError
+from digest.storage import deliveries
+
+ROOT = Path(__file__).parents[1]
+BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
+NIGHTS = [
+    (BERLIN, date(2026, 3, 29), "03:30"),
+    (BERLIN, date(2026, 10, 25), "02:30"),
+    (NEW_YORK, date(2026, 3, 8), "03:30"),
+    (NEW_YORK, date(2026, 11, 1), "02:30"),
+]
+
+
+def config(url: str, zone: str, **sections: object) -> dict[str, object]:
+    return {
+        "database": {"url": url},
+        "mail": {"from": "Digest <digest@example.org>"},
+        "smtp": {"transport": "folder", "path": "out", "connections": 2},
+        "web": {"enabled": False, "public_url": "https://digest.example.org"},
+        "fetch": {"arxiv_api": ""},
+        "source": {"id": "lab", "kind": "feed", "url": "lab.json", "every": "30m"},
+        "digest": {"name": "daily", "title": "Daily", "send_at": "02:30", "timezone": zone, "max_items": 50},
+        **sections,
+    }
+
+
+def feed(folder: Path, numbers: range, prefix: str = "note") -> None:
+    """The lab's feed shows these notes."""
+    items = [
+        {
+            "id": f"{prefix}-{number}",
+            "url": f"https://lab.example.org/{prefix}/{number}",
+            "title": f"{prefix.title()} number {number} of the harbour laboratory",
+            "content_text": "What the harbour's instruments said.",
+            "authors": [{"name": f"Mira Author{number}"}],
+        }
+        for number in numbers
+    ]
+    shown = {"version": "https://jsonfeed.org/version/1.1", "title": "The lab", "items": items}
+    written = folder / "lab.json.new"
+    written.write_text(json.dumps(shown), "utf-8")
+    written.replace(folder / "lab.json")
+
+
+def mailed(*folders: Path) -> Counter[str]:
+    """How many mails each address has got."""
+    found: Counter[str] = Counter()
+    for folder in folders:
+        for mail in folder.glob("*.eml"):
+            (line,) = [one for one in mail.read_bytes().split(b"\r\n\r\n")[0].split(b"\r\n") if one.startswith(b"To: ")]
+            found[line[4:].decode()] += 1
+    return found
+
+
+def ledger(app: App) -> list[deliveries.Delivery]:
+    with app.store.reading() as tx:
+        return list(deliveries.listing(tx, limit=10_000))
+
+
+# Changed clocks
+
+
+def night(zone: str, day: date) -> Iterator[datetime]:
+    """From the noon before to the noon after the next day: each hour, and each minute around the changed one."""
+    at = datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(zone)).astimezone(UTC) - timedelta(days=1)
+    close = datetime(day.year, day.month, day.day, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    for _ in range(49):
+        yield at
+        if close <= at < close + timedelta(hours=3):
+            for minute in range(1, 60):
+                yield at + timedelta(minutes=minute)
+        at += timedelta(hours=1)
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+@pytest.mark.parametrize(("zone", "day", "local"), NIGHTS)
+def test_a_digest_at_half_past_two_goes_out_once_in_a_night_of_changed_clocks(url, tmp_path, zone, day, local):
+    now = [datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(days=3)]
+    app = build(from_table(config(url, zone), folder=tmp_path), clock=lambda: now[0])
+    daemon = Daemon(app)
+    app.subscribe.add("ada@example.org", "daily")
+    for number, now[0] in enumerate(night(zone, day), 1):
+        if number % 10 == 1:
+            feed(tmp_path, range(number, number + 3))
+        daemon.tick()
+    rows = ledger(app)
+    assert [row.local_date for row in rows] == [day - timedelta(days=1), day, day + timedelta(days=1)]
+    assert {row.state for row in rows} == {"accepted"}
+    _, *rows = rows  # the day before was made up when the daemon started
+    assert f"{rows[0].created_at.astimezone(ZoneInfo(zone)):%H:%M}" == local
+    assert rows[0].created_at.astimezone(ZoneInfo(zone)).fold == 0, "a doubled time is its first turn"
+    assert f"{rows[1].created_at.astimezone(ZoneInfo(zone)):%H}" in ("02", "03")
+    assert mailed(tmp_path / "out") == {"ada@example.org": 3}
+    app.close()
+
+
+def test_a_tick_missed_over_the_whole_night_is_made_up_once_in_the_morning(url, tmp_path):
+    now = [datetime(2026, 3, 28, 12, tzinfo=UTC)]
+    app = build(from_table(config(url, BERLIN), folder=tmp_path), clock=lambda: now[0])
+    daemon = Daemon(app)
+    app.subscribe.add("ada@example.org", "daily")
+    feed(tmp_path, range(1, 4))
+    daemon.tick()
+    now[0] = datetime(2026, 3, 29, 7, tzinfo=UTC)
+    for _ in range(3):
+        daemon.tick()
+        now[0] += timedelta(minutes=1)
+    # Joined on the 28th: that day's slot, then the one that was slept through.
+    assert [row.local_date for row in ledger(app)] == [date(2026, 3, 28)]
+    feed(tmp_path, range(1, 8))
+    now[0] = datetime(2026, 3, 30, 7, tzinfo=UTC)
+    daemon.tick()
+    daemon.tick()
+    assert [row.local_date for row in ledger(app)] == [date(2026, 3, 28), date(2026, 3, 30)]
+    app.close()
+
+
+# Two at once
+
+
+def test_two_daemons_on_one_database_send_nothing_twice(url, tmp_path):
+    now = [datetime(2026, 5, 4, 0, 29, tzinfo=UTC)]
+    apps: list[App] = []
+    for name in ("one", "two"):
+        smtp = {"transport": "folder", "path": f"out-{name}", "connections": 2}
+        apps.append(build(from_table(config(url, BERLIN, smtp=smtp), folder=tmp_path), clock=lambda: now[0]))
+    daemons = [Daemon(app) for app in apps]
+    for number in range(20):
+        apps[0].subscribe.add(f"reader-{number}@example.org", "daily")
+    feed(tmp_path, range(1, 4))
+    for daemon in daemons:
+        daemon.look()
+    errors: list[BaseException] = []
+
+    def tick(daemon: Daemon) -> None:
+        try:
+            for _ in range(3):
+                daemon.tick()
+        except BaseException as error:
+            errors.append(error)
+
+    for day in range(2):
+        now[0] = datetime(2026, 5, 4 + day, 0, 31, tzinfo=UTC)
+        threads = [threading.Thread(target=tick, args=(daemon,)) for daemon in daemons]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        for daemon in daemons:
+            daemon.tick()
+        assert not errors
+        feed(tmp_path, range(1, 7))
+        now[0] += timedelta(hours=2)
+        daemons[day].look()
+        got = mailed(tmp_path / "out-one", tmp_path / "out-two")
+        assert got == {f"reader-{number}@example.org": day + 1 for number in range(20)}
+    assert {row.state for row in ledger(apps[0])} == {"accepted"}
+    for app in apps:
+        app.close()
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from digest.app import build
+from digest.config import load
+from digest.daemon import run
+
+path = Path(sys.argv[1])
+def rebuild():
+    return build(load(path, {}))
+sys.exit(run(rebuild(), rebuild=rebuild))
+"""
+
+
+def toml(url: str, **changes: str) -> str:
+    """The configuration of a child that runs in real time: every hour of the day is past its slot."""
+    values = {"title": "Daily", "path": "out", "rate": "1000", "extra": "", **changes}
+    return """
+[database]
+url = "{url}"
+[mail]
+from = "Digest <digest@example.org>"
+[smtp]
+transport = "folder"
+path = "{path}"
+connections = 2
+rate = {rate}
+[web]
+enabled = false
+public_url = "https://digest.example.org"
+[fetch]
+arxiv_api = ""
+[[source]]
+id = "lab"
+kind = "feed"
+url = "lab.json"
+[[digest]]
+name = "daily"
+title = "{title}"
+send_at = "00:00"
+timezone = "UTC"
+{extra}
+""".format(url=url, **values)
+
+
+class Child:
+    """A daemon in a process of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.log = path.with_suffix(".log")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(path)], stdout=self.log.open("w"), stderr=subprocess.STDOUT, cwd=ROOT
+        )
+
+    def said(self, *words: str, times: int = 1) -> bool:
+        return all(self.log.read_text().count(word) >= times for word in words)
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 30
+        while not condition():
+            assert self.process.poll() is None and time.monotonic() < end, self.log.read_text()
+            time.sleep(0.02)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@contextmanager
+def running(path: Path) -> Iterator[Child]:
+    child = Child(path)
+    try:
+        yield child
+    finally:
+        with suppress(ProcessLookupError):
+            child.process.kill()
+        child.process.wait()
+
+
+def with_readers(path: Path, number: int) -> App:
+    app = build(load(path, {}))
+    for one in range(number):
+        app.subscribe.add(f"reader-{one}@example.org", "daily")
+    return app
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_stop_drains_what_is_being_sent_gives_back_the_rest_and_exits_with_zero(url, tmp_path, number):
+    path = tmp_path / "config.toml"
+    path.write_text(toml(url, rate="25"))
+    feed(tmp_path, range(1, 4))
+    app = with_readers(path, 80)
+    with running(path) as child:
+        child.wait_for(lambda: sum(mailed(tmp_path / "out").values()) >= 10)
+        assert child.stop(number) == 0
+        assert child.said("stopping", "stopped")
+    states = Counter(row.state.value for row in ledger(app))
+    assert set(states) == {"accepted", "queued"} and sum(states.values()) == 80
+    assert sum(mailed(tmp_path / "out").values()) == states["accepted"]
+    # The next start goes on where this one ended.
+    path.write_text(toml(url))
+    with running(path) as child:
+        child.wait_for(lambda: sum(mailed(tmp_path / "out").values()) == 80)
+        assert child.stop() == 0
+    assert mailed(tmp_path / "out") == {f"reader-{one}@example.org": 1 for one in range(80)}
+    app.close()
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_hangup_reloads_and_a_wrong_file_leaves_the_old_configuration_in_force(url, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(toml(url))
+    feed(tmp_path, range(1, 4))
+    app = with_readers(path, 1)
+    app.close()
+    with running(path) as child:
+        child.wait_for(lambda: mailed(tmp_path / "out").total() == 1)
+        path.write_text(toml(url, title="Daily") + '\ncolour = "red"\n')
+        child.process.send_signal(signal.SIGHUP)
+        child.wait_for(lambda: child.said("the old configuration stays", "colour"))
+        path.write_text(toml(url, extra='[[digest]]\nname = "second"\nsend_at = "00:00"\ntimezone = "UTC"'))
+        child.process.send_signal(signal.SIGHUP)
+        child.wait_for(lambda: child.said("reloaded"))
+        assert "Traceback" not in child.log.read_text()
+        assert child.stop() == 0
+    assert mailed(tmp_path / "out") == {"reader-0@example.org": 1}
+
+
+def test_two_daemon_processes_on_one_database_send_nothing_twice(url, tmp_path):
+    paths = [tmp_path / "one.toml", tmp_path / "two.toml"]
+    for path in paths:
+        path.write_text(toml(url, path=f"out-{path.stem}"))
+    feed(tmp_path, range(1, 4))
+    app = with_readers(paths[0], 60)
+    app.ingest.run()
+    folders = [tmp_path / "out-one", tmp_path / "out-two"]
+    with running(paths[0]) as one, running(paths[1]) as two:
+        one.wait_for(lambda: mailed(*folders).total() >= 60)
+        assert (one.stop(), two.stop()) == (0, 0)
+        assert "Traceback" not in one.log.read_text() + two.log.read_text()
+    assert mailed(*folders) == {f"reader-{number}@example.org": 1 for number in range(60)}
+    assert {row.state for row in ledger(app)} == {"accepted"}
+    app.close()
+
+
+# Reload and ticks, within the process
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_reload_swaps_the_app_and_closes_the_old_one_and_a_wrong_one_changes_nothing(url, tmp_path):
+    table = config(url, BERLIN)
+    first = build(from_table(table, folder=tmp_path))
+    offered: list[App] = []
+
+    def rebuild() -> App:
+        if not offered:
+            raise ConfigError("is wrong", where="config.toml")
+        return offered[0]
+
+    daemon = Daemon(first, rebuild=rebuild)
+    daemon.reload()
+    assert daemon.app is first
+    offered.append(build(from_table(table, folder=tmp_path)))
+    daemon.reload()
+    assert daemon.app is offered[0]
+    Daemon(daemon.app).reload()
+    daemon.app.close()
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_systemd_is_told_when_it_is_ready_and_when_it_stops(url, tmp_path, monkeypatch):
+    path = tmp_path / "config.toml"
+    path.write_text(toml(url))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        monkeypatch.chdir(tmp_path)
+        heard.bind("notify")
+        heard.settimeout(20)
+        monkeypatch.setitem(os.environ, "NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with running(path) as child:
+            assert heard.recv(100) == b"READY=1"
+            assert child.stop() == 0
+        said = {heard.recv(100)}
+        while b"STOPPING=1" not in said:
+            said.add(heard.recv(100))
+    assert said <= {b"WATCHDOG=1", b"STOPPING=1"}

@@ -1,0 +1,468 @@
+"""The pages behind a mail's links: a GET changes nothing, one click leaves, tokens open one door, forms are checked."""
+
+from __future__ import annotations
+
+import html as entities
+import re
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import pytest
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from digest.model.errors import DigestError, StorageError
+from digest.model.people import SubscriptionState, SuppressionReason
+from digest.services.stamping import CONFIRM, PREFERENCES, scoped
+from digest.storage.base import metadata
+from digest.web.pages import Pages
+from digest.web.server import WebServer
+from tests.services.road import SLOT, Road, paper
+
+ONE_CLICK = "List-Unsubscribe=One-Click"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def road(url, tmp_path):
+    """Two digests at the same hour; one with categories to choose from."""
+    both = {"send_at": "07:30", "timezone": "Europe/Berlin"}
+    daily = {"name": "daily", "title": "The <Daily> & more", "categories": {"cs.CL": 2, "cs.CV": 1}, **both}
+    made = Road.open(tmp_path / "home", url, daily, {"name": "weekly", "title": "Weekly", **both})
+    yield made
+    made.app.close()
+
+
+@pytest.fixture
+def client(road):
+    return TestClient(Pages(lambda: road.app).application(), raise_server_exceptions=False, follow_redirects=False)
+
+
+@pytest.fixture
+def ada(road):
+    return road.reader(digest="daily")
+
+
+def everything(road) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables."""
+    with road.app.store.reading() as tx:
+        return {table.name: [tuple(row) for row in tx.execute(select(table))] for table in metadata.sorted_tables}
+
+
+def state(road, subscription) -> SubscriptionState:
+    return next(s.state for s in road.app.subscribe.show(subscription.address) if s.id == subscription.id)
+
+
+def token(road, purpose, subscription, *, day=None) -> str:
+    return scoped(purpose, subscription.id, day or road.now.date(), road.app.keys.links)
+
+
+def frozen(road) -> str:
+    """The key of a mail that was published."""
+    road.bring(paper(1))
+    road.publish()
+    with road.app.store.reading() as tx:
+        return tx.execute(select(metadata.tables["messages"].c.key)).scalars().first()
+
+
+class TestLooking:
+    def test_no_get_or_head_changes_anything_however_often(self, road, client, ada):
+        pages = {
+            "/health": 200,
+            f"/read/{frozen(road)}": 200,
+            f"/unsubscribe/{ada.secret}": 200,
+            f"/preferences/{token(road, PREFERENCES, ada)}": 200,
+            f"/confirm/{token(road, CONFIRM, ada)}": 200,
+            f"/never/{token(road, CONFIRM, ada)}": 200,
+            f"/unsubscribe/{ada.secret}?digest=daily&List-Unsubscribe=One-Click": 200,
+            "/nothing/here": 404,
+            "/": 404,
+        }
+        before = everything(road)
+        for _ in range(2):
+            for path, status in pages.items():
+                got, head = client.get(path), client.head(path)
+                assert (got.status_code, head.status_code, head.content) == (status, status, b""), path
+        assert everything(road) == before
+
+    def test_other_methods_are_refused_and_change_nothing(self, road, client, ada):
+        before = everything(road)
+        for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
+            answer = client.request(method, f"/unsubscribe/{ada.secret}")
+            assert (answer.status_code, "<h1>" in answer.text) == (405, True)
+        assert everything(road) == before
+
+    def test_a_post_where_only_reading_is_offered_is_refused(self, road, client):
+        key = frozen(road)
+        assert client.post(f"/read/{key}").status_code == 405
+        assert client.post("/health").status_code == 405
+
+    def test_the_strict_headers_are_on_every_answer(self, road, client, ada, monkeypatch):
+        def failing(token):
+            raise RuntimeError("a fault of ours")
+
+        answers = [
+            client.get(f"/unsubscribe/{ada.secret}"),
+            client.post(f"/unsubscribe/{ada.secret}", content=ONE_CLICK, headers=FORM),
+            client.get("/nothing"),
+            client.put("/health"),
+            client.post(f"/unsubscribe/{ada.secret}", content=b"x" * 70_000, headers=FORM),
+        ]
+        monkeypatch.setattr(type(road.app.subscribe), "look_up", lambda self, token: failing(token))
+        answers.append(client.get(f"/unsubscribe/{ada.secret}"))
+        assert [answer.status_code for answer in answers] == [200, 200, 404, 405, 413, 503]
+        for answer in answers:
+            assert answer.headers["content-security-policy"].startswith("default-src 'none'"), answer.status_code
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["cache-control"] == "no-store"
+            assert "set-cookie" not in answer.headers
+            assert "Traceback" not in answer.text
+            assert "<script" not in answer.text
+
+    def test_a_database_that_cannot_be_used_is_told_kindly(self, road, client, ada, monkeypatch):
+        def locked(self, token):
+            raise StorageError("is locked by another program", where="/secret/path/digest.db")
+
+        monkeypatch.setattr(type(road.app.subscribe), "look_up", locked)
+        answer = client.get(f"/unsubscribe/{ada.secret}")
+        assert (answer.status_code, "try again" in answer.text, "/secret" in answer.text) == (503, True, False)
+
+    def test_the_web_copy_is_the_mailed_html_with_nobodys_tokens(self, road, client, ada):
+        key = frozen(road)
+        page = client.get(f"/read/{key}").text
+        assert "Tidal gauges number 1" in page
+        assert ada.secret not in page
+        assert ada.address not in page
+        assert client.get(f"/read/{'0' * 64}").status_code == 404
+
+    def test_titles_cannot_run(self, road, client, ada):
+        page = client.get(f"/unsubscribe/{ada.secret}").text
+        assert "The &lt;Daily&gt; &amp; more" in page
+        assert "<Daily>" not in page
+
+
+class TestLeaving:
+    def test_one_click_as_rfc_8058_writes_it_leaves_at_once(self, road, client, ada):
+        for _ in range(2):
+            answer = client.post(f"/unsubscribe/{ada.secret}", content=ONE_CLICK, headers=FORM)
+            assert (answer.status_code, "You are unsubscribed" in answer.text) == (200, True)
+            assert {"set-cookie", "location"}.isdisjoint(answer.headers)
+            assert state(road, ada) is SubscriptionState.UNSUBSCRIBED
+
+    def test_one_click_as_multipart_leaves_too(self, road, client, ada):
+        answer = client.post(f"/unsubscribe/{ada.secret}", files={"List-Unsubscribe": (None, "One-Click")})
+        assert (answer.status_code, state(road, ada)) == (200, SubscriptionState.UNSUBSCRIBED)
+
+    def test_a_damaged_body_is_no_obstacle(self, road, client, ada):
+        for body, kind in (
+            (b"", ""),
+            (b"\xff\xfe\x00garbage", "application/x-www-form-urlencoded"),
+            (b"--x\r\nbroken", "multipart/form-data; boundary=x"),
+            (b"anything", "multipart/form-data"),
+            (b"&".join(b"a=%d" % n for n in range(500)), "application/x-www-form-urlencoded"),
+            (b"{}", "application/json"),
+        ):
+            headers = {"Content-Type": kind} if kind else {}
+            answer = client.post(f"/unsubscribe/{ada.secret}", content=body, headers=headers)
+            assert (answer.status_code, state(road, ada)) == (200, SubscriptionState.UNSUBSCRIBED)
+            road.reader(digest="daily")
+
+    def test_a_body_without_end_is_cut_off_and_nothing_changes(self, road, client, ada):
+        def endless():
+            for _ in range(100):
+                yield b"x" * 10_000
+
+        answer = client.post(f"/unsubscribe/{ada.secret}", content=endless(), headers=FORM)
+        assert (answer.status_code, state(road, ada)) == (413, SubscriptionState.CONFIRMED)
+
+    def test_a_joined_mails_token_leaves_all_its_digests_or_the_one_that_was_pressed(self, road, client, ada):
+        weekly = road.reader(digest="weekly")
+        both = f"/unsubscribe/{ada.secret}.{weekly.secret}"
+        page = client.get(both).text
+        assert 'name="digest" value="daily"' in page
+        assert 'name="digest" value="weekly"' in page
+        answer = client.post(both, data={"digest": "weekly"})
+        assert "Weekly" in answer.text
+        assert "Daily" not in answer.text
+        assert (state(road, ada), state(road, weekly)) == (SubscriptionState.CONFIRMED, SubscriptionState.UNSUBSCRIBED)
+        client.post(both, content=ONE_CLICK, headers=FORM)
+        assert state(road, ada) is SubscriptionState.UNSUBSCRIBED
+
+    def test_a_digest_that_is_not_in_the_token_cannot_be_left_and_nobody_is_told_otherwise(self, road, client, ada):
+        weekly = road.reader(digest="weekly")
+        answer = client.post(f"/unsubscribe/{ada.secret}", data={"digest": "weekly"})
+        assert "You are unsubscribed" not in answer.text
+        assert (state(road, ada), state(road, weekly)) == (SubscriptionState.CONFIRMED, SubscriptionState.CONFIRMED)
+
+    def test_a_waiting_mail_is_not_sent_after_the_click(self, road, client, ada):
+        road.bring(paper(1))
+        road.publish()
+        client.post(f"/unsubscribe/{ada.secret}", content=ONE_CLICK, headers=FORM)
+        road.deliver()
+        assert road.rows() == [(ada.address, "daily", "suppressed")]
+        assert road.mails() == []
+
+    def test_the_token_of_every_mail_ever_sent_works_after_coming_back_and_after_new_keys(
+        self, road, client, ada, tmp_path
+    ):
+        client.post(f"/unsubscribe/{ada.secret}", content=ONE_CLICK, headers=FORM)
+        again = road.reader(digest="daily")
+        assert (again.secret, state(road, ada)) == (ada.secret, SubscriptionState.CONFIRMED)
+        (tmp_path / "keys").write_text("a wholly new key of the operator\n")
+        road.use(
+            *[{"name": "daily"}],
+            web={"enabled": False, "public_url": "https://x.example", "secret_file": str(tmp_path / "keys")},
+        )
+        client.post(f"/unsubscribe/{ada.secret}", content=ONE_CLICK, headers=FORM)
+        assert state(road, ada) is SubscriptionState.UNSUBSCRIBED
+
+
+class TestTokens:
+    @pytest.mark.parametrize("page", ["unsubscribe", "preferences", "confirm", "never"])
+    def test_a_guess_is_a_dead_link_for_looking_and_for_pressing(self, road, client, ada, page):
+        before = everything(road)
+        guesses = (
+            "x",
+            "." * 300,
+            "a" * 4000,
+            "%00",
+            "a%00b",
+            "%ff%fe",
+            "%F0%9F%98%80",
+            "erased:1",
+            "'%20OR%201=1--",
+            "..%2f",
+        )
+        for guess in (*guesses, f"{ada.secret}/"):
+            assert client.get(f"/{page}/{guess}").status_code == 404, guess
+            assert client.post(f"/{page}/{guess}", content=ONE_CLICK, headers=FORM).status_code == 404, guess
+        assert everything(road) == before
+
+    def test_strange_keys_of_web_copies_are_dead_links(self, client):
+        assert [client.get(f"/read/{key}").status_code for key in ("%00", "x" * 4000, "..%2f", "%ff")] == [404] * 4
+
+    def test_each_token_opens_only_its_own_door(self, road, client, ada):
+        change, agree = token(road, PREFERENCES, ada), token(road, CONFIRM, ada)
+        for path in (f"/confirm/{change}", f"/never/{change}", f"/preferences/{agree}", f"/unsubscribe/{agree}"):
+            assert client.get(path).status_code == 404
+            assert client.post(path).status_code == 404
+        assert state(road, ada) is SubscriptionState.CONFIRMED
+
+    def test_a_forged_or_altered_token_opens_nothing(self, road, client, ada):
+        good = token(road, PREFERENCES, ada)
+        for place in range(0, len(good), 5):
+            bad = good[:place] + ("A" if good[place] != "A" else "B") + good[place + 1 :]
+            assert client.get(f"/preferences/{bad}").status_code == 404
+        assert (
+            client.get(f"/preferences/{scoped(PREFERENCES, ada.id, road.now.date(), (b'other',))}").status_code == 404
+        )
+
+    def test_a_token_ends_after_its_time(self, road, client, ada):
+        change, agree = token(road, PREFERENCES, ada), token(road, CONFIRM, ada)
+        road.now += timedelta(days=14)
+        assert client.get(f"/confirm/{agree}").status_code == 200
+        road.now += timedelta(days=1)
+        assert client.get(f"/confirm/{agree}").status_code == client.post(f"/confirm/{agree}").status_code == 404
+        road.now += timedelta(days=385)
+        assert client.get(f"/preferences/{change}").status_code == 200
+        road.now += timedelta(days=1)
+        assert client.get(f"/preferences/{change}").status_code == 404
+
+    def test_after_an_erasure_every_link_is_dead(self, road, client, ada):
+        links = [
+            f"/unsubscribe/{ada.secret}",
+            f"/preferences/{token(road, PREFERENCES, ada)}",
+            f"/confirm/{token(road, CONFIRM, ada)}",
+            f"/never/{token(road, CONFIRM, ada)}",
+        ]
+        road.app.subscribe.erase(ada.address)
+        assert [client.get(link).status_code for link in links] == [404] * 4
+        assert [client.post(link).status_code for link in links] == [404] * 4
+
+
+class TestConfirming:
+    @pytest.fixture
+    def pending(self, road):
+        return road.app.subscribe.add("bo@example.org", "daily", state=SubscriptionState.PENDING)
+
+    def test_only_the_button_confirms(self, road, client, pending):
+        link = f"/confirm/{token(road, CONFIRM, pending)}"
+        assert client.get(link).status_code == 200
+        assert state(road, pending) is SubscriptionState.PENDING
+        assert "You are subscribed" in client.post(link).text
+        assert state(road, pending) is SubscriptionState.CONFIRMED
+
+    def test_never_mail_me_suppresses_the_address(self, road, client, pending):
+        link = token(road, CONFIRM, pending)
+        assert client.get(f"/never/{link}").status_code == 200
+        assert road.app.subscribe.suppressions() == ()
+        assert client.post(f"/never/{link}").status_code == 200
+        (listed,) = road.app.subscribe.suppressions()
+        assert (listed.address, listed.reason) == ("bo@example.org", SuppressionReason.REQUEST)
+        assert state(road, pending) is SubscriptionState.UNSUBSCRIBED
+
+    def test_who_said_never_is_not_told_to_be_subscribed(self, road, client, pending):
+        link = token(road, CONFIRM, pending)
+        client.post(f"/never/{link}")
+        assert client.post(f"/confirm/{link}").status_code == 404
+        assert state(road, pending) is SubscriptionState.UNSUBSCRIBED
+
+
+GOOD = {
+    "send_at": "9:05",
+    "timezone": "America/New_York",
+    "days": ["0", "4"],
+    "max_items": "7",
+    "layout": "titles",
+    "categories": ["cs.CV"],
+}
+
+
+class TestPreferences:
+    @pytest.fixture
+    def link(self, road, ada):
+        return f"/preferences/{token(road, PREFERENCES, ada)}"
+
+    def test_the_page_shows_what_holds(self, client, link, ada):
+        page = client.get(link).text
+        assert 'value="07:30"' in page
+        assert 'value="Europe/Berlin"' in page
+        assert page.count("checked") == 7 + 2
+        assert f'href="/unsubscribe/{ada.secret}"' in page
+
+    def test_what_is_saved_is_kept_and_shown_again(self, road, client, link, ada):
+        answer = client.post(link, data=GOOD)
+        assert answer.status_code == 200
+        assert "It comes at 09:05 (America/New_York) on Monday, Friday." in answer.text
+        (held,) = road.app.subscribe.show(ada.address)
+        assert (f"{held.send_at:%H:%M}", held.timezone, held.days) == ("09:05", "America/New_York", (0, 4))
+        assert dict(held.preferences) == {"max_items": 7, "layout": "titles", "categories": {"cs.CV": 1.0}}
+        page = client.get(link).text
+        assert 'value="09:05"' in page
+        assert re.findall(r'name="days" value="(\d)" checked', page) == ["0", "4"]
+        assert 'value="7"' in page
+        assert 'value="cs.CV" checked' in page
+        assert 'value="cs.CL">' in page
+        assert 'value="titles" selected' in page
+
+    def test_what_was_saved_is_what_the_next_mail_is_printed_by(self, road, client, link, ada):
+        client.post(link, data={**GOOD, "send_at": "01:30", "timezone": "UTC"})
+        road.bring(paper(1), paper(2, categories=("cs.CV",)), at=SLOT - timedelta(hours=12))
+        road.now = datetime(2026, 5, 4, 1, 31, tzinfo=UTC)
+        road.publish()
+        assert road.printed_for(ada.address) == [["2"]]
+
+    def test_a_value_that_cannot_be_is_named_and_nothing_is_saved(self, road, client, link):
+        before = everything(road)
+        for change, words in (
+            ({"send_at": "25:00"}, "not a time of day"),
+            ({"send_at": "soon"}, "not a time of day"),
+            ({"timezone": "Mars/Olympus"}, "not a time zone"),
+            ({"timezone": "../../etc/passwd"}, "not a time zone"),
+            ({"timezone": "UTC\x00"}, "not a time zone"),
+            ({"days": []}, "at least one day"),
+            ({"days": ["7", "x", "01"]}, "at least one day"),
+            ({"max_items": "0"}, "not a number from 1 to 200"),
+            ({"max_items": "many"}, "not a number from 1 to 200"),
+            ({"max_items": "²"}, "not a number from 1 to 200"),
+            ({"max_items": "9" * 5000}, "not a number from 1 to 200"),
+            ({"layout": "huge"}, "layout"),
+            ({"layout": "<script>alert(1)</script>"}, "layout"),
+        ):
+            answer = client.post(link, data={**GOOD, **change})
+            assert (answer.status_code, words in entities.unescape(answer.text)) == (422, True), change
+            assert "<script" not in answer.text
+        assert everything(road) == before
+
+    def test_a_strange_category_breaks_no_later_page_or_mail(self, road, client, link):
+        road.bring(paper(1))
+        for code in ("<b>", "cs.CL%00", "x" * 5000, "%ff", "%ed%a0%80"):
+            form = f"send_at=07:30&timezone=UTC&days=0&categories={code}"
+            client.post(link, content=form.replace("<", "%3C"), headers=FORM)
+            page = client.get(link)
+            assert (page.status_code, "<b>" in page.text) == (200, False)
+            road.now += timedelta(days=1)
+            road.publish()
+
+    def test_the_mail_of_several_digests_is_offered_only_to_who_has_several(self, road, client, link, ada):
+        assert 'name="joined"' not in client.get(link).text
+        road.reader(digest="weekly")
+        assert 'name="joined"' in client.get(link).text
+        client.post(link, data={**GOOD, "joined": "yes"})
+        assert road.app.subscribe.show(ada.address)[0].joined
+        client.post(link, data=GOOD)
+        assert not road.app.subscribe.show(ada.address)[0].joined
+
+    def test_a_form_that_is_too_large_is_refused(self, client, link):
+        assert client.post(link, data={**GOOD, "timezone": "x" * 70_000}).status_code == 413
+
+
+class TestTheServer:
+    """Over a real socket, as the daemon runs it."""
+
+    @pytest.fixture
+    def database(self):
+        return "sqlite"
+
+    @pytest.fixture
+    def base(self, road):
+        server = WebServer(lambda: road.app, "127.0.0.1", 0)
+        yield f"http://127.0.0.1:{server.port}"
+        server.close()
+
+    def test_it_answers_and_leaves_and_says_nothing_of_itself(self, road, base, ada):
+        with httpx2.Client(base_url=base, trust_env=False, transport=httpx2.HTTPTransport(retries=20)) as web:
+            assert web.get("/health").text == "ok\n"
+            answer = web.post(f"/unsubscribe/{ada.secret}", content=ONE_CLICK, headers=FORM)
+        assert (answer.status_code, state(road, ada)) == (200, SubscriptionState.UNSUBSCRIBED)
+        assert "server" not in answer.headers
+        assert answer.headers["x-frame-options"] == "DENY"
+
+    def test_a_request_that_is_no_http_and_one_that_never_ends_harm_nobody(self, base, ada):
+        host, port = base.removeprefix("http://").split(":")
+        wait_for(int(port))
+        rude = [socket.create_connection((host, int(port))) for _ in range(2)]
+        rude[0].sendall(b"\x16\x03\x01 not http\r\n\r\n")
+        rude[1].sendall(b"POST /unsubscribe/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+        assert httpx2.get(f"{base}/health", trust_env=False).status_code == 200
+        for sock in rude:
+            sock.close()
+
+    def test_clicks_beside_a_running_send_are_answered_quickly(self, road, base):
+        readers = [road.reader(f"r{n}@example.org", "daily") for n in range(60)]
+        road.bring(paper(1))
+        road.publish()
+        wait_for(int(base.rsplit(":", 1)[1]))
+        send = threading.Thread(target=road.deliver)
+        slowest = 0.0
+        with httpx2.Client(base_url=base, trust_env=False) as web:
+            send.start()
+            for reader in readers[-10:]:
+                started = time.monotonic()
+                assert web.post(f"/unsubscribe/{reader.secret}", content=ONE_CLICK, headers=FORM).status_code == 200
+                slowest = max(slowest, time.monotonic() - started)
+        send.join(30)
+        assert slowest < 3
+        assert {held for _, _, held in road.rows()} <= {"accepted", "suppressed"}
+
+    def test_a_port_that_is_taken_is_told_at_the_start(self, road, base):
+        port = int(base.rsplit(":", 1)[1])
+        wait_for(port)
+        with pytest.raises(DigestError, match="cannot listen there"):
+            WebServer(lambda: road.app, "127.0.0.1", port)
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
