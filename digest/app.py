@@ -170,6 +170,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             holder=holder,
             dead=dead_holders,
             has_public_url=public,
+            clock=clock,
         ),
         preview=Preview(
             store=store,

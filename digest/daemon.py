@@ -101,15 +101,17 @@ class Daemon:
         """Reads the configuration again; a wrong one is told and the old one stays in force."""
         if self._rebuild is None:
             return
+        _notify("RELOADING=1")
         try:
             fresh = self._rebuild()
         except DigestError as error:
             log.error("not reloaded, the old configuration stays", problem=str(error))
-            return
-        with self._turn, self._sending:
-            old, self.app = self.app, fresh
-        old.close()
-        log.info("reloaded")
+        else:
+            with self._turn, self._sending:
+                old, self.app = self.app, fresh
+            old.close()
+            log.info("reloaded")
+        _notify("READY=1")
 
 
 def run(app: App, *, rebuild: Callable[[], App] | None = None) -> int:
@@ -128,9 +130,10 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None) -> int:
         if signal.SIGTERM in heard or signal.SIGINT in heard:
             break
         if signal.SIGHUP in heard:
-            _notify("RELOADING=1")
-            daemon.reload()
-            _notify("READY=1")
+            # Not here: a reload waits for a running send, and meanwhile a stop must still be heard.
+            scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
+                _guarded("reload", daemon.reload, daemon), id="reload", replace_existing=True
+            )
     _notify("STOPPING=1")
     log.info("stopping")
     daemon.stop.set()

@@ -25,6 +25,8 @@ READER = "reader@example.org"
 #: Half an hour before each day's slot the sources are read.
 DAYS = (datetime(2026, 3, 3, 6, 30, tzinfo=UTC), datetime(2026, 3, 4, 6, 30, tzinfo=UTC))
 WISHES: Mapping[str, object] = {"keywords": ["reasoning", "proof"], "authors": ["Ayumi Serizawa"]}
+#: Nothing listens there; with it the mails show every link and header that a real installation's have.
+SHOWN: Mapping[str, object] = {"enabled": False, "public_url": "https://digest.example.org"}
 _SLOT = timedelta(minutes=30)
 
 _CONFIG = """
@@ -80,7 +82,7 @@ def two_days(folder: Path) -> Demo:
     """The samples' two days. Raises DigestError when anything on the road fails."""
     feeds = folder / "feeds"
     now = [DAYS[0]]
-    with _road(folder, tomllib.loads(_CONFIG), now) as road:
+    with _Road(folder, tomllib.loads(_CONFIG), now) as road:
         for number, morning in enumerate(DAYS, 1):
             shutil.copytree(SAMPLES / f"day-{number}", feeds, dirs_exist_ok=True)
             road.day(morning, morning + _SLOT)
@@ -95,12 +97,12 @@ def today(folder: Path) -> Demo:
     table = tomllib.loads(example())
     table["digest"][0]["send_at"] = at.strftime("%H:%M")
     now = [at]
-    with _road(folder, table, now) as road:
+    with _Road(folder, table, now) as road:
         road.day(at, at)
         return road.done()
 
 
-class _road:  # noqa: N801  a context, used like a function
+class _Road:
     """The services of one folder beside a mail server that keeps what it gets."""
 
     def __init__(self, folder: Path, table: dict[str, Any], now: list[datetime]) -> None:
@@ -108,14 +110,14 @@ class _road:  # noqa: N801  a context, used like a function
         self.fetched: tuple[FetchedSource, ...] = ()
         self.mails: list[DemoMail] = []
 
-    def __enter__(self) -> _road:
+    def __enter__(self) -> _Road:
         from digest.app import build, catch_all
         from digest.config import from_table
 
         self.folder.mkdir(parents=True, exist_ok=True)
         self.server = catch_all()
         smtp = {"host": self.server.host, "port": self.server.port, "security": "none"}
-        config = from_table({**self.table, "smtp": [smtp], "web": {"enabled": False}}, folder=self.folder)
+        config = from_table({**self.table, "smtp": [smtp], "web": SHOWN}, folder=self.folder)
         self.app: App = build(config, clock=lambda: self.now[0])
         return self
 

@@ -112,7 +112,7 @@ class DeliverySettings(BaseModel):
         "A mail sent but never acknowledged: hold it for you to decide, or resend it (same Message-ID).",
         kind="hold | resend",
     )
-    expire_after: Duration = option("36h", "Give up on an edition this long after its slot.", kind="duration")
+    expire_after: Duration = option("36h", "Give up on an edition this long after it was planned.", kind="duration")
     lease: Duration = option(
         "10m", "A sender that says nothing for this long has lost its mails to another.", kind="duration"
     )
@@ -135,7 +135,7 @@ class MailSettings(BaseModel):
     )
     alerts_to: Addresses = option(
         [],
-        "Who is told when a source or the sending stays broken.",
+        "Who is told when a source stays broken.",
         kind="address or list",
         example=["you@example.org"],
     )

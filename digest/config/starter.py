@@ -65,7 +65,7 @@ _HEAD = """\
 def _mail(answers: Answers) -> str:
     lines = ["[mail]", f"from = {written(answers.from_address)}"]
     if answers.reader:
-        lines += ["# Who is told when a source or the sending stays broken.", f"alerts_to = {written(answers.reader)}"]
+        lines += ["# Who is told when a source stays broken.", f"alerts_to = {written(answers.reader)}"]
     return "\n".join(lines) + "\n"
 
 

@@ -52,8 +52,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Validators:
-    """What we remember of a document so that unchanged bytes are neither sent nor parsed again (RFC 9110 section 13).
-    """
+    """What we remember of a document, so that unchanged bytes are neither sent nor parsed again (RFC 9110 sec. 13)."""
 
     etag: str | None = None
     last_modified: str | None = None

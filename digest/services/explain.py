@@ -158,21 +158,18 @@ def _sent(tx: Tx, entry: Entry, reader: Subscription | None, slot: Slot) -> _Ver
         return None
     rows = frozenset(entries.rows_of(tx, entry.id))
     for delivery, slot_at in deliveries.sent_with(tx, reader.subscriber_id, sorted(rows)):
-        if delivery.edition_id is None:
-            continue
-        if (delivery.digest, delivery.local_date) != (slot.digest, slot.local_date):
-            if slot_at <= slot.at:
-                day = f"{delivery.local_date:%d %B %Y}" if delivery.local_date else f"{slot_at:%d %B %Y}"
-                said = f"It was sent in {delivery.digest} of {day} (delivery {delivery.id}, {delivery.state.value})."
-                return _Verdict("sent", said)
-            continue
-        edition = editions.load(tx, delivery.edition_id)
+        edition = editions.load(tx, delivery.edition_id) if delivery.edition_id is not None else None
         item = next((item for item in edition.items if item.entry_id in rows), None) if edition else None
-        if edition is not None and item is not None:
-            said = (
-                f"It was printed as number {item.position} of {edition.counts.printed}, with a score of {item.score}."
-            )
-            return _Verdict("printed", said, item.category, item.score, item.parts)
+        if edition is None or item is None:
+            continue
+        place = f"number {item.position} of {edition.counts.printed}, with a score of {item.score}"
+        if (delivery.digest, delivery.local_date) == (slot.digest, slot.local_date):
+            return _Verdict("printed", f"It was printed as {place}.", item.category, item.score, item.parts)
+        if slot_at <= slot.at:
+            day = f"{edition.slot.local_date:%d %B %Y}"
+            ledger = f"{delivery.state.value}, delivery {delivery.id}"
+            said = f"It was sent in {delivery.digest} of {day} as {place} ({ledger})."
+            return _Verdict("sent", said, item.category, item.score, item.parts)
     return None
 
 

@@ -21,7 +21,7 @@ from digest.model.feeds import EntryId
 from digest.model.mail import Message
 from digest.model.people import SubscriberId, Subscription, SubscriptionId
 from digest.services.composing import Composer, Wanted
-from digest.services.ports import Prepare, Print, ProfileOf
+from digest.services.ports import Clock, Prepare, Print, ProfileOf
 from digest.storage import deliveries, editions, meta, people
 from digest.storage.base import Tx
 from digest.storage.engine import Store
@@ -85,11 +85,16 @@ class Publish:
     dead: Callable[[Sequence[str]], list[str]]
     """Which lease holders are processes of this machine that are gone."""
     has_public_url: bool
+    clock: Clock
+    """The ledger's time.
+
+    A slot of the past is composed as of then, and yet is planned, sent and expires from now on.
+    """
 
     def run(self, now: datetime, *, digests: Sequence[str] | None = None, insist: bool = False) -> Published:
-        """Publishes every due slot of the named digests (None:
+        """Publishes every due slot of the named digests, or of all.
 
-        all). ``insist``: also to readers who joined after the slot.
+        ``insist``: also to readers who joined after the slot.
         """
         chosen = [digest for digest in self.digests if digests is None or digest.name in digests]
         upcoming = tuple(s for d in chosen if (s := next_slot(d.name, d.schedule, now)) is not None)
@@ -98,7 +103,7 @@ class Publish:
             other = meta.holder_of(tx, "publish")
             if other is not None and self.dead([other]):
                 meta.give_back(tx, "publish", other)
-            if not meta.take_lease(tx, "publish", self.holder, now, now + _LEASE):
+            if not meta.take_lease(tx, "publish", self.holder, self.clock(), self.clock() + _LEASE):
                 return Published(slots=(), upcoming=upcoming, busy=True)
         try:
             composer = Composer(self.store, self.prepare, now)
@@ -212,9 +217,9 @@ class Publish:
             ]
             frozen = {edition.slot.digest: editions.freeze(tx, edition) for edition, _ in printable}
             for message in messages:
-                editions.keep_message(tx, message, composer.as_of)
+                editions.keep_message(tx, message, self.clock())
             if printable:
-                planned = self._plan(tx, steady, frozen, messages[0], composer.as_of)
+                planned = self._plan(tx, steady, frozen, messages[0], self.clock())
             for position, w in enumerate(wanted):
                 ids = [unit.readers[position].id for unit in steady]
                 people.served(tx, ids, w.slot.at, w.slot.local_date.isoformat())
@@ -288,7 +293,7 @@ class Publish:
         message = self._printed(edition, digest)  # readers without a history may have this very one
         with self.store.transaction() as tx:
             frozen = editions.freeze(tx, edition)
-            editions.keep_message(tx, message, composer.as_of)
+            editions.keep_message(tx, message, self.clock())
         return frozen
 
 

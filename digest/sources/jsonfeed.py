@@ -19,6 +19,7 @@ from digest.sources.names import turn
 #: Half a surrogate pair, escaped or in bytes.
 _HALF = re.compile(rb"\\\0?u\0?[dD]\0?[89a-fA-F]|\xed[\xa0-\xbf]")
 
+
 def load(response: FetchResponse) -> Any:
     """The body as JSON (RFC 8259, UTF-8; UTF-16 and UTF-32 are recognised). Raises ParseError with the place."""
     try:

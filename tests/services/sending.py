@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -145,6 +146,7 @@ def answering(
     """A server that answers as told: by the number of the mail, or by its recipient; None hangs up instead."""
 
     def script(talk: Talk) -> None:
+        talk.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # small replies must not wait for each other
         talk.greet(*FEATURES)
         number = 0
         while True:

@@ -50,7 +50,9 @@ def test_a_paper_of_an_earlier_edition_names_it(store):
     world.send()
     told = ask(world, address="ada@example.org")
     assert told.verdict == "sent"
-    assert told.sentence == "It was sent in daily of 04 May 2026 (delivery 1, accepted)."
+    said = f"It was sent in daily of 04 May 2026 as number 1 of 1, with a score of {told.score} (accepted, delivery 1)."
+    assert told.sentence == said
+    assert sum(part.points for part in told.parts) == told.score
 
 
 def test_a_paper_left_out_of_a_printed_edition_is_explained_as_it_stood_then(store):

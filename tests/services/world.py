@@ -105,6 +105,7 @@ class World:
             holder="host:1",
             dead=lambda holders: [],
             has_public_url=True,
+            clock=self.clock,
         )
 
     @property
