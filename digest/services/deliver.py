@@ -25,7 +25,7 @@ from digest.rendering.message import Segments, fill, segments
 from digest.services.ports import Clock
 from digest.services.publish import may_send
 from digest.services.stamping import Keys, dead_stamps, stamps_for
-from digest.storage import deliveries, editions
+from digest.storage import editions, sending
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 from digest.storage.writer import Writer
@@ -79,15 +79,15 @@ class Deliver:
         """Takes back what a lost sender held: (freed, uncertain). Also ends what is too late."""
         now = self.clock()
         with self.store.transaction() as tx:
-            dead = self.dead(deliveries.holders(tx))
-            found = deliveries.recover(tx, now=now, dead=dead, resend=self.resend)
-            deliveries.expire(tx, now)
+            dead = self.dead(sending.holders(tx))
+            found = sending.recover(tx, now=now, dead=dead, resend=self.resend)
+            sending.expire(tx, now)
         return found
 
     def wake(self, digests: Sequence[str] | None = None) -> None:
         """Makes what is queued due now: the operator asked. Deferred recipients keep their time."""
         with self.store.transaction() as tx:
-            deliveries.wake(tx, self.clock(), digests)
+            sending.wake(tx, self.clock(), digests)
 
     def copy(self, message: Message, address: str) -> Outcome:
         """Sends one test copy through the first relay, with dead tokens; nothing is recorded. Raises RelayError."""
@@ -198,7 +198,7 @@ class _Crew:
         if waited + step < min(_RENEW_SECONDS, self.service.lease.total_seconds() / 4):
             return waited + step
         until = self.service.clock() + self.service.lease
-        self._writer.call(lambda tx: deliveries.renew(tx, self.lease, until))
+        self._writer.call(lambda tx: sending.renew(tx, self.lease, until))
         return 0.0
 
     def _unfinished(self) -> bool:
@@ -212,10 +212,10 @@ class _Crew:
         now = self.service.clock()
 
         def claim(tx: Tx) -> tuple[Delivery, ...]:
-            found = deliveries.claim(
+            found = sending.claim(
                 tx, lease=self.lease, now=now, until=now + self.service.lease, limit=limit, digests=self.digests
             )
-            self._secrets |= deliveries.secrets_of(tx, [one.id for one in found])
+            self._secrets |= sending.secrets_of(tx, [one.id for one in found])
             return found
 
         return self._writer.call(claim)
@@ -234,7 +234,7 @@ class _Crew:
             return
         pause = _RELAY_PAUSE if self.problem is not None else timedelta(0)
         next_at = self.service.clock() + pause
-        self._writer.call(lambda tx: deliveries.unclaim(tx, [one.id for one in rest], self.lease, next_at))
+        self._writer.call(lambda tx: sending.unclaim(tx, [one.id for one in rest], self.lease, next_at))
 
     def _worker(self, number: int) -> None:
         session: Session | None = None
@@ -287,7 +287,7 @@ class _Crew:
         def before_dot() -> bool:
             nonlocal gate
             until = self.service.clock() + SENDING_LEASE
-            gate = self._writer.call(lambda tx: deliveries.about_to_send(tx, delivery.id, self.lease, until))
+            gate = self._writer.call(lambda tx: sending.about_to_send(tx, delivery.id, self.lease, until))
             return not gate
 
         try:
@@ -403,7 +403,7 @@ class _Crew:
         next_at = now + next_in if next_in is not None else None
 
         def settle(tx: Tx) -> bool:
-            kept = deliveries.settle(
+            kept = sending.settle(
                 tx,
                 delivery.id,
                 self.lease,
@@ -415,7 +415,7 @@ class _Crew:
                 counts=counts,
             )
             if kept and outcome is not None and outcome.suppress:
-                deliveries.suppress_recipient(tx, delivery.id, detail=_said(outcome), now=now)
+                sending.suppress_recipient(tx, delivery.id, detail=_said(outcome), now=now)
             return kept
 
         kept = self._writer.call(settle)
@@ -430,7 +430,7 @@ class _Crew:
         now = self.service.clock()
         match gate:
             case "unsubscribed":
-                self._writer.call(lambda tx: deliveries.split(tx, delivery.id, self.lease, now))
+                self._writer.call(lambda tx: sending.split(tx, delivery.id, self.lease, now))
             case "suppressed":
                 self._settle(delivery, DeliveryState.SUPPRESSED, None, reason="the address is on the suppression list")
                 return

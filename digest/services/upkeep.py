@@ -19,7 +19,7 @@ from digest.model.editions import Digest
 from digest.model.errors import StorageError, UsageError
 from digest.model.people import Subscription, SubscriptionId
 from digest.services.ports import Clock
-from digest.storage import copy, deliveries, editions, meta, migrate, people, sources
+from digest.storage import copy, deliveries, editions, meta, migrate, people, sending, sources
 from digest.storage.base import Tx
 from digest.storage.engine import Store, open_store
 
@@ -97,7 +97,7 @@ class Upkeep:
                 )
         now = self.clock()
         with self.store.transaction() as tx:
-            if deliveries.holders(tx):
+            if sending.holders(tx):
                 raise StorageError(
                     "a sender is at work",
                     where=self.store.where,

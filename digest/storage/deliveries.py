@@ -1,4 +1,4 @@
-"""The ledger: every mail we plan, every try, and what became of it.
+"""The ledger: every mail we plan, every try, and what became of it. How one is sent is in sending.py.
 
 queued -> leased -> sending -> accepted | deferred | rejected | uncertain; before the dot also suppressed or expired.
 One row an edition, reader and local date; one a notice, address and key. Only the try that still holds the lease may
@@ -32,12 +32,11 @@ from sqlalchemy import (
 )
 
 from digest.model.editions import EditionId
-from digest.model.mail import OPEN_STATES, SENT_STATES, Delivery, DeliveryId, DeliveryState, MessageKey, Outcome
-from digest.model.people import SubscriberId, SubscriptionId, SubscriptionState, SuppressionReason
+from digest.model.mail import OPEN_STATES, SENT_STATES, Delivery, DeliveryId, DeliveryState, MessageKey
+from digest.model.people import SubscriberId, SubscriptionId
 from digest.storage.base import Instant, Tx, add_missing, batched, insert, metadata
 from digest.storage.editions import editions, items
 from digest.storage.entries import Id
-from digest.storage.people import subscriptions, suppressions
 
 deliveries = Table(
     "deliveries",
@@ -123,9 +122,9 @@ totals = Table(
     Column("count", Integer, nullable=False),
 )
 
-_OPEN = [s.value for s in OPEN_STATES]
-_WAITING = [DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]
-_HELD = [DeliveryState.LEASED.value, DeliveryState.SENDING.value]
+OPEN = [s.value for s in OPEN_STATES]
+WAITING = [DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]
+HELD = [DeliveryState.LEASED.value, DeliveryState.SENDING.value]
 _SENT = [s.value for s in SENT_STATES]
 
 
@@ -236,264 +235,18 @@ def sent_with(tx: Tx, subscriber_id: int, entry_ids: Sequence[int]) -> tuple[tup
         )
         .order_by(deliveries.c.id)
     )
-    return tuple((_delivery(row), row.slot_at) for row in tx.execute(query))
+    return tuple((delivery_of(row), row.slot_at) for row in tx.execute(query))
 
 
 def needed_messages(tx: Tx) -> frozenset[str]:
     """Keys of the messages that an unfinished delivery may still send, with the single ones behind a joined mail."""
-    waits = deliveries.c.state.in_([*_OPEN, DeliveryState.DEFERRED.value, DeliveryState.UNCERTAIN.value])
+    waits = deliveries.c.state.in_([*OPEN, DeliveryState.DEFERRED.value, DeliveryState.UNCERTAIN.value])
     alone = select(editions.c.key).join(deliveries, deliveries.c.edition_id == editions.c.id).where(waits)
     return frozenset(
         (
             *tx.execute(select(deliveries.c.message_key).where(waits).distinct()).scalars(),
             *tx.execute(alone.distinct()).scalars(),
         )
-    )
-
-
-def recover(tx: Tx, *, now: datetime, dead: Sequence[str], resend: bool) -> tuple[int, int]:
-    """Takes back what a lost sender held: (freed, uncertain).
-
-    Leased but not sending: nothing was promised to the peer, so it is queued again. Sending: the dot may have gone,
-    so it is uncertain, or with ``resend`` queued under the same Message-ID.
-    """
-    lost = or_(deliveries.c.leased_until < now, deliveries.c.lease.in_(list(dead)) if dead else deliveries.c.id < 0)
-    freed = tx.execute(
-        update(deliveries)
-        .where(deliveries.c.state == DeliveryState.LEASED.value, lost)
-        .values(state="queued", lease="", next_at=now)
-    ).rowcount
-    unsure = (deliveries.c.state == DeliveryState.SENDING.value) & lost
-    after = (
-        {"state": DeliveryState.QUEUED.value, "lease": "", "next_at": now}
-        if resend
-        else {
-            "state": DeliveryState.UNCERTAIN.value,
-            "lease": "",
-            "settled_at": now,
-            "reason": "the sender stopped between the final dot and the reply",
-        }
-    )
-    uncertain = tx.execute(update(deliveries).where(unsure).values(**after)).rowcount
-    return freed, uncertain
-
-
-def holders(tx: Tx) -> tuple[str, ...]:
-    """Who holds leases now."""
-    return tuple(tx.execute(select(deliveries.c.lease).where(deliveries.c.state.in_(_HELD)).distinct()).scalars())
-
-
-def wake(tx: Tx, now: datetime, digests: Sequence[str] | None = None) -> None:
-    """Makes what is queued due at once (the operator asked); deferred recipients keep their time."""
-    query = update(deliveries).where(deliveries.c.state == DeliveryState.QUEUED.value, deliveries.c.next_at > now)
-    if digests is not None:
-        query = query.where(deliveries.c.digest.in_(list(digests)))
-    tx.execute(query.values(next_at=now))
-
-
-def expire(tx: Tx, now: datetime) -> int:
-    """Settles what is too late to be worth sending."""
-    late = tx.execute(
-        update(deliveries)
-        .where(deliveries.c.state.in_(_WAITING), deliveries.c.expires_at < now)
-        .values(state=DeliveryState.EXPIRED.value, reason="it could not be sent in time", settled_at=now)
-    ).rowcount
-    if late:
-        _part(tx, now)
-    return late
-
-
-def claim(
-    tx: Tx, *, lease: str, now: datetime, until: datetime, limit: int, digests: Sequence[str] | None = None
-) -> tuple[Delivery, ...]:
-    """Leases deliveries that are due, in id order so that nothing starves, and opens a try for each."""
-    paused = select(pauses.c.digest)
-    follower = deliveries.alias()
-    query = (
-        select(deliveries)
-        .where(
-            deliveries.c.state.in_(_WAITING),
-            deliveries.c.leader_id.is_(None),
-            deliveries.c.next_at <= now,
-            deliveries.c.digest.not_in(paused),
-            # A joined mail waits for each of its digests.
-            ~select(follower.c.id)
-            .where(follower.c.leader_id == deliveries.c.id, follower.c.digest.in_(paused))
-            .exists(),
-            ~select(pauses.c.digest).where(pauses.c.digest == "*").exists(),
-        )
-        .order_by(deliveries.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    if digests is not None:
-        query = query.where(deliveries.c.digest.in_(list(digests)))
-    rows = tx.execute(query).all()
-    ids = [row.id for row in rows]
-    if not ids:
-        return ()
-    for some in batched(ids, 500):
-        tx.execute(
-            update(deliveries)
-            .where(or_(deliveries.c.id.in_(some), deliveries.c.leader_id.in_(some)), deliveries.c.state.in_(_WAITING))
-            .values(state=DeliveryState.LEASED.value, lease=lease, leased_until=until)
-        )
-    opened = [
-        {"delivery_id": i, "lease": lease, "started_at": now, "outcome": "", "enhanced": "", "remote": ""} for i in ids
-    ]
-    tx.execute(attempts.insert(), opened)
-    return tuple(_delivery(row) for row in rows)
-
-
-def secrets_of(tx: Tx, ids: Sequence[DeliveryId]) -> Mapping[int, tuple[str, ...]]:
-    """The unsubscribe secrets each mail carries, by its leading delivery: one a digest in it."""
-    found: dict[int, list[str]] = defaultdict(list)
-    for some in batched(ids, 500):
-        query = (
-            select(deliveries.c.id, deliveries.c.leader_id, subscriptions.c.secret)
-            .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
-            .where(or_(deliveries.c.id.in_(some), deliveries.c.leader_id.in_(some)))
-            .order_by(deliveries.c.id)
-        )
-        for row in tx.execute(query):
-            found[row.leader_id or row.id].append(row.secret)
-    return {key: tuple(value) for key, value in found.items()}
-
-
-def renew(tx: Tx, lease: str, until: datetime) -> None:
-    """Keeps what this sender still holds; never shortens the longer lease of what awaits the reply to its dot."""
-    mine = and_(deliveries.c.lease == lease, deliveries.c.state.in_(_HELD), deliveries.c.leased_until < until)
-    tx.execute(update(deliveries).where(mine).values(leased_until=until))
-
-
-def unclaim(tx: Tx, ids: Sequence[DeliveryId], lease: str, next_at: datetime) -> None:
-    """Gives back what was leased and not tried; the try that was opened is taken out again."""
-    for some in batched(ids, 500):
-        mine = and_(deliveries.c.lease == lease, deliveries.c.state == DeliveryState.LEASED.value)
-        tx.execute(
-            update(deliveries)
-            .where(or_(deliveries.c.id.in_(some), deliveries.c.leader_id.in_(some)), mine)
-            .values(state=DeliveryState.QUEUED.value, lease="", leased_until=None, next_at=next_at)
-        )
-        tx.execute(
-            delete(attempts).where(
-                attempts.c.delivery_id.in_(some), attempts.c.lease == lease, attempts.c.outcome == ""
-            )
-        )
-
-
-def about_to_send(tx: Tx, delivery_id: DeliveryId, lease: str, until: datetime) -> str:
-    """The last gate before the dot: commits ``sending``, or says why not (unsubscribed, suppressed, paused, lost).
-
-    An edition needs a confirmed subscription; a notice only an address that is not suppressed.
-    """
-    group = _group(delivery_id)
-    rows = tx.execute(
-        select(deliveries, subscriptions.c.state.label("consent"), suppressions.c.reason.label("listed"))
-        .outerjoin(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
-        .outerjoin(suppressions, suppressions.c.key == deliveries.c.address_key)
-        .where(group)
-    ).all()
-    if not rows or any(row.lease != lease or row.state != DeliveryState.LEASED.value for row in rows):
-        return "lost"
-    if any(row.listed for row in rows):
-        return "suppressed"
-    if any(row.kind == "edition" and row.consent != SubscriptionState.CONFIRMED.value for row in rows):
-        return "unsubscribed"
-    names = {row.digest for row in rows} | {"*"}
-    if tx.execute(select(pauses.c.digest).where(pauses.c.digest.in_(names))).first() is not None:
-        return "paused"
-    tx.execute(update(deliveries).where(group).values(state=DeliveryState.SENDING.value, leased_until=until))
-    return ""
-
-
-def settle(
-    tx: Tx,
-    delivery_id: DeliveryId,
-    lease: str,
-    *,
-    state: DeliveryState,
-    outcome: Outcome | None,
-    now: datetime,
-    next_at: datetime | None = None,
-    reason: str = "",
-    counts: bool = True,
-) -> bool:
-    """Writes how a try ended;
-
-    False when the lease was lost meanwhile. ``counts`` False: it was no try of this recipient.
-    """
-    values: dict[str, object] = {
-        "state": state.value,
-        "lease": "",
-        "leased_until": None,
-        "reason": reason,
-        "code": outcome.code if outcome else None,
-        "enhanced": outcome.enhanced if outcome else "",
-        "remote": outcome.remote[:2000] if outcome else "",
-        "settled_at": None if state.value in (*_OPEN, "deferred") else now,
-    }
-    if next_at is not None:
-        values["next_at"] = next_at
-    if counts:
-        values["attempts"] = deliveries.c.attempts + 1
-    mine = and_(deliveries.c.lease == lease, deliveries.c.state.in_(_HELD))
-    if not tx.execute(update(deliveries).where(_group(delivery_id), mine).values(**values)).rowcount:
-        return False
-    tx.execute(
-        update(attempts)
-        .where(attempts.c.delivery_id == delivery_id, attempts.c.lease == lease, attempts.c.outcome == "")
-        .values(
-            ended_at=now,
-            outcome=outcome.kind.value if outcome else state.value,
-            code=outcome.code if outcome else None,
-            enhanced=outcome.enhanced if outcome else "",
-            remote=outcome.remote[:2000] if outcome else "",
-        )
-    )
-    return True
-
-
-def suppress_recipient(tx: Tx, delivery_id: DeliveryId, *, detail: str, now: datetime) -> None:
-    """Puts a delivery's address on the suppression list: it does not exist."""
-    row = tx.execute(select(deliveries.c.address, deliveries.c.address_key).where(deliveries.c.id == delivery_id)).one()
-    listed = {
-        "key": row.address_key,
-        "address": row.address,
-        "reason": SuppressionReason.HARD_BOUNCE.value,
-        "detail": detail,
-        "since_at": now,
-    }
-    add_missing(tx, suppressions, [listed])
-
-
-def split(tx: Tx, leader_id: DeliveryId, lease: str, now: datetime) -> None:
-    """Parts a joined mail whose reader left one of its digests:
-
-    those he left are settled, the others go out on their own.
-    """
-    rows = tx.execute(
-        select(deliveries.c.id, subscriptions.c.state, editions.c.key)
-        .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
-        .join(editions, editions.c.id == deliveries.c.edition_id)
-        .where(_group(leader_id), deliveries.c.lease == lease)
-    ).all()
-    for row in rows:
-        stays = row.state == SubscriptionState.CONFIRMED.value
-        after: dict[str, object] = (
-            {"state": DeliveryState.QUEUED.value, "message_key": row.key, "next_at": now}
-            if stays
-            else {"state": DeliveryState.SUPPRESSED.value, "reason": "unsubscribed", "settled_at": now}
-        )
-        tx.execute(
-            update(deliveries)
-            .where(deliveries.c.id == row.id)
-            .values(**after, leader_id=None, lease="", leased_until=None)
-        )
-    tx.execute(
-        update(attempts)
-        .where(attempts.c.delivery_id == leader_id, attempts.c.lease == lease, attempts.c.outcome == "")
-        .values(ended_at=now, outcome="stopped")
     )
 
 
@@ -541,12 +294,12 @@ def listing(
         query = query.where(deliveries.c.address == address)
     if slot is not None:
         query = query.where(deliveries.c.local_date == slot[0], deliveries.c.digest == slot[1])
-    return tuple(_delivery(row) for row in tx.execute(query))
+    return tuple(delivery_of(row) for row in tx.execute(query))
 
 
 def one(tx: Tx, delivery_id: int) -> Delivery | None:
     row = tx.execute(select(deliveries).where(deliveries.c.id == delivery_id)).first()
-    return _delivery(row) if row is not None else None
+    return delivery_of(row) if row is not None else None
 
 
 def tries(tx: Tx, delivery_id: int) -> tuple[Row[Any], ...]:
@@ -567,7 +320,7 @@ def force(tx: Tx, delivery_id: int, state: DeliveryState, *, now: datetime, reas
     done = state is not DeliveryState.QUEUED
     tx.execute(
         update(deliveries)
-        .where(_group(DeliveryId(delivery_id)))
+        .where(group(DeliveryId(delivery_id)))
         .values(
             state=state.value, reason=reason, next_at=now, lease="", leased_until=None, settled_at=now if done else None
         )
@@ -588,31 +341,22 @@ def paused(tx: Tx) -> tuple[str, ...]:
 
 def cancel(tx: Tx, digest: str, now: datetime) -> int:
     """Ends what waits of a digest ("*": of all); its works are free again. What is on the wire finishes."""
-    query = update(deliveries).where(deliveries.c.state.in_([*_WAITING, DeliveryState.LEASED.value]))
+    query = update(deliveries).where(deliveries.c.state.in_([*WAITING, DeliveryState.LEASED.value]))
     if digest != "*":
         query = query.where(deliveries.c.digest == digest)
     ended = tx.execute(
         query.values(state=DeliveryState.EXPIRED.value, reason="cancelled", lease="", leased_until=None, settled_at=now)
     ).rowcount
     if ended and digest != "*":
-        _part(tx, now)
+        part(tx, now)
     return ended
-
-
-def end_notices(tx: Tx, address: str, kind: str, now: datetime) -> None:
-    """Ends the waiting notices of a kind to an address."""
-    tx.execute(
-        update(deliveries)
-        .where(deliveries.c.address == address, deliveries.c.kind == kind, deliveries.c.state.in_(_WAITING))
-        .values(state=DeliveryState.EXPIRED.value, reason="no longer needed", settled_at=now)
-    )
 
 
 def doubt_open(tx: Tx, now: datetime) -> int:
     """After a restore nobody knows whether what was open has been sent meanwhile: it becomes uncertain."""
     doubted = tx.execute(
         update(deliveries)
-        .where(deliveries.c.state.in_([*_OPEN, DeliveryState.DEFERRED.value]))
+        .where(deliveries.c.state.in_([*OPEN, DeliveryState.DEFERRED.value]))
         .values(
             state=DeliveryState.UNCERTAIN.value,
             lease="",
@@ -626,7 +370,7 @@ def doubt_open(tx: Tx, now: datetime) -> int:
 
 def next_due(tx: Tx) -> datetime | None:
     """When the next waiting delivery may go."""
-    return tx.execute(select(func.min(deliveries.c.next_at)).where(deliveries.c.state.in_(_WAITING))).scalar()
+    return tx.execute(select(func.min(deliveries.c.next_at)).where(deliveries.c.state.in_(WAITING))).scalar()
 
 
 def forget_address(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
@@ -634,7 +378,7 @@ def forget_address(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
     mine = deliveries.c.subscriber_id == subscriber_id
     tx.execute(
         update(deliveries)
-        .where(mine, deliveries.c.state.in_([*_WAITING, DeliveryState.LEASED.value]))
+        .where(mine, deliveries.c.state.in_([*WAITING, DeliveryState.LEASED.value]))
         .values(state=DeliveryState.SUPPRESSED.value, reason="erased", lease="", settled_at=now)
     )
     tx.execute(update(deliveries).where(mine).values(address="", remote=""))
@@ -647,11 +391,11 @@ def fold(tx: Tx, before: datetime) -> int:
     old = and_(
         deliveries.c.created_at < before,
         deliveries.c.settled_at.is_not(None),
-        deliveries.c.state.not_in([*_OPEN, "deferred"]),
+        deliveries.c.state.not_in([*OPEN, "deferred"]),
     )
     # A row that still leads an open one must stay.
     leading = select(deliveries.c.leader_id).where(
-        deliveries.c.leader_id.is_not(None), deliveries.c.state.in_([*_OPEN, "deferred"])
+        deliveries.c.leader_id.is_not(None), deliveries.c.state.in_([*OPEN, "deferred"])
     )
     old = and_(old, deliveries.c.id.not_in(leading))
     day = func.coalesce(deliveries.c.local_date, func.date(deliveries.c.created_at))
@@ -677,10 +421,10 @@ def fold(tx: Tx, before: datetime) -> int:
     return len(ids)
 
 
-def _part(tx: Tx, now: datetime) -> None:
+def part(tx: Tx, now: datetime) -> None:
     """Parts joined mails of which a share has ended: what still waits goes out on its own."""
     share, other = deliveries.alias(), deliveries.alias()
-    waits = [*_WAITING, DeliveryState.LEASED.value]
+    waits = [*WAITING, DeliveryState.LEASED.value]
     joined = func.coalesce(share.c.leader_id, share.c.id)
     broken = (
         select(joined)
@@ -691,7 +435,7 @@ def _part(tx: Tx, now: datetime) -> None:
         rows = tx.execute(
             select(deliveries.c.id, deliveries.c.state, editions.c.key)
             .join(editions, editions.c.id == deliveries.c.edition_id)
-            .where(_group(leader))
+            .where(group(leader))
         ).all()
         for row in rows:
             after: dict[str, object] = {"leader_id": None}
@@ -701,11 +445,11 @@ def _part(tx: Tx, now: datetime) -> None:
             tx.execute(update(deliveries).where(deliveries.c.id == row.id).values(**after))
 
 
-def _group(delivery_id: DeliveryId) -> ColumnElement[bool]:
+def group(delivery_id: DeliveryId) -> ColumnElement[bool]:
     return or_(deliveries.c.id == delivery_id, deliveries.c.leader_id == delivery_id)
 
 
-def _delivery(row: Row[Any]) -> Delivery:
+def delivery_of(row: Row[Any]) -> Delivery:
     return Delivery(
         id=DeliveryId(row.id),
         kind=row.kind,

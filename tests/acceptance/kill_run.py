@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from digest.app import dead_holders
 from digest.delivery.relay import Session
 from digest.services.deliver import Deliver
-from digest.storage import deliveries
+from digest.storage import sending
 from digest.storage.engine import Store, open_store
 from tests.services.sending import Office, way
 from tests.services.world import World
@@ -59,8 +59,8 @@ def live(url: str, port: int, resend: bool, point: str, number: int) -> None:
             die()
 
     for name, function in (("claimed, not committed", "claim"), ("gate passed, not committed", "about_to_send")):
-        setattr(deliveries, function, _then(getattr(deliveries, function), lambda name=name: at(name)))
-    deliveries.settle = _then(deliveries.settle, lambda: at("settled, not committed"))
+        setattr(sending, function, _then(getattr(sending, function), lambda name=name: at(name)))
+    sending.settle = _then(sending.settle, lambda: at("settled, not committed"))
     service = sender(open_store(url), port, resend=resend)
     plain = service.connect[0]
 

@@ -26,7 +26,7 @@ from digest.rendering.render import Renderer, default_template_folder
 from digest.services.preview import Previewed
 from digest.services.publish import Published
 from digest.services.subscribe import Choices
-from digest.storage import deliveries, editions, entries
+from digest.storage import deliveries, editions, entries, sending
 
 #: A Monday, 07:30 in Berlin.
 SLOT = datetime(2026, 5, 4, 5, 30, tzinfo=UTC)
@@ -155,14 +155,14 @@ class Road:
         """Ends what is queued for an address (or all) as a sender would."""
         with self.app.store.transaction() as tx:
             until = self.now + DAY
-            claimed = deliveries.claim(tx, lease="test", now=self.now, until=until, limit=10_000)
+            claimed = sending.claim(tx, lease="test", now=self.now, until=until, limit=10_000)
             for one in claimed:
                 if address and one.address != address:
-                    deliveries.unclaim(tx, [one.id], "test", self.now)
+                    sending.unclaim(tx, [one.id], "test", self.now)
                     continue
-                assert deliveries.about_to_send(tx, one.id, "test", until) == ""
+                assert sending.about_to_send(tx, one.id, "test", until) == ""
                 outcome = Outcome(kind=OutcomeKind(state)) if state in {kind.value for kind in OutcomeKind} else None
-                assert deliveries.settle(tx, one.id, "test", state=DeliveryState(state), outcome=outcome, now=self.now)
+                assert sending.settle(tx, one.id, "test", state=DeliveryState(state), outcome=outcome, now=self.now)
 
     def printed_for(self, address: str, digest: str = "") -> list[list[str]]:
         """Per delivery of a reader the titles' numbers of its edition, oldest first."""

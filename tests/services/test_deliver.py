@@ -16,7 +16,7 @@ from digest.model.errors import RelayError, SendingRefused, StorageError
 from digest.model.mail import DeliveryState, Outcome, OutcomeKind, Scope
 from digest.model.people import SubscriptionState, SuppressionReason
 from digest.services.subscribe import Choices
-from digest.storage import deliveries, editions, meta, people
+from digest.storage import deliveries, editions, meta, people, sending
 from tests.delivery.peers import playing
 from tests.services.sending import DAILY, WEEKLY, Mails, answering, message_id, office, reader, until, way
 
@@ -553,7 +553,7 @@ class TestTimeAndLeases:
                 return
             desk.later(hours=1)
             with store.transaction() as tx:
-                freed.append(deliveries.recover(tx, now=desk.world.now, dead=[], resend=False))
+                freed.append(sending.recover(tx, now=desk.world.now, dead=[], resend=False))
 
         with playing(answering(mails, before_content=taken), answering(mails)) as peer:
             sent = desk.send(peer.port)
@@ -570,7 +570,7 @@ class TestTimeAndLeases:
         def late(address):
             desk.later(hours=1)
             with store.transaction() as tx:
-                assert deliveries.recover(tx, now=desk.world.now, dead=[], resend=False) == (0, 1)
+                assert sending.recover(tx, now=desk.world.now, dead=[], resend=False) == (0, 1)
             return "250 ok"
 
         with playing(answering(mails, dot=late)) as peer:
@@ -582,17 +582,17 @@ class TestTimeAndLeases:
         desk = office(store, 1)
         now = desk.world.now
         with store.transaction() as tx:
-            (one,) = deliveries.claim(tx, lease="host:1:1:9", now=now, until=now + timedelta(minutes=1), limit=9)
-            assert deliveries.about_to_send(tx, one.id, "host:1:1:9", now + timedelta(minutes=15)) == ""
-            deliveries.renew(tx, "host:1:1:9", now + timedelta(minutes=2))
-            assert deliveries.recover(tx, now=now + timedelta(minutes=14), dead=[], resend=False) == (0, 0)
-            assert deliveries.recover(tx, now=now + timedelta(minutes=16), dead=[], resend=False) == (0, 1)
+            (one,) = sending.claim(tx, lease="host:1:1:9", now=now, until=now + timedelta(minutes=1), limit=9)
+            assert sending.about_to_send(tx, one.id, "host:1:1:9", now + timedelta(minutes=15)) == ""
+            sending.renew(tx, "host:1:1:9", now + timedelta(minutes=2))
+            assert sending.recover(tx, now=now + timedelta(minutes=14), dead=[], resend=False) == (0, 0)
+            assert sending.recover(tx, now=now + timedelta(minutes=16), dead=[], resend=False) == (0, 1)
 
     def test_what_a_dead_process_held_is_taken_at_once(self, store):
         desk = office(store, 1)
         now = desk.world.now
         with store.transaction() as tx:
-            deliveries.claim(tx, lease="host:77:1:1", now=now, until=now + timedelta(hours=1), limit=9)
+            sending.claim(tx, lease="host:77:1:1", now=now, until=now + timedelta(hours=1), limit=9)
         with CatchAll() as relay:
             assert desk.send(relay.port).tried == 0
             assert desk.send(relay.port, dead=lambda held: [one for one in held if ":77:" in one]).tried == 1

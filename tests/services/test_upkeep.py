@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from digest.model.errors import SendingRefused, StorageError, UsageError
 from digest.model.feeds import EntryId
-from digest.storage import deliveries, editions, entries, meta, migrate, people, sources
+from digest.storage import deliveries, editions, entries, meta, migrate, people, sending, sources
 from digest.storage.base import metadata
 from tests.services.world import DAILY, World
 from tests.storage.papers import SLOT_AT, new_paper
@@ -221,7 +221,7 @@ def test_moving_into_a_database_with_rows_or_beside_a_sender_is_refused(store, u
     with pytest.raises(StorageError, match="it is not empty"):
         world.upkeep.move(open_database(url))
     with store.transaction() as tx:
-        deliveries.claim(tx, lease="host:2:1", now=world.now, until=world.now + timedelta(minutes=2), limit=5)
+        sending.claim(tx, lease="host:2:1", now=world.now, until=world.now + timedelta(minutes=2), limit=5)
     with pytest.raises(StorageError, match="a sender is at work"):
         world.upkeep.move(open_database(empty_url))
 

@@ -12,7 +12,7 @@ from digest.model.editions import Edition, EditionId, Slot
 from digest.model.errors import Conflict
 from digest.model.mail import DeliveryState, Outcome, OutcomeKind
 from digest.model.people import Profile, SubscriptionState, Suppression, SuppressionReason
-from digest.storage import deliveries, editions, people
+from digest.storage import deliveries, editions, people, sending
 from tests.storage.papers import SLOT_AT
 
 NOW = SLOT_AT
@@ -67,20 +67,18 @@ def claim(store, lease="one", limit=10, now=NOW, **options):
     with store.transaction() as tx:
         return [
             one.id
-            for one in deliveries.claim(
-                tx, lease=lease, now=now, until=now + timedelta(minutes=2), limit=limit, **options
-            )
+            for one in sending.claim(tx, lease=lease, now=now, until=now + timedelta(minutes=2), limit=limit, **options)
         ]
 
 
 def settle(store, delivery, lease="one", state=DeliveryState.ACCEPTED, outcome=ACCEPTED, **options):
     with store.transaction() as tx:
-        return deliveries.settle(tx, delivery, lease, state=state, outcome=outcome, now=LATER, **options)
+        return sending.settle(tx, delivery, lease, state=state, outcome=outcome, now=LATER, **options)
 
 
 def gate(store, delivery, lease="one"):
     with store.transaction() as tx:
-        return deliveries.about_to_send(tx, delivery, lease, LATER)
+        return sending.about_to_send(tx, delivery, lease, LATER)
 
 
 def states(store):
@@ -198,7 +196,7 @@ def test_a_lost_senders_leases_are_freed_and_what_was_on_the_wire_is_uncertain(s
 
     def recover(now, dead=(), resend=False):
         with store.transaction() as tx:
-            return deliveries.recover(tx, now=now, dead=dead, resend=resend)
+            return sending.recover(tx, now=now, dead=dead, resend=resend)
 
     assert recover(NOW) == (0, 0)
     assert recover(LATER + timedelta(seconds=1)) == (1, 1)
@@ -211,8 +209,8 @@ def test_a_dead_process_is_recovered_at_once_and_the_policy_may_send_again(store
     claim(store, "dead:1")
     gate(store, 2, "dead:1")
     with store.transaction() as tx:
-        assert deliveries.holders(tx) == ("dead:1",)
-        assert deliveries.recover(tx, now=NOW, dead=["dead:1"], resend=True) == (1, 1)
+        assert sending.holders(tx) == ("dead:1",)
+        assert sending.recover(tx, now=NOW, dead=["dead:1"], resend=True) == (1, 1)
     assert claim(store, "two") == [1, 2]
 
 
@@ -242,7 +240,7 @@ def test_a_joined_mail_is_claimed_sent_and_settled_as_one(store):
     assert claim(store) == [1]
     assert states(store) == ["leased", "leased"]
     with store.reading() as tx:
-        assert deliveries.secrets_of(tx, [1]) == {1: ("daily-1".ljust(22, "x"), "weekly-1".ljust(22, "x"))}
+        assert sending.secrets_of(tx, [1]) == {1: ("daily-1".ljust(22, "x"), "weekly-1".ljust(22, "x"))}
     assert gate(store, 1) == ""
     assert settle(store, 1)
     assert states(store) == ["accepted", "accepted"]
@@ -255,7 +253,7 @@ def test_a_joined_mail_is_split_when_its_reader_left_one_digest(store):
         people.set_state(tx, people.subscriptions_of(tx, 1)[0].id, SubscriptionState.UNSUBSCRIBED, NOW)
     assert gate(store, 1) == "unsubscribed"
     with store.transaction() as tx:
-        deliveries.split(tx, 1, "one", NOW)
+        sending.split(tx, 1, "one", NOW)
         weekly = edition(tx, "weekly")
     assert states(store) == ["suppressed", "queued"]
     with store.reading() as tx:
@@ -269,7 +267,7 @@ def test_giving_back_leaves_no_try_behind(store):
     planned(store, 1)
     claim(store)
     with store.transaction() as tx:
-        deliveries.unclaim(tx, [1], "one", NOW)
+        sending.unclaim(tx, [1], "one", NOW)
         assert deliveries.tries(tx, 1) == ()
     assert claim(store, "two") == [1]
 
@@ -290,8 +288,8 @@ def test_cancelling_ends_what_waits_and_frees_its_works(store):
 def test_what_is_too_late_expires(store):
     planned(store, 1, expires_at=LATER)
     with store.transaction() as tx:
-        assert deliveries.expire(tx, LATER) == 0
-        assert deliveries.expire(tx, LATER + timedelta(seconds=1)) == 1
+        assert sending.expire(tx, LATER) == 0
+        assert sending.expire(tx, LATER + timedelta(seconds=1)) == 1
     assert states(store) == ["expired"]
 
 
