@@ -160,7 +160,7 @@ class SourceKind:
     """How one kind of source is read: pure functions, the fetching itself is done by the caller.
 
     plan(source, now, since) gives the documents to get now; ``since`` (a local date) asks for a back-fill and is None
-    otherwise. parse(source, response) reads one of them, or raises ParseError. follow(request, parsed) names the next
+    otherwise; a kind without an archive gives what it always does. parse(source, response) reads one of them, or raises ParseError. follow(request, parsed) names the next
     page or None. dated_by says which of the entry's dates is its own when it is first met on a first fetch.
     """
 
@@ -168,7 +168,6 @@ class SourceKind:
     plan: Callable[[Source, datetime, date | None], tuple[FetchRequest, ...]]
     parse: Callable[[Source, FetchResponse], ParsedFeed]
     follow: Callable[[FetchRequest, ParsedFeed], FetchRequest | None]
-    can_backfill: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

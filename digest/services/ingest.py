@@ -164,11 +164,6 @@ class Ingest:
 
     def _source(self, held: HeldSource, since: date | None) -> FetchedSource:
         source, kind = held.source, self.kinds[held.source.kind]
-        if since is not None and not kind.can_backfill:
-            # Wrongly asked for: that says nothing about the source.
-            self._give_back(held)
-            refusal = f"Sources of kind {kind.name} cannot be back-filled. Leave it out of --since."
-            return FetchedSource(id=source.id, state=SourceState.BROKEN, detail=refusal, next_at=held.next_at)
         with self.store.reading() as tx:
             known = sources.validators(tx, source.id)
         got = _Round()

@@ -189,4 +189,4 @@ def _number(values: Sequence[str] | None) -> int:
     return int(values[0]) if values and values[0].isascii() and values[0].isdigit() else 0
 
 
-ARXIV = SourceKind(name="arxiv", plan=plan, parse=parse, follow=follow, can_backfill=True)
+ARXIV = SourceKind(name="arxiv", plan=plan, parse=parse, follow=follow)

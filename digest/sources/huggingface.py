@@ -165,4 +165,4 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-HUGGINGFACE = SourceKind(name="huggingface", plan=plan, parse=parse, follow=no_more, can_backfill=True)
+HUGGINGFACE = SourceKind(name="huggingface", plan=plan, parse=parse, follow=no_more)

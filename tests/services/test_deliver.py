@@ -604,7 +604,7 @@ class TestTimeAndLeases:
             raise StorageError("could not be written: the disk is full", where="digest.db", try_="free some space")
 
         with monkeypatch.context() as patch, CatchAll() as relay:
-            patch.setattr(deliveries, "about_to_send", failing)
+            patch.setattr(sending, "about_to_send", failing)
             sent = desk.send(relay.port)
             assert relay.count == 0
         assert "disk is full" in str(sent.problem)
@@ -623,7 +623,7 @@ class TestTimeAndLeases:
 
         before = threading.active_count()
         with monkeypatch.context() as patch:
-            patch.setattr(deliveries, "claim", failing)
+            patch.setattr(sending, "claim", failing)
             with pytest.raises(StorageError):
                 desk.send(1)
         until(lambda: threading.active_count() <= before)

@@ -365,17 +365,16 @@ class TestBackfillAndCategories:
         assert "202604010000" in asked[0]
         assert [entry.first_seen_at for entry in desk.held()] == [datetime(2026, 4, 20, 10, tzinfo=UTC)]
 
-    def test_a_source_that_cannot_be_back_filled_says_so_and_stays_as_it_was(self, store, tmp_path):
+    def test_a_feed_without_an_archive_is_back_filled_from_what_it_holds(self, store, tmp_path):
         feed = tmp_path / "feed.xml"
-        feed.write_bytes(rss(item(1)))
+        feed.write_bytes(rss())
         desk = Desk(store, source("lab", feed))
         desk.fetch()
-        with store.reading() as tx:
-            before = sources.all_held(tx)
+        feed.write_bytes(rss(item(1)))
         (row,) = desk.service.run(since=date(2026, 4, 1))
-        assert "cannot be back-filled" in row.detail
-        with store.reading() as tx:
-            assert sources.all_held(tx) == before
+        assert (row.state, row.new) == (SourceState.OK, 1)
+        (held,) = desk.held()
+        assert held.first_seen_at == held.published_at
 
     def test_an_unknown_source_is_named(self, store, tmp_path):
         desk = Desk(store, source("lab", tmp_path / "x"))
