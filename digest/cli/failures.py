@@ -5,6 +5,7 @@ A traceback is shown only for a fault of ours, and only when asked for.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 import typer
@@ -48,6 +49,8 @@ def failure(error: BaseException, command: str) -> Failure:
             return Failure(code=code, what=error.what, where=error.where, try_=error.try_)
         case KeyboardInterrupt() | typer.Abort():
             return Failure(code=code, what="interrupted", where=command, try_="run it again; what was done is kept")
+        case OSError(errno=errno.ENOSPC):
+            return Failure(code=code, what="the disk is full", where=command, try_="free some space and run it again")
         case OSError() if error.filename is not None:
             what = (error.strerror or str(error)).lower()
             return Failure(code=code, what=what, where=_name(error.filename), try_="check the path and who may use it")

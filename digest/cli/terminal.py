@@ -40,6 +40,15 @@ def when(at: datetime | None) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else "-"
 
 
+def slot(key: str | None) -> str:
+    """A slot's key as people read it; the local date is told where the UTC date is another."""
+    if not key:
+        return "-"
+    date, _, at = key.partition("@")
+    instant = f"{at[:10]} {at[11:16]} UTC"
+    return instant if instant.startswith(date) else f"{date} ({instant})"
+
+
 def as_text(document: object) -> str:
     """JSON that is readable in every language its reader can take, and as harmless on a terminal as ``safe`` text."""
     ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")

@@ -94,13 +94,19 @@ def _weekdays(value: object) -> tuple[int, ...]:
     for item in cast("Sequence[object]", given):
         if isinstance(item, int) and not isinstance(item, bool) and 0 <= item <= 6:
             found.add(item)
-        elif isinstance(item, str) and item.strip().lower()[:3] in DAYS and item.strip().isalpha():
-            found.add(DAYS.index(item.strip().lower()[:3]))
+        elif isinstance(item, str) and len(day := item.strip().lower()) >= 3 and (at := _weekday(day)) is not None:
+            found.add(at)
         else:
             raise ValueError(f"{item!r} is not a weekday; known are: {', '.join(DAYS)}")
     if not found:
         raise ValueError("should name at least one weekday")
     return tuple(sorted(found))
+
+
+def _weekday(text: str) -> int | None:
+    """The day that ``text`` begins: mon, tues, monday."""
+    names = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+    return next((number for number, name in enumerate(names) if name.startswith(text)), None)
 
 
 def ascii_address(text: str) -> str:

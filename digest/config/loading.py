@@ -113,7 +113,7 @@ def read_text(file: Path) -> str:
         raise ConfigError(
             f"cannot be read: {error.strerror or error}",
             where=str(file),
-            try_="check who may read it",
+            try_="check the path and who may read it",
         ) from error
 
 
@@ -124,7 +124,7 @@ def syntax(error: tomllib.TOMLDecodeError, file: Path) -> ConfigError:
     return ConfigError(
         f"is not valid TOML: {message[:1].lower()}{message[1:]}",
         where=where,
-        try_="texts need quotes",
+        try_="correct it there; texts need quotes, and a table stands once",
     )
 
 

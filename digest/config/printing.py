@@ -15,7 +15,7 @@ from digest.config.environment import variable
 from digest.config.preferences import MuteSettings, ProfileFile, WeightSettings
 from digest.config.publication import DigestSettings
 from digest.config.settings import Settings
-from digest.config.shape import is_array, options, section_of
+from digest.config.shape import is_array, options, section_of, suggested
 from digest.config.toml import written
 
 #: What the example sets. Real feeds, so that `digest demo --live` and a copy of the file work as they are.
@@ -101,7 +101,7 @@ def _example_section(model: type[BaseModel], header: str, shown: Mapping[str, An
         if name in shown:
             lines.append(f"{name} = {written(shown[name])}")
         else:
-            lines.append(f"# {name} = {written(_suggested(field))}")
+            lines.append(f"# {name} = {written(suggested(field))}")
     return "\n".join(lines) + "\n"
 
 
@@ -149,12 +149,6 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be given"
     return "none" if field.default is None else f"`{written(field.default)}`"
-
-
-def _suggested(field: FieldInfo) -> object:
-    extra = _extra(field)
-    nothing = field.is_required() or field.default in (None, "", [], {})
-    return extra["example"] if nothing else field.default
 
 
 def _extra(field: FieldInfo) -> dict[str, Any]:

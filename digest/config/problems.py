@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from digest.config.nearest import nearest
-from digest.config.shape import model_at, options, section_of
+from digest.config.shape import model_at, options, section_of, suggested
+from digest.config.toml import written
 from digest.model.errors import ConfigError
 
 Loc = tuple[str | int, ...]
@@ -47,6 +48,8 @@ def explain(
     ``variables`` names the environment variable that a key came from; ``text`` is the file, in which to find the line.
     """
     found = error.errors(include_url=False)
+    # A list of which no item could be read is too short for pydantic; to a person that is no second problem.
+    found = [one for one in found if one["type"] != "too_short"] or found
     first = found[0]
     loc: Loc = tuple(part for part in first["loc"])
     known: tuple[str, ...] = tuple(options(m)) if (m := model_at(shape, loc[:-1])) else ()
@@ -63,7 +66,20 @@ def explain(
             try_ = nearest(first["input"], re.findall(r"'([^']+)'", choices))
     if len(found) > 1:
         try_ = "; ".join(filter(None, (try_, f"{len(found) - 1} more to put right after this")))
+    if not try_:
+        try_ = _example(shape, loc)
     return ConfigError(what, where=place(loc, where=where, variables=variables or {}, text=text), try_=try_)
+
+
+def _example(shape: type[BaseModel], loc: Loc) -> str:
+    """A right value of the option at ``loc``, or where to read about it."""
+    names = [part for part in loc if isinstance(part, str)]
+    for end in range(len(names), 0, -1):
+        model = model_at(shape, names[: end - 1])
+        field = options(model).get(names[end - 1]) if model else None
+        if field is not None and field.json_schema_extra and suggested(field) is not None:
+            return f"write for example {names[end - 1]} = {written(suggested(field))}"
+    return "docs/configuration.md shows every option"
 
 
 def _sentence(found: Mapping[str, Any]) -> str:

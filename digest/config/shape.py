@@ -1,9 +1,9 @@
-"""Questions about the settings classes: which names a section knows, and which class stands at a key."""
+"""Questions about the settings classes: which names a section knows, which class stands at a key, a value to show."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -40,3 +40,9 @@ def model_at(model: type[BaseModel], loc: Sequence[str | int]) -> type[BaseModel
         field = options(here).get(part) if here else None
         here = section_of(field.annotation) if field else None
     return here
+
+
+def suggested(field: FieldInfo) -> object:
+    """A value of the option to show: its default, or its example where the default says nothing."""
+    nothing = field.is_required() or field.default in (None, "", [], {})
+    return cast("dict[str, Any]", field.json_schema_extra)["example"] if nothing else field.default

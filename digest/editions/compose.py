@@ -102,5 +102,10 @@ def _item(one: Ranked, position: int, category: str, source_titles: Callable[[So
         doi=entry.doi,
         language=entry.language,
         also=tuple(alias for alias in entry.aliases if alias != entry.work),
-        seen_in=tuple(dict.fromkeys(source_titles(seen.source_id) for seen in entry.sightings)),
+        seen_in=tuple(
+            dict.fromkeys(
+                source_titles(seen.source_id)
+                for seen in sorted(entry.sightings, key=lambda seen: seen.url != entry.url)
+            )
+        ),
     )

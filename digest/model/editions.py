@@ -143,7 +143,7 @@ class Item:
     also: tuple[str, ...] = ()
     """Other ids and links of the same work."""
     seen_in: tuple[str, ...] = ()
-    """Names of the sources that carried it."""
+    """Names of the sources that carried it, first the one whose link ``url`` is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

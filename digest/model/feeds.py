@@ -160,8 +160,9 @@ class SourceKind:
     """How one kind of source is read: pure functions, the fetching itself is done by the caller.
 
     plan(source, now, since) gives the documents to get now; ``since`` (a local date) asks for a back-fill and is None
-    otherwise; a kind without an archive gives what it always does. parse(source, response) reads one of them, or raises ParseError. follow(request, parsed) names the next
-    page or None. dated_by says which of the entry's dates is its own when it is first met on a first fetch.
+    otherwise; a kind without an archive gives what it always does. parse(source, response) reads one of them, or
+    raises ParseError. follow(request, parsed) names the next page or None. dated_by says which of the entry's dates is
+    its own when it is first met on a first fetch.
     """
 
     name: str

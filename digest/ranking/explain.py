@@ -20,9 +20,9 @@ def _trend(figures: Mapping[str, Figure]) -> str:
     if "votes" not in figures:
         percent = 100.0 * _number(figures, "probability")
         return (
-            f"no votes here; a chance of {percent:.0f} % to be featured"
+            f"no votes here; a chance of {percent:.0f} % to be featured on Hugging Face"
             if percent >= 1
-            else ("no votes here; a chance below 1 % to be featured")
+            else ("no votes here; a chance below 1 % to be featured on Hugging Face")
         )
     votes, expected = int(_number(figures, "votes")), max(1, round(_number(figures, "expected")))
     counted = f"{votes} vote{'' if votes == 1 else 's'} in {_age(_number(figures, 'hours'))}"

@@ -16,7 +16,7 @@ from digest.rendering.palette import colours
 from digest.rendering.subject import preheader_of, subject_of
 from digest.rendering.text import plain
 from digest.rendering.view import DigestView, EditionView, ItemView, LinksView, SectionView
-from digest.rendering.words import count, long_date, page_direction
+from digest.rendering.words import count, listed, long_date, page_direction
 
 WORDS_A_MINUTE = 230
 CONTENTS = range(9, 41)
@@ -73,7 +73,7 @@ def prepare(editions: tuple[Edition, ...], digests: tuple[Digest, ...], *, langu
         digests=digests,
         place=place,
         lead=lead,
-        subject=subject_of(digests[0].title, titles, date),
+        subject=subject_of(digests[0].title, titles, date, any(one.counts.candidates for one in editions)),
         preheader=preheader_of(titles, plain(editions[0].reason, 140)),
         language=language,
     )
@@ -98,7 +98,7 @@ def build(ready: Prepared, step: Step, *, sender: Sender, links: LinksView, beca
         preheader=ready.preheader,
         language=ready.language,
         direction=page_direction(ready.language),
-        title=plain(ready.digests[0].title, 80),
+        title=_title(ready.digests),
         date=long_date(first.slot.local_date, ready.language),
         summary=f"{summary} · {minutes}\u00a0min\u00a0read" if total and summary else summary,
         lead=lead,
@@ -143,7 +143,9 @@ def _digest(
                     title=plain(section.title, 80) or plain(section.category, 80),
                     category=plain(section.category, 40),
                     colour=ready.place[d, s, 0][0].colour,
-                    count=_share(len(section.items), section.new),
+                    count=_share(
+                        len(section.items), section.new, lead is not None and (d, s) == (ready.lead or ())[:2]
+                    ),
                     items=tuple(view for view in views if not view.brief),
                     rows=tuple(view for view in views if view.brief),
                 )
@@ -157,6 +159,13 @@ def _digest(
     )
 
 
+def _title(digests: tuple[Digest, ...]) -> str:
+    """The masthead; a joined mail names what it joins."""
+    if len(digests) > 3:
+        return f"{plain(digests[0].title, 80)} and {len(digests) - 1} more digests"
+    return listed(tuple(plain(digest.title, 80) for digest in digests))
+
+
 def _summary(edition: Edition) -> str:
     printed, candidates = len(edition.items), edition.counts.candidates
     if candidates > printed:
@@ -164,8 +173,10 @@ def _summary(edition: Edition) -> str:
     return count(printed, "new paper", "new papers") if printed else "no new papers"
 
 
-def _share(printed: int, new: int) -> str:
-    return f"{printed} of {new} new" if new > printed else count(printed, "paper", "papers")
+def _share(printed: int, new: int, leads: bool) -> str:
+    """How many papers of a section are printed; the one that leads the mail stands above, and not in its section."""
+    said = f"{printed} of {new} new" if new > printed else count(printed, "paper", "papers")
+    return f"{said}, 1 above" if leads else said
 
 
 def _minutes(full: list[ItemView], lines: int) -> int:

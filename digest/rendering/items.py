@@ -143,7 +143,7 @@ def _actions(item: Item) -> tuple[LinkView, ...]:
 
 
 def _also(item: Item, url: str) -> tuple[LinkView, ...]:
-    """Other homes of the same work by host name, then the sources that carried it."""
+    """Other homes of the same work by host name, then the other sources that carried it."""
     found: dict[str, LinkView] = {}
     for other in item.also[:12]:
         kind, _, rest = other.partition(":")
@@ -153,5 +153,5 @@ def _also(item: Item, url: str) -> tuple[LinkView, ...]:
         host = (urlsplit(link).hostname or "").removeprefix("www.")
         if link and link != url:
             found.setdefault(host, LinkView(text=plain(host, 60), url=link))
-    names = (plain(name, 60) for name in item.seen_in[:4] if len(item.seen_in) > 1)
+    names = (plain(name, 60) for name in item.seen_in[1:5])
     return (*tuple(found.values())[:4], *(LinkView(text=name) for name in names if name))

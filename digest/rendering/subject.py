@@ -14,11 +14,13 @@ _REPLY = re.compile(
 )
 
 
-def subject_of(digest: str, titles: tuple[str, ...], date: str) -> str:
-    """``Title of the best paper + 11 more papers``; without papers the digest's title and the date."""
+def subject_of(digest: str, titles: tuple[str, ...], date: str, unfit: bool = False) -> str:
+    """``Title of the best paper + 11 more papers``; without papers the digest's title and the date. ``unfit`` tells
+    that there were new papers, but none for this reader.
+    """
     digest = plain(digest, 40)
     if not titles:
-        return honest(f"{digest}: nothing new on {date}", digest)
+        return honest(f"{digest}: nothing {'for you' if unfit else 'new'} on {date}", digest)
     more = len(titles) - 1
     tail = f" + {more} more paper{'s' if more > 1 else ''}" if more else ""
     title = titles[0]

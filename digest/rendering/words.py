@@ -104,7 +104,7 @@ def _trend(figures: Mapping[str, Figure]) -> str:
         if probability is None:
             return ""
         percent = "under 1" if probability < 0.01 else str(round(100 * probability))
-        return f"{percent} % likely to be featured later"
+        return f"{percent} % likely to be featured on Hugging Face"
     text = count(int(votes), "vote", "votes")
     if hours is not None:
         text += f" in {max(1, round(hours))} h" if hours < 48 else f" in {round(hours / 24)} days"

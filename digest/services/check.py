@@ -28,7 +28,7 @@ class CheckedEntry:
     published_at: datetime | None
     upvotes: int | None
     comments: int | None
-    code_url: str
+    code_url: str | None
     doi: str | None
     arxiv_id: str | None
 
@@ -93,7 +93,7 @@ def _entry(data: EntryData) -> CheckedEntry:
         published_at=data.published_at,
         upvotes=data.upvotes,
         comments=data.comments,
-        code_url=data.code_url,
+        code_url=data.code_url or None,
         doi=data.doi,
         arxiv_id=data.arxiv_id,
     )

@@ -157,7 +157,7 @@ class Doctor:
                 yield Finding(
                     what="mail server",
                     state=State.WARN,
-                    detail=f"none: mails are only written to {one.where}",
+                    detail=f"none: {one.where} only writes mails into a folder",
                     try_="name a server in [smtp] when readers are to get them",
                 )
 
@@ -241,7 +241,7 @@ def _remembered(held: HeldSource) -> Finding:
             what=what,
             state=State.FAIL,
             detail=held.detail,
-            try_=f"digest sources check {held.source.url or held.source.id}",
+            try_=f"digest fetch {held.source.id} asks it again now",
         )
     calm = state not in (SourceState.STALE, SourceState.THROTTLED)
     return Finding(what=what, state=State.OK if calm else State.WARN, detail=f"{state.value}. {held.detail}".strip())

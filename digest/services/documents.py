@@ -54,6 +54,7 @@ def _item(item: Item) -> dict[str, object]:
         "published_at": item.published_at,
         "score": item.score,
         "parts": [{"key": part.key, "points": part.points, "why": why(part)} for part in item.parts],
-        "code_url": item.code_url,
-        "also": item.also,
+        "code_url": item.code_url or None,
+        # A link is an alias as well, but no id.
+        "also": [alias for alias in item.also if alias.startswith(("arxiv:", "doi:"))],
     }

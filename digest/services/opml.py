@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from digest.model.errors import InputError
 from digest.model.feeds import Source
+from digest.services.sources import without_password
 
 ARXIV_FEED = "https://rss.arxiv.org/atom/"
 
@@ -51,7 +52,7 @@ def write_opml(sources: Sequence[Source], titles: Sequence[str]) -> tuple[str, t
     body = ElementTree.SubElement(root, "body")
     left_out: list[Source] = []
     for source, title in zip(sources, titles, strict=True):
-        url = source.url or (ARXIV_FEED + source.category if source.category else "")
+        url = without_password(source.url) or (ARXIV_FEED + source.category if source.category else "")
         if source.kind == "huggingface" or not url.lower().startswith(("http://", "https://")):
             left_out.append(source)
             continue

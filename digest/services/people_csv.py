@@ -68,7 +68,9 @@ def export_subscriptions(subscriptions: Sequence[Subscription]) -> str:
     )
 
 
-def import_subscriptions(text: str, *, digests: Collection[str], add: Add, read_profile: ReadProfile) -> Imported:
+def import_subscriptions(
+    text: str, *, name: str, digests: Collection[str], add: Add, read_profile: ReadProfile
+) -> Imported:
     """Takes the good rows; a later row about the same address and digest changes what an earlier one said.
 
     A column that is absent leaves things as they are, an empty cell returns to the digest's own; an empty state is
@@ -76,7 +78,7 @@ def import_subscriptions(text: str, *, digests: Collection[str], add: Add, read_
     """
     problems: list[RowProblem] = []
     imported = 0
-    rows = read_table(text, required=COLUMNS[:2], optional=COLUMNS[2:], problems=problems)
+    rows = read_table(text, name=name, required=COLUMNS[:2], optional=COLUMNS[2:], problems=problems)
     for number, cells in rows:
         try:
             _take(cells, digests, add, read_profile)
@@ -99,11 +101,12 @@ def export_suppressions(suppressions: Sequence[Suppression]) -> str:
     )
 
 
-def import_suppressions(text: str, *, suppress: Suppress) -> Imported:
+def import_suppressions(text: str, *, name: str, suppress: Suppress) -> Imported:
     """Takes the good rows; only ``address`` is needed. An address that is on the list already stays as it is."""
     problems: list[RowProblem] = []
     imported = 0
-    rows = read_table(text, required=SUPPRESSION_COLUMNS[:1], optional=SUPPRESSION_COLUMNS[1:], problems=problems)
+    known, more = SUPPRESSION_COLUMNS[:1], SUPPRESSION_COLUMNS[1:]
+    rows = read_table(text, name=name, required=known, optional=more, problems=problems)
     for number, cells in rows:
         try:
             _take_suppression(cells, suppress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from digest.model.errors import Conflict, NotFound
@@ -44,3 +45,8 @@ class Sources:
                 "it stands in the configuration", where=source_id, try_="take its [[source]] out of the file"
             )
         raise NotFound("there is no such source", where=source_id, try_="`digest sources list` shows which there are")
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown: a name and password before the host are left out."""
+    return re.sub(r"^(\w+://)[^/?#]*@", r"\1", url)

@@ -32,11 +32,11 @@ class Imported:
 
 
 def read_table(
-    text: str, *, required: Sequence[str], optional: Sequence[str], problems: list[RowProblem]
+    text: str, *, name: str, required: Sequence[str], optional: Sequence[str], problems: list[RowProblem]
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     """(row number, cells by column) of each row that has the header's width; the others are added to ``problems``.
 
-    Raises InputError, naming the columns, for a header that lacks a required one or has one nobody knows.
+    Raises InputError, naming the file and the columns, for a header that lacks a required one or has one nobody knows.
     """
     text = text.removeprefix("\ufeff")
     head = text.lstrip().partition("\n")[0]
@@ -48,16 +48,17 @@ def read_table(
             if not any(cell.strip() for cell in cells):
                 continue
             if not columns:
-                columns = _header(cells, required, optional)
+                columns = _header(cells, required, optional, name)
             elif len(cells) != len(columns):
                 what = f"has {len(cells)} cells, the header has {len(columns)}"
                 problems.append(RowProblem(row=number, column="", what=what))
             else:
                 yield number, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
     except csv.Error as error:
-        raise InputError(f"it is not CSV: {error}", try_="save it as CSV in UTF-8") from error
+        raise InputError(f"it is not CSV: {error}", where=name, try_="save it as CSV in UTF-8") from error
     if not columns:
-        raise InputError("it is empty", try_=f"its first row names the columns: {','.join((*required, *optional))}")
+        columns_said = ",".join((*required, *optional))
+        raise InputError("it is empty", where=name, try_=f"its first row names the columns: {columns_said}")
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -78,7 +79,7 @@ def inert_read(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith((*_FORMULA, "'")) else cell
 
 
-def _header(cells: Sequence[str], required: Sequence[str], optional: Sequence[str]) -> list[str]:
+def _header(cells: Sequence[str], required: Sequence[str], optional: Sequence[str], name: str) -> list[str]:
     names = [cell.strip().lower() for cell in cells]
     wrong = {
         "lacks": [name for name in required if name not in names],
@@ -89,6 +90,7 @@ def _header(cells: Sequence[str], required: Sequence[str], optional: Sequence[st
     if told:
         raise InputError(
             f"the header {' and '.join(told)}",
+            where=name,
             try_=f"the columns are {', '.join((*required, *optional))}",
         )
     return names

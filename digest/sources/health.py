@@ -55,7 +55,7 @@ def _worked(source: Source, trace: FetchTrace, now: datetime) -> tuple[SourceSta
     if weekday.weekday() in trace.skip_days and (same or not trace.entries):
         return SourceState.HOLIDAY, f"The feed says that it does not publish on {weekday:%A}s."
     if same:
-        return SourceState.UNCHANGED, "The server says that nothing has changed since the last fetch."
+        return SourceState.UNCHANGED, "Nothing has changed since the last fetch."
     if not trace.entries:
         return SourceState.QUIET, "The feed was read and holds no entries."
     return SourceState.QUIET, f"{_count(trace.entries)}, all of them known."

@@ -1,7 +1,8 @@
 """The child of the archive test: lives through the days of a folder, one after the other, and may be killed at any
 moment.
 
-``python -m tests.acceptance.archive_run FOLDER``: config.toml is there; the file ``done`` names the last finished day.
+``python -m tests.acceptance.archive_run FOLDER``: config.toml is there; the file ``done`` names the last finished
+day, ``awake`` says that the first one has begun.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ def live(folder: Path) -> None:
     now: list[datetime] = [instants(day)[0]]
     app = build(load(folder / "config.toml", {}), clock=lambda: now[0])
     join(app)
+    (folder / "awake").touch()
     while day < FIRST + timedelta(days=DAYS):
         archive.write(day, folder)
         for at in instants(day):

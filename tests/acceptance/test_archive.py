@@ -65,6 +65,14 @@ def child(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "tests.acceptance.archive_run", str(folder)], cwd=ROOT)
 
 
+def awake(folder: Path, running: subprocess.Popen[bytes]) -> None:
+    """Waits until a child has begun to live its days, so that a kill never hits its start alone."""
+    mark = folder / "awake"
+    while not mark.exists() and running.poll() is None:
+        time.sleep(0.005)
+    mark.unlink(missing_ok=True)
+
+
 def opened(folder: Path) -> App:
     return build(load(folder / "config.toml", {}))
 
@@ -107,7 +115,8 @@ def test_sixty_days_killed_at_twenty_random_instants(database: str, tmp_path: Pa
         while True:
             running = child(tmp_path)
             try:
-                code = running.wait(timeout=chance.uniform(2.5, 5.0) if kills < 20 else 1200)
+                awake(tmp_path, running)
+                code = running.wait(timeout=chance.uniform(0.0, 1.2) if kills < 20 else 1200)
             except subprocess.TimeoutExpired:
                 running.send_signal(signal.SIGKILL)
                 running.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from pathlib import Path
 
 from tests.cli.conftest import SECOND
@@ -50,6 +51,9 @@ def test_preview_has_the_contracts_shape_and_writes_three_files(call, read):
     assert len(items) == 18
     wanted = "id title url authors institutions categories published_at score parts code_url also"
     assert set(items[0]) == set(wanted.split())
+    ids = re.compile(r"(arxiv:\d{4}\.\d{4,5}|doi:10\.\S+|work:\w+)")
+    assert all(ids.fullmatch(one) for item in items for one in (item["id"], *item["also"]))
+    assert all(item["code_url"] is None or item["code_url"].startswith("https://") for item in items)
     assert all(sum(part["points"] for part in item["parts"]) == item["score"] for item in items)
     assert all(set(part) == {"key", "points", "why"} for item in items for part in item["parts"])
     assert {name: Path(path).name for name, path in shown["files"].items()} == {
@@ -78,7 +82,7 @@ def test_send_publishes_and_delivers_and_is_done_when_nothing_is_due(call, read)
     assert (done.json["editions"], done.json["seconds"] >= 0) == (1, True)
     again = call("send", "--json")
     assert (again.code, again.json["deliveries"]) == (0, counts(planned=1, accepted=1))
-    assert again.json["reason"] == "Nothing was due; the next slot is 2026-03-04@2026-03-04T07:00:00Z."
+    assert again.json["reason"] == "Nothing was due; the next slot is 2026-03-04 07:00 UTC."
     assert len(list(Path("outbox").glob("*.eml"))) == 1
 
 

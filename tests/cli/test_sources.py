@@ -107,3 +107,13 @@ def test_opml_goes_both_ways(call, installed, tmp_path):
 def test_what_is_no_list_of_feeds_is_refused(document):
     with pytest.raises(InputError):
         read_opml(document, name="list.opml")
+
+
+def test_a_password_in_an_address_is_never_shown(call, installed):
+    address = "https://reader:s3cret@papers.example.org/feed"
+    assert "s3cret" not in call("sources", "add", address, "--unchecked", "--id", "closed", "--json").out
+    assert "s3cret" not in call("sources", "list").out
+    shown = {row["id"]: row["url"] for row in call("sources", "list", "--json").json["sources"]}
+    assert shown["closed"] == "https://papers.example.org/feed"
+    assert "papers.example.org/feed" in (exported := call("sources", "export-opml").out)
+    assert "s3cret" not in exported

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 
-from digest.cli.terminal import Rows, as_text, in_line, put, safe
+import pytest
+
+from digest.cli.terminal import Rows, as_text, in_line, put, safe, slot
 
 EVIL = "a\x1b[2Jb\x07c\x9bd\u202ee\u2066f\r\ng\ud800h\u2028i"
 
@@ -44,3 +46,15 @@ def test_a_table_on_a_terminal_is_as_harmless():
     put(Rows(("id",), [("[bold]x\x1b]0;title\x07",)]), to=out)
     assert "[bold]x]0;title" in out.getvalue()
     assert "\x1b]" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (None, "-"),
+        ("2026-03-04@2026-03-04T07:00:00Z", "2026-03-04 07:00 UTC"),
+        ("2026-03-05@2026-03-04T22:30:00Z", "2026-03-05 (2026-03-04 22:30 UTC)"),
+    ],
+)
+def test_a_slot_is_told_by_its_instant_and_by_its_date_where_that_differs(key, said):
+    assert slot(key) == said

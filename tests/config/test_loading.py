@@ -214,7 +214,12 @@ def test_a_wrong_key_is_named_with_its_line_and_what_to_do(tmp_path, added, line
     error = refused(tmp_path, f"{MINIMAL}{added}\n")
     assert error.where == f"{tmp_path / 'config.toml'} line {line}"
     assert what in error.what
+    assert error.try_
     assert try_ in error.try_
+
+
+def test_a_wrong_value_is_answered_with_a_right_one(tmp_path):
+    assert refused(tmp_path, f"{MINIMAL}[smtp]\nport = 'http'\n").try_ == "write for example port = 587"
 
 
 @pytest.mark.parametrize("address", ["papers", "a@b@c", "papers@", "ümit@example.org", "a b@example.org"])

@@ -13,8 +13,8 @@ from digest.ranking.explain import why
     [
         ("trend", {"votes": 128, "hours": 21.2, "expected": 190.3}, "128 votes in 21 h, on the way to about 190"),
         ("trend", {"votes": 1, "hours": 96.0, "expected": 1.1}, "1 vote in 4 days, about all it will get"),
-        ("trend", {"probability": 0.526}, "no votes here; a chance of 53 % to be featured"),
-        ("trend", {"probability": 0.002}, "no votes here; a chance below 1 % to be featured"),
+        ("trend", {"probability": 0.526}, "no votes here; a chance of 53 % to be featured on Hugging Face"),
+        ("trend", {"probability": 0.002}, "no votes here; a chance below 1 % to be featured on Hugging Face"),
         ("topic", {"keywords": ("RL", "agents", "maps")}, "your keywords RL, agents and maps"),
         ("topic", {"topics": ("bees",), "liked": 0.4}, "near your topic bees, like papers you liked"),
         ("topic", {"disliked": 0.4}, "like papers you did not like"),

@@ -60,11 +60,11 @@ reads slower.
 12 pages, 3 windows
 
 Why here:
-128 votes in 21 h, on the way to about 190 · +93
+128 votes in 21 h, on the way to about 190 +93
 freer than 83 % of its nearest earlier papers, the nearest is “Salt on
-the Doors” · +1
+the Doors” +1
 
-Also on doi.org, papers.example, Hugging Face, arXiv cs.CL
+Also on doi.org · papers.example · arXiv cs.CL
 https://doi.org/10.5555/salt
 https://papers.example/salt
 
@@ -158,7 +158,9 @@ def test_an_empty_edition_says_why(renderer: Renderer) -> None:
     html, text = bodies(message)
     for said in ("Nothing new: arXiv does not announce on Sundays.", "cs.CL: holiday", "cs.CV: quiet"):
         assert said in html and said in text
-    assert message.subject == "The Morning Papers: nothing new on Friday 20 November 2026"
+    assert message.subject == "The Morning Papers: nothing for you on Friday 20 November 2026"
+    silent = renderer.edition((replace(empty, counts=Counts()),), (DIGEST,), sender=SENDER, language="en")
+    assert silent.subject == "The Morning Papers: nothing new on Friday 20 November 2026"
 
 
 def test_joined_digests_have_one_masthead_and_a_heading_each(renderer: Renderer) -> None:
@@ -167,10 +169,21 @@ def test_joined_digests_have_one_masthead_and_a_heading_each(renderer: Renderer)
     message = renderer.edition(editions, (DIGEST, other), sender=SENDER, language="en")
     html, _ = bodies(message)
     document = lxml.html.document_fromstring(html)
-    assert [h.text_content().strip() for h in document.xpath("//h1")] == ["The Morning Papers"]
+    assert [h.text_content().strip() for h in document.xpath("//h1")] == ["The Morning Papers and The Evening Papers"]
     assert [h.text_content() for h in document.xpath("//h2")][1:3] == ["The Morning Papers", "The Evening Papers"]
     assert message.key == message_key(editions) != editions[0].key
     assert b"List-Id: The Morning Papers <morning.wren.example>" in message.content
+
+
+def test_a_section_counts_the_paper_that_leads_the_mail_as_above(renderer: Renderer) -> None:
+    _, text = bodies(renderer.edition((edition(item(1), item(2)),), (DIGEST,), sender=SENDER, language="en"))
+    assert ", 1 above\n" in text
+
+
+def test_a_note_has_one_dash_however_long_it_is(renderer: Renderer) -> None:
+    empty = edition(reason="Nothing new.", notes=("a note " * 20,))
+    _, text = bodies(renderer.edition((empty,), (DIGEST,), sender=SENDER, language="en"))
+    assert text.count("\n- ") == 1
 
 
 def test_the_same_edition_is_the_same_bytes(renderer: Renderer) -> None:

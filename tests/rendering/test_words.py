@@ -49,8 +49,11 @@ def test_a_schedule_reads_as_a_rhythm() -> None:
         ),
         (Part(key="trend", points=9, figures={"votes": 1, "hours": 0.2}), "1 vote in 1 h"),
         (Part(key="trend", points=9, figures={"votes": 128, "hours": 75.0, "expected": 100.0}), "128 votes in 3 days"),
-        (Part(key="trend", points=9, figures={"probability": 0.314}), "31 % likely to be featured later"),
-        (Part(key="trend", points=9, figures={"probability": 0.004}), "under 1 % likely to be featured later"),
+        (Part(key="trend", points=9, figures={"probability": 0.314}), "31 % likely to be featured on Hugging Face"),
+        (
+            Part(key="trend", points=9, figures={"probability": 0.004}),
+            "under 1 % likely to be featured on Hugging Face",
+        ),
         (Part(key="trend", points=9), "trend"),
         (Part(key="topic", points=9, figures={"keywords": ("tides",), "topics": ("salt",)}), "“tides”, “salt”"),
         (Part(key="topic", points=9, figures={"liked": 0.4}), "like papers you liked"),

@@ -28,7 +28,9 @@ def read_profile(name):
 
 def take(world, text):
     names = [digest.name for digest in world.digests]
-    return import_subscriptions(text, digests=names, add=world.subscribe.add, read_profile=read_profile)
+    return import_subscriptions(
+        text, name="people.csv", digests=names, add=world.subscribe.add, read_profile=read_profile
+    )
 
 
 def test_importing_an_export_changes_nothing(store):
@@ -111,7 +113,7 @@ def test_a_spreadsheets_semicolons_and_byte_order_mark_are_understood(store):
 def test_a_header_that_is_not_ours_is_refused_by_its_columns(store, text, what):
     with pytest.raises(InputError) as caught:
         take(World(store), text)
-    assert caught.value.what == what
+    assert (caught.value.what, caught.value.where) == (what, "people.csv")
     assert "address" in caught.value.try_
 
 
@@ -137,14 +139,16 @@ def test_suppressions_come_back_as_they_were_exported(store):
     ]
     for one in before:
         world.subscribe.lift(one.address)
-    assert import_suppressions(text, suppress=world.subscribe.suppress) == Imported(imported=2, problems=())
+    assert import_suppressions(text, name="list.csv", suppress=world.subscribe.suppress) == Imported(
+        imported=2, problems=()
+    )
     assert world.subscribe.suppressions() == before
 
 
 def test_suppressions_with_bad_cells_are_named(store):
     world = World(store)
     text = "address,reason,since\nada@example.org,,\nno,operator,\nbo@example.org,erased,\ncy@example.org,,monday\n"
-    done = import_suppressions(text, suppress=world.subscribe.suppress)
+    done = import_suppressions(text, name="list.csv", suppress=world.subscribe.suppress)
     assert (done.imported, [(one.row, one.column) for one in done.problems]) == (
         1,
         [(3, "address"), (4, "reason"), (5, "since")],

@@ -37,7 +37,8 @@ def list_(
     """Deliveries, the oldest first."""
     states = () if everything else tuple(state or _UNFINISHED)
     found = door.app.ledger.listing(states=states, digest=digest, address=address, limit=limit)
-    _show(door, {"deliveries": found}, found)
+    nothing = "None." if everything or state else "None that is open or failed; --all lists the others, too."
+    door.show({"deliveries": found}, _table(found) if found else nothing)
 
 
 @group.command("show")

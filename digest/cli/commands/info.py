@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from digest.cli.door import Door, with_door
-from digest.cli.terminal import Rows, when
+from digest.cli.terminal import Rows, slot, when
 
 entries = typer.Typer(help="What is known of a paper.", no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def show(
         if found.votes
         else "No source has votes for it.",
         "",
-        Rows(("printed in", "slot"), [(one.digest, one.slot) for one in found.printed])
+        Rows(("printed in", "slot"), [(one.digest, slot(one.slot)) for one in found.printed])
         if found.printed
         else "It has not been printed.",
     )
@@ -56,7 +56,7 @@ def status(door: Door) -> None:
         Rows(
             ("digest", "readers", "last slot", "printed", "next slot", ""),
             [
-                (d.name, d.readers, d.last_slot or "-", d.printed, d.next_slot or "-", "paused" if d.paused else "")
+                (d.name, d.readers, slot(d.last_slot), d.printed, slot(d.next_slot), "paused" if d.paused else "")
                 for d in found.digests
             ],
         ),
@@ -68,10 +68,13 @@ def status(door: Door) -> None:
         f"Deliveries: {counts}. Backlog: {found.backlog}. Suppressed addresses: {found.suppressions}. "
         f"Papers: {found.entries}.",
     ]
+    if found.deliveries["uncertain"]:
+        lines.append("Whether the uncertain ones arrived is for you to say: `digest deliveries resolve`.")
     if found.oldest_open is not None:
         oldest = found.oldest_open
         lines.append(
-            f"The oldest open delivery is {oldest.id} ({oldest.state}, since {when(oldest.created_at)}) {oldest.reason}"
+            f"The oldest open delivery is {oldest.id} ({oldest.state}, since {when(oldest.created_at)}): "
+            f"{oldest.reason or 'not tried yet; digest doctor looks at the mail server'}"
         )
     if found.restored:
         lines.append("This database is a restored backup: nothing is sent until `digest db restored`.")

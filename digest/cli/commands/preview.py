@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digest.cli.door import At, Door, Named, with_door
+from digest.cli.terminal import slot
 
 if TYPE_CHECKING:
     from digest.services.preview import Previewed
@@ -44,7 +45,7 @@ def preview(
     if shown.mail is None:
         door.show(
             document(shown) | {"files": None},
-            f"{chosen.title}, {shown.slot.key}: no mail. {shown.reason}",
+            f"{chosen.title}, {slot(shown.slot.key)}: no mail. {shown.reason}",
             *_notes(shown),
         )
         return
@@ -61,7 +62,7 @@ def preview(
     counts = shown.edition.counts
     door.show(
         document(shown) | {"files": {name: str(path) for name, path in files.items()}},
-        f"{chosen.title}, {shown.slot.key}" + (f" for {address}" if address else ""),
+        f"{chosen.title}, {slot(shown.slot.key)}" + (f" for {address}" if address else ""),
         f"Subject: {shown.message.subject}",
         f"{counts.printed} of {counts.candidates} new papers; {counts.already_sent} sent before, {counts.muted} muted.",
         *([shown.reason] if shown.reason else []),

@@ -32,7 +32,7 @@ def bounce(door: Door) -> None:
     """Read one mail from standard input; a mail that asks to unsubscribe is obeyed."""
     heard, ended = door.app.feedback.one(sys.stdin.buffer.read(_MOST_BYTES))
     said = {
-        "left": f"It asked to unsubscribe: {ended} subscriptions ended.",
+        "left": f"It asked to unsubscribe: {ended} subscription{'' if ended == 1 else 's'} ended.",
         "unknown": "It asks to unsubscribe, with a token that nobody has.",
         "unrelated": "It does not ask to unsubscribe; nothing was done.",
     }

@@ -11,6 +11,7 @@ import typer
 
 from digest.cli.door import At, Door, Named, with_door
 from digest.cli.failures import DONE, FAILED, INTERRUPTED, PARTLY
+from digest.cli.terminal import slot
 from digest.model.errors import DigestError, UsageError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _sent(
     if busy:
         reasons.append("Another process is publishing.")
     elif not mine:
-        reasons.append(f"Nothing was due; the next slot is {report.next_slot}.")
+        reasons.append(f"Nothing was due; the next slot is {slot(report.next_slot)}.")
     told: dict[str, object] = {
         "digest": report.digest,
         "slot": report.slot,
@@ -160,7 +161,7 @@ def _would_send(door: Door, digest: Digest, as_of: datetime | None, at: str) -> 
         "readers": [{"address": reader.address, "slot": slot.key} for reader, slot in due],
         "subject": shown.message.subject if shown.message else None,
         "printed": shown.edition.counts.printed if shown.edition else 0,
-        "reason": shown.reason or ("" if due else "Nobody is due."),
+        "reason": shown.reason or ("" if due else "No reader is due now."),
     }
 
 
@@ -172,7 +173,7 @@ def _test_copy(door: Door, digest: Digest, to: str, at: str) -> int:
     shown = door.app.preview.run(digest, address=address, at=at)
     told: dict[str, object] = {"digest": digest.name, "slot": shown.slot.key, "to": address, "reason": shown.reason}
     if shown.message is None:
-        door.show(told | {"outcome": None}, f"{shown.slot.key} sends no mail. {shown.reason}")
+        door.show(told | {"outcome": None}, f"{slot(shown.slot.key)} sends no mail. {shown.reason}")
         return DONE
     outcome = door.app.deliver.copy(shown.message, address)
     answer = " ".join(str(part) for part in (outcome.code, outcome.enhanced, outcome.remote) if part)
@@ -193,7 +194,7 @@ def _test_copy(door: Door, digest: Digest, to: str, at: str) -> int:
 def _show(door: Door, documents: Sequence[Mapping[str, object]]) -> None:
     lines: list[str] = []
     for one in documents:
-        lines.append(f"{one['digest']}, {one['slot']}: {_in_words(one)}")
+        lines.append(f"{one['digest']}, {slot(cast('str | None', one['slot']))}: {_in_words(one)}")
         lines += [f"  {text}" for text in (one["reason"], *_list(one.get("notes"))) if text]
     door.show(documents[0] if len(documents) == 1 else {"digests": documents}, *lines)
 
@@ -201,7 +202,8 @@ def _show(door: Door, documents: Sequence[Mapping[str, object]]) -> None:
 def _in_words(one: Mapping[str, object]) -> str:
     if "dry_run" in one:
         readers = _list(one["readers"])
-        return f"{len(readers)} readers would get {one['printed']} papers: {one['subject'] or 'no mail'}"
+        who = f"{len(readers)} reader{'' if len(readers) == 1 else 's'} would get"
+        return f"{who} {one['printed']} papers: {one['subject']}" if readers and one["subject"] else "no mail"
     counts = cast("Mapping[str, int]", one["deliveries"])
     return ", ".join(f"{number} {name}" for name, number in counts.items() if number or name == "planned")
 

@@ -29,12 +29,14 @@ Kind = Annotated[str, typer.Option(help="feed, arxiv or huggingface; else its co
 @with_door
 def list_(door: Door) -> None:
     """Every source, from the configuration and added."""
+    from digest.services.sources import without_password
+
     held = door.app.sources.known()
     rows = [
         {
             "id": one.source.id,
             "kind": one.source.kind,
-            "url": one.source.url,
+            "url": without_password(one.source.url),
             "category": one.source.category,
             "every": one.source.every,
             "origin": one.origin,
@@ -52,7 +54,7 @@ def list_(door: Door) -> None:
             o.origin,
             o.state.value if o.state else "-",
             when(o.next_at),
-            o.source.url or o.source.category,
+            without_password(o.source.url) or o.source.category,
         )
         for o in held
     ]
@@ -73,6 +75,8 @@ def add(
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Store it without looking at it first.")] = False,
 ) -> None:
     """Store a source for good, after looking at what it brings."""
+    from digest.services.sources import without_password
+
     category = (
         ""
         if kind not in ("", "arxiv") or not re.fullmatch(r"[a-z-]+(\.[A-Za-z-]+)?", url) or Path(url).exists()
@@ -87,8 +91,9 @@ def add(
         table |= {"kind": kind, "url": url if "://" in url else str(Path(url).absolute())}
     source = _source(table | {"id": name or _name(category or url)})
     door.app.sources.add(source)
+    shown = {"url": without_password(source.url), "category": source.category}
     door.show(
-        {"id": source.id, "kind": source.kind, "url": source.url, "category": source.category},
+        {"id": source.id, "kind": source.kind, **shown},
         f"{source.id} is polled from now on.",
     )
 
@@ -115,7 +120,9 @@ def check(
     found = check_sources(_config(door), inputs, kind=kind, allow_private=allow_private, clock=door.clock)
     text: list[str | Rows] = []
     for one in found:
-        text.append(f"{one.input}: {f'{one.kind}, {len(one.entries)} papers' if one.ok else one.error}")
+        papers = f"{len(one.entries)} paper{'' if len(one.entries) == 1 else 's'}"
+        said = f"{one.kind}, {papers}" if one.ok else one.error or ""
+        text.append(said if said.startswith(f"{one.input}: ") else f"{one.input}: {said}")
         if one.feed is not None:
             text.append(f"  {one.feed.title}  {one.feed.url}")
         text += [f"  left out: {problem.where}: {problem.what}" for problem in one.problems]

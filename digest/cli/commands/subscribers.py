@@ -164,6 +164,7 @@ def import_(door: Door, file: Annotated[Path, typer.Argument(help="CSV: address,
     folder = file.absolute().parent
     found = import_subscriptions(
         read_text(file),
+        name=str(file),
         digests=[one.name for one in door.config.digests],
         add=door.app.subscribe.add,
         read_profile=lambda name: read_profile(folder / name),

@@ -83,7 +83,7 @@ def import_(door: Door, file: Annotated[Path, typer.Argument(help="CSV with a co
     """Take addresses from CSV."""
     from digest.services.people_csv import import_suppressions
 
-    found = import_suppressions(read_text(file), suppress=door.app.subscribe.suppress)
+    found = import_suppressions(read_text(file), name=str(file), suppress=door.app.subscribe.suppress)
     told = [f"  row {p.row}{f', {p.column}' if p.column else ''}: {p.what}" for p in found.problems]
     door.show(found, f"{found.imported} imported, {len(found.problems)} could not be taken.", *told)
     return share(len(found.problems), len(found.problems) + found.imported)
