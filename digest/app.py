@@ -124,7 +124,8 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
     public = bool(config.sender.public_url)
 
     def print_edition(editions: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
-        return renderer.edition(editions, digests, sender=config.sender, language=editions[0].profile.language)
+        # The mail's own words are English so far: foreign dates among them, and a false lang, would be worse.
+        return renderer.edition(editions, digests, sender=config.sender, language="en")
 
     def print_alert(at: datetime, key: str, context: Mapping[str, object]) -> Message:
         return renderer.notice(
@@ -137,7 +138,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             "confirmation",
             sender=config.sender,
             digest=digest,
-            language=digest.profile.language,
+            language="en",
             date=at,
             key=key,
             context={},

@@ -83,7 +83,7 @@ class DigestSettings(Preferences):
     )
     template: Name = option("edition", "Name of the template.", kind="name")
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] = option(
-        "en", "Language of the mail's own words.", kind="language"
+        "en", "Language of the mail's own words; so far they are English, whatever stands here.", kind="language"
     )
     expire_after: Duration | None = option(
         None,

@@ -51,6 +51,8 @@ _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ufffe\uffff\ufdd0-\ufdef\ud800-\udfff\U000e0000-\U000e007f]"
 )
+#: A terminal's escape sequences (ECMA-48): without its first character the rest would stay as letters.
+_ESCAPED = re.compile(r"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\))")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _JOINER = re.compile("[\u200c\u200d]")
 
@@ -118,7 +120,7 @@ def _scripted(found: re.Match[str]) -> str:
 
 def one_line(text: str) -> str:
     """Without controls, invisible characters and line ends; NFC; single spaces."""
-    text = _CONTROL.sub(_control, text)
+    text = _CONTROL.sub(_control, _ESCAPED.sub("", text))
     text = _INVISIBLE.sub("", text)
     text = _JOINER.sub(_joiner, text)
     return " ".join(unicodedata.normalize("NFC", text).split())

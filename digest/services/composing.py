@@ -20,12 +20,14 @@ from digest.services.ports import Prepare
 from digest.storage import deliveries, editions, entries, meta, sources
 from digest.storage.base import Tx
 from digest.storage.engine import Store
+from digest.storage.sources import HeldSource
 
 #: How far back best-of looks.
 BEST_OF = timedelta(days=30)
 #: How many earlier works the statistics of ranking are taken from.
 STATISTICS = 1500
 _KEPT_RANKINGS = 64
+NOTHING_NEW = "Nothing new arrived."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +63,7 @@ class Composer:
     as_of: datetime
     _pools: dict[object, _Pool] = field(default_factory=dict[object, _Pool])
     _rankings: dict[object, tuple[Ranked, ...]] = field(default_factory=dict[object, tuple[Ranked, ...]])
-    _notes: dict[object, tuple[str, ...]] = field(default_factory=dict[object, tuple[str, ...]])
+    _held: dict[object, tuple[HeldSource, ...]] = field(default_factory=dict[object, tuple[HeldSource, ...]])
     _titles: dict[str, str] = field(default_factory=dict[str, str])
     _printed: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
 
@@ -78,8 +80,11 @@ class Composer:
         fresh, selection, already = self._choose(wanted, pool, wanted.since, sent)
         reason, notes = "", ()
         if not selection.printed:
-            notes = self._explain_sources(wanted.digest)
+            held = self._sources(wanted.digest)
+            notes = tuple(f"{one.title or one.source.id}: {one.detail or 'not fetched yet'}" for one in held)
             reason = _why_empty(fresh, selection, already)
+            if reason == NOTHING_NEW and held and not any(one.last_ok_at for one in held):
+                reason = "No source could be read yet."
             if wanted.digest.when_empty is WhenEmpty.BEST_OF:
                 older = self._pool(wanted.digest, wanted.reach)
                 ranked, best, sent_of_older = self._choose(wanted, older, wanted.reach, sent)
@@ -164,22 +169,21 @@ class Composer:
             self._pools[key] = _Pool(found, frozenset(entry.id for entry in found), rank)
         return self._pools[key]
 
-    def _explain_sources(self, digest: Digest) -> tuple[str, ...]:
-        if digest.sources not in self._notes:
+    def _sources(self, digest: Digest) -> tuple[HeldSource, ...]:
+        """What the digest reads from, as it stands now."""
+        if digest.sources not in self._held:
             with self.store.reading() as tx:
                 held = sources.all_held(tx)
-            self._notes[digest.sources] = tuple(
-                f"{one.title or one.source.id}: {one.detail or 'not fetched yet'}"
-                for one in held
-                if not digest.sources or one.source.id in digest.sources
+            self._held[digest.sources] = tuple(
+                one for one in held if not digest.sources or one.source.id in digest.sources
             )
-        return self._notes[digest.sources]
+        return self._held[digest.sources]
 
 
 def _why_empty(fresh: Sequence[Ranked], selection: Selection, already: int) -> str:
     """One sentence that explains an edition without papers."""
     if not fresh and not selection.muted:
-        return "Everything new was already sent to you." if already else "Nothing new arrived."
+        return "Everything new was already sent to you." if already else NOTHING_NEW
     causes: dict[str, int] = {}
     for _, why in selection.left_out:
         causes[why] = causes.get(why, 0) + 1

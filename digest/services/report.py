@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from digest.editions.schedule import due_slot, next_slot
 from digest.entries.identity import alias_of
@@ -78,6 +78,9 @@ class Status:
     suppressions: int
     suppressions_by_reason: Mapping[str, int]
     entries: int
+    waiting_for_category: int
+    """Papers of the last week that no source gave a category and arXiv has not told yet: digests that name categories
+    leave them out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +151,7 @@ class Report:
                 suppressions=sum(listed.values()),
                 suppressions_by_reason={reason.value: number for reason, number in sorted(listed.items())},
                 entries=entries.count(tx),
+                waiting_for_category=entries.count_without_categories(tx, since=now - timedelta(days=7)),
             )
 
     def slot(self, digest: Digest, now: datetime, also: Sequence[date] = ()) -> SlotReport:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,9 +129,9 @@ def _sqlite(url: URL, busy_ms: int) -> Engine:
     @event.listens_for(engine, "connect")
     def settings(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.isolation_level = None  # we say BEGIN ourselves
+        connection.execute(f"PRAGMA busy_timeout={busy_ms}")
+        _write_ahead(connection, busy_ms)
         for pragma in (
-            f"busy_timeout={busy_ms}",
-            "journal_mode=WAL",
             "synchronous=NORMAL",
             "foreign_keys=ON",
             "temp_store=MEMORY",
@@ -143,6 +144,20 @@ def _sqlite(url: URL, busy_ms: int) -> Engine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection, busy_ms: int) -> None:
+    """Switches the file to WAL, once for good. SQLite does not wait for others here, so we do."""
+    until = time.monotonic() + busy_ms / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 _SQLITE_CAUSES = (

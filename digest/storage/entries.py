@@ -286,6 +286,21 @@ def without_categories(tx: Tx, *, limit: int, asked_before: datetime) -> tuple[E
     return load(tx, tx.execute(query).scalars())
 
 
+def count_without_categories(tx: Tx, *, since: datetime) -> int:
+    """How many works first seen since an instant have an arXiv id and wait for their categories."""
+    query = (
+        select(func.count())
+        .select_from(entries)
+        .where(
+            entries.c.arxiv_id.is_not(None),
+            entries.c.merged_into.is_(None),
+            entries.c.first_seen_at >= since,
+            func.json_array_length(entries.c.categories) == 0,
+        )
+    )
+    return tx.execute(query).scalar_one()
+
+
 def set_categories(tx: Tx, entry_id: EntryId, categories: Sequence[str]) -> None:
     tx.execute(update(entries).where(entries.c.id == entry_id).values(categories=list(categories)))
 

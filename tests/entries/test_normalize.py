@@ -201,3 +201,9 @@ def test_whatever_comes_in_nothing_hidden_comes_out(title: str, abstract: str, u
     )
     again = clean(data)
     assert (again.url, again.arxiv_id, again.doi) == (data.url, data.arxiv_id, data.doi)
+
+
+def test_escape_sequences_of_a_terminal_go_whole():
+    """Without its first character the rest would stand as letters in the title."""
+    title = "A \x1b[31mred\x1b[0m title \x1b]0;owned\x07with much in it"
+    assert clean(EntryData(key="1", title=title)).title == "A red title with much in it"

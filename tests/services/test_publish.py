@@ -357,7 +357,7 @@ def test_empty_day_skip_sends_nothing_and_says_why_source_by_source(road):
         sources.sync(tx, road.app.config.sources)
     road.reader()
     (slot,) = road.publish().slots
-    assert (slot.readers, slot.planned, slot.reason) == (1, 0, "Nothing new arrived.")
+    assert (slot.readers, slot.planned, slot.reason) == (1, 0, "No source could be read yet.")
     assert slot.notes == ("hf: not fetched yet", "lab: not fetched yet", "zoo: not fetched yet")
     assert road.rows() == []
     with road.app.store.reading() as tx:
@@ -454,7 +454,7 @@ def test_a_narrow_digest_explains_its_silence_by_its_own_sources(open_road):
     road.bring(paper(1), source="hf")
     road.reader()
     (slot,) = road.publish().slots
-    assert (slot.reason, slot.notes) == ("Nothing new arrived.", ("lab: not fetched yet",))
+    assert (slot.reason, slot.notes) == ("No source could be read yet.", ("lab: not fetched yet",))
 
 
 def test_a_laptop_asleep_for_three_days_brings_one_edition_with_what_was_missed(open_road):

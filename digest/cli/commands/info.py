@@ -68,6 +68,11 @@ def status(door: Door) -> None:
         f"Deliveries: {counts}. Backlog: {found.backlog}. Suppressed addresses: {found.suppressions}. "
         f"Papers: {found.entries}.",
     ]
+    if found.waiting_for_category:
+        lines.append(
+            f"Papers of the last week that wait for their category: {found.waiting_for_category}. "
+            "Meanwhile digests that name categories leave them out."
+        )
     if found.deliveries["uncertain"]:
         lines.append("Whether the uncertain ones arrived is for you to say: `digest deliveries resolve`.")
     if found.oldest_open is not None:
