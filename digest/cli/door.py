@@ -25,7 +25,7 @@ import typer
 from digest.cli import terminal
 from digest.cli.failures import DONE, FAILED, failure
 from digest.cli.terminal import Rows
-from digest.model.errors import ConfigError
+from digest.model.errors import ConfigError, InputError, UsageError
 
 if TYPE_CHECKING:
     from digest.app import App
@@ -228,3 +228,13 @@ def gone() -> int:
     """Whoever read our output has left (`| head`): there is nobody to tell, and nothing more is written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED
+
+
+def reader_address(text: str, option: str = "--for") -> str:
+    """The address of an option as the store spells it, "" for none. UsageError for what is no address."""
+    from digest.services.subscribe import normal_address
+
+    try:
+        return normal_address(text) if text else ""
+    except InputError as error:
+        raise UsageError(f"{error.where} {error.what}", where=option, try_=error.try_) from error

@@ -25,6 +25,9 @@ from digest.model.errors import ConfigError, FetchError, NotFound, RelayError, S
         ("fetch", "--since", "yesterday"),
         ("fetch", "--since", "2999-01-01"),
         ("preview", "--at", "soon"),
+        ("preview", "--for", "nobody"),
+        ("explain", "2510.01459", "--for", "nobody"),
+        ("send", "--to", "nobody"),
         ("preview", "--digest", "nope"),
         ("fetch", "no-such-source"),
         ("status", "--config", "none.toml"),
@@ -38,6 +41,12 @@ def test_wrong_usage_is_2_in_words_and_in_json(call, installed, arguments):
     document = call(*arguments, "--json")
     assert (document.code, document.err) == (2, "")
     assert set(document.json["error"]) == {"what", "where", "try"}
+
+
+def test_a_misspelt_variable_is_told_where_no_configuration_is_read(call, monkeypatch, tmp_path):
+    monkeypatch.setenv("DIGEST_NWO", "2026-05-04")
+    told = call("rank", tmp_path / "papers.jsonl")
+    assert (told.code, told.err.splitlines()[0]) == (2, "error: environment: DIGEST_NWO is not a variable of Digest")
 
 
 def test_no_configuration_says_how_to_get_one(call):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.door import At, Door, Named, with_door
+from digest.cli.door import At, Door, Named, reader_address, with_door
 from digest.cli.terminal import slot
 
 if TYPE_CHECKING:
@@ -32,10 +32,9 @@ def preview(
 ) -> None:
     """Print the next edition without recording or sending anything."""
     from digest.services.documents import document, proof
-    from digest.services.subscribe import normal_address
 
     chosen = door.config.digest(digest)
-    address = normal_address(reader) if reader else ""
+    address = reader_address(reader)
     if serve:
         from digest.cli.live import serve as serve_live
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -11,7 +12,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from digest.cli.door import Door, with_door
+from digest.cli.door import Door, reader_address, with_door
 from digest.cli.terminal import Rows
 from digest.model.errors import InputError, UsageError
 
@@ -33,8 +34,10 @@ def rank(
 ) -> None:
     """Rank the papers of a file, without configuration and database."""
     from digest.config import parse_profile, read_profile
+    from digest.config.environment import table_of
     from digest.services.rank_file import rank_lines
 
+    table_of(os.environ)  # nothing is taken from it, but a misspelt DIGEST_ name is told here, too
     profiles = [(str(path), parse_profile(read_profile(path), where=str(path))) for path in profile or ()]
     instant = _instant(at) if at else None
     document = rank_lines(
@@ -77,11 +80,7 @@ def explain(
     at: Annotated[str, typer.Option(metavar="INSTANT", help="In the edition due then.", show_default=False)] = "",
 ) -> None:
     """Why a paper was printed or left out, part by part."""
-    from digest.services.subscribe import normal_address
-
-    found = door.app.explain.run(
-        entry, door.config.digest(digest), address=normal_address(reader) if reader else "", at=at
-    )
+    found = door.app.explain.run(entry, door.config.digest(digest), address=reader_address(reader), at=at)
     door.show(
         found,
         found.title,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from digest.cli.door import At, Door, Named, with_door
+from digest.cli.door import At, Door, Named, reader_address, with_door
 from digest.cli.failures import DONE, FAILED, INTERRUPTED, PARTLY
 from digest.cli.terminal import slot
 from digest.model.errors import DigestError, UsageError
@@ -167,9 +167,8 @@ def _would_send(door: Door, digest: Digest, as_of: datetime | None, at: str) -> 
 
 def _test_copy(door: Door, digest: Digest, to: str, at: str) -> int:
     from digest.model.mail import OutcomeKind
-    from digest.services.subscribe import normal_address
 
-    address = normal_address(to)
+    address = reader_address(to, "--to")
     shown = door.app.preview.run(digest, address=address, at=at)
     told: dict[str, object] = {"digest": digest.name, "slot": shown.slot.key, "to": address, "reason": shown.reason}
     if shown.message is None:
