@@ -25,7 +25,7 @@ from digest.storage.sources import HeldSource
 #: How far back best-of looks.
 BEST_OF = timedelta(days=30)
 #: How many earlier works the statistics of ranking are taken from.
-STATISTICS = 1500
+STATISTICS = 1000
 _KEPT_RANKINGS = 64
 NOTHING_NEW = "Nothing new arrived."
 

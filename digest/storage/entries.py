@@ -143,8 +143,11 @@ def find(
     )
 
 
-def load(tx: Tx, ids: Iterable[int], *, as_of: datetime | None = None) -> tuple[Entry, ...]:
-    """Works by row id, with their votes as seen at ``as_of`` (None: now), in the order of their ids."""
+def load(tx: Tx, ids: Iterable[int], *, as_of: datetime | None = None, texts_only: bool = False) -> tuple[Entry, ...]:
+    """Works by row id, with their votes as seen at ``as_of`` (None: now), in the order of their ids.
+
+    ``texts_only`` leaves out sightings and votes, which cost as much as all the rest.
+    """
     wanted = sorted(set(ids))
     found: list[Entry] = []
     for some in batched(wanted, 500):
@@ -152,15 +155,11 @@ def load(tx: Tx, ids: Iterable[int], *, as_of: datetime | None = None) -> tuple[
         named: dict[int, list[Alias]] = defaultdict(list)
         for row in tx.execute(select(aliases).where(aliases.c.entry_id.in_(some)).order_by(aliases.c.alias)):
             named[row.entry_id].append(Alias(row.alias))
-        seen: dict[int, list[Sighting]] = defaultdict(list)
-        query = select(sightings).where(sightings.c.entry_id.in_(some))
-        for row in tx.execute(query.order_by(sightings.c.first_seen_at, sightings.c.source_id)):
-            sighting = Sighting(
-                source_id=SourceId(row.source_id), key=row.key, url=row.url, first_seen_at=row.first_seen_at
-            )
-            seen[row.entry_id].append(sighting)
-        counted = _votes(tx, some, as_of)
-        found += [_entry(row, tuple(named[row.id]), tuple(seen[row.id]), counted.get(row.id, ())) for row in rows]
+        seen: Mapping[int, tuple[Sighting, ...]] = {}
+        counted: Mapping[int, tuple[VoteObservation, ...]] = {}
+        if not texts_only:
+            seen, counted = _sightings(tx, some), _votes(tx, some, as_of)
+        found += [_entry(row, tuple(named[row.id]), seen.get(row.id, ()), counted.get(row.id, ())) for row in rows]
     return tuple(found)
 
 
@@ -312,7 +311,7 @@ def mark_asked(tx: Tx, ids: Iterable[EntryId], now: datetime) -> None:
 
 def recent(tx: Tx, *, before: datetime, limit: int, without: Collection[int] = ()) -> tuple[Entry, ...]:
     """The newest works first seen up to an instant, but for those of ``without``: what the statistics of ranking are
-    taken from."""
+    taken from. Their texts and names only."""
     query = (
         select(entries.c.id)
         .where(entries.c.first_seen_at <= before, entries.c.merged_into.is_(None))
@@ -320,7 +319,7 @@ def recent(tx: Tx, *, before: datetime, limit: int, without: Collection[int] = (
         .limit(limit + len(without))
     )
     fresh = (row_id for row_id in tx.execute(query).scalars() if row_id not in without)
-    return load(tx, islice(fresh, limit), as_of=before)
+    return load(tx, islice(fresh, limit), texts_only=True)
 
 
 def vote_history(tx: Tx, entry_id: EntryId) -> tuple[VoteObservation, ...]:
@@ -343,6 +342,15 @@ def _absorb(tx: Tx, gone: EntryId, into: EntryId) -> None:
         add_missing(tx, table, rows)
         tx.execute(delete(table).where(table.c.entry_id == gone))
     tx.execute(update(entries).where((entries.c.id == gone) | (entries.c.merged_into == gone)).values(merged_into=into))
+
+
+def _sightings(tx: Tx, ids: Sequence[int]) -> Mapping[int, tuple[Sighting, ...]]:
+    found: dict[int, list[Sighting]] = defaultdict(list)
+    query = select(sightings).where(sightings.c.entry_id.in_(ids))
+    for row in tx.execute(query.order_by(sightings.c.first_seen_at, sightings.c.source_id)):
+        seen = Sighting(source_id=SourceId(row.source_id), key=row.key, url=row.url, first_seen_at=row.first_seen_at)
+        found[row.entry_id].append(seen)
+    return {key: tuple(value) for key, value in found.items()}
 
 
 def _votes(tx: Tx, ids: Sequence[int], as_of: datetime | None) -> Mapping[int, tuple[VoteObservation, ...]]:

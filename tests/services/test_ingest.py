@@ -83,7 +83,8 @@ class Desk:
 
     def held(self):
         with self.store.reading() as tx:
-            return entries.recent(tx, before=datetime(2200, 1, 1, tzinfo=UTC), limit=1000)
+            found = entries.recent(tx, before=datetime(2200, 1, 1, tzinfo=UTC), limit=1000)
+            return entries.load(tx, [one.id for one in found])
 
     def titles(self) -> list[str]:
         return sorted(entry.title for entry in self.held())
