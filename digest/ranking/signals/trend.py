@@ -4,8 +4,8 @@ Expected final votes are (a + v) / (a/mu + g(t)) (Gamma-Poisson with prior mean 
 share of votes seen at age t hours. The share of the points is the place among final votes, a log-logistic
 distribution with fixed median and slope: the same paper gets the same points whatever it is listed with. A paper
 without votes stands at half its probability of being featured, and its expected votes are those of that place.
-Constants: tau, k, a and the distribution from the daily lists of 2025-04-25 to 2025-11-14, mu from 2025-03 to
-2025-11-14.
+Constants: tau, k and a are measured values of Hugging Face's daily lists, taken over and not fitted here; the
+distribution comes from the lists of 2025-04-25 to 2025-11-14, mu from those of 2025-03 to 2025-11-14.
 """
 
 from __future__ import annotations
