@@ -19,7 +19,7 @@ from digest.model.editions import Digest
 from digest.model.errors import StorageError, UsageError
 from digest.model.people import Subscription, SubscriptionId
 from digest.services.ports import Clock
-from digest.storage import copy, deliveries, editions, meta, migrate, people, sending, sources
+from digest.storage import copy, deliveries, editions, meta, migrate, people, sources
 from digest.storage.base import Tx
 from digest.storage.engine import Store, open_store
 
@@ -87,34 +87,6 @@ class Upkeep:
                 beside.with_name(beside.name + end).unlink(missing_ok=True)
         return Copied(where=str(path), rows=rows)
 
-    def move(self, target: Store) -> Copied:
-        """Copies everything into an empty database of either kind. From then on this one refuses to send."""
-        migrate.ready(target)
-        with target.reading() as into:
-            if not copy.is_empty(into):
-                raise StorageError(
-                    "it is not empty", where=target.where, try_="name a database without rows, such as a new one"
-                )
-        now = self.clock()
-        with self.store.transaction() as tx:
-            if sending.holders(tx):
-                raise StorageError(
-                    "a sender is at work",
-                    where=self.store.where,
-                    try_="stop `digest run` and `digest send`, then try again",
-                )
-            before = meta.get(tx, meta.RESTORED)
-            meta.put(tx, meta.RESTORED, now.isoformat())
-        try:
-            with self.store.reading() as tx, target.transaction() as into:
-                rows = copy.copy_all(tx, into, leave_out=("leases",))
-                _mark(into, before)
-        except BaseException:
-            with self.store.transaction() as tx:
-                _mark(tx, before)
-            raise
-        return Copied(where=target.where, rows=rows)
-
     def restored(self, sent_until: datetime) -> Released:
         """Lets a restored database send again. Raises UsageError for an instant in the future.
 
@@ -179,13 +151,6 @@ class Upkeep:
         digest = next((digest for digest in self.digests if digest.name == subscription.digest), None)
         slot = due_slot(digest.name, schedule_for(digest, subscription), until) if digest else None
         return slot.local_date.isoformat() if slot else ""
-
-
-def _mark(tx: Tx, restored: str | None) -> None:
-    if restored is None:
-        meta.drop(tx, meta.RESTORED)
-    else:
-        meta.put(tx, meta.RESTORED, restored)
 
 
 def _flush(path: Path) -> None:

@@ -25,10 +25,6 @@ def copy_all(source: Tx, target: Tx, *, leave_out: Sequence[str] = ()) -> int:
     return copied
 
 
-def is_empty(tx: Tx) -> bool:
-    return all(tx.execute(select(table).limit(1)).first() is None for table in metadata.sorted_tables)
-
-
 def _copy(source: Tx, target: Tx, table: Table) -> int:
     # A row may refer to a later one of its own table (a merged work, a joined mail), so such links are made at the end.
     own = [column.name for column in table.columns if any(key.column.table is table for key in column.foreign_keys)]

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from digest.model.errors import SendingRefused, StorageError, UsageError
 from digest.model.feeds import EntryId
-from digest.storage import deliveries, editions, entries, meta, migrate, people, sending, sources
+from digest.storage import deliveries, editions, entries, meta, migrate, people, sources
 from digest.storage.base import metadata
 from tests.services.world import DAILY, World
 from tests.storage.papers import SLOT_AT, new_paper
@@ -188,42 +188,6 @@ def test_releasing_until_the_future_is_refused(store):
     world = World(store)
     with pytest.raises(UsageError, match="is in the future"):
         world.upkeep.restored(world.now + timedelta(seconds=1))
-
-
-def test_moving_takes_everything_along_and_the_old_database_refuses_from_then_on(store, empty_url, open_database):
-    world = a_lived_in_world(store)
-    before = rows(store)
-    target = open_database(empty_url)
-    world.upkeep.move(target)
-    assert rows(target) == before
-    moved = replace(world, store=target, now=world.now + timedelta(days=1))
-    moved.paper(20, seen_at=moved.now - timedelta(hours=3))
-    assert [address for address, _ in moved.send()] == ["ada@example.org"]
-    with pytest.raises(SendingRefused):
-        world.publish.run(world.now)
-
-
-def test_moving_to_the_other_kind_and_back_changes_nothing(store, postgres, tmp_path, open_database):
-    world = a_lived_in_world(store)
-    before = rows(store)
-    server = open_database(postgres.create())
-    file = open_database(f"sqlite:///{tmp_path / 'back.db'}")
-    world.upkeep.move(server)
-    replace(world, store=server).upkeep.move(file)
-    assert rows(file) == rows(server) == before
-
-
-def test_moving_into_a_database_with_rows_or_beside_a_sender_is_refused(store, url, empty_url, open_database):
-    world = World(store)
-    world.reader()
-    world.paper(1)
-    world.publish.run(world.now)
-    with pytest.raises(StorageError, match="it is not empty"):
-        world.upkeep.move(open_database(url))
-    with store.transaction() as tx:
-        sending.claim(tx, lease="host:2:1", now=world.now, until=world.now + timedelta(minutes=2), limit=5)
-    with pytest.raises(StorageError, match="a sender is at work"):
-        world.upkeep.move(open_database(empty_url))
 
 
 def test_retention_folds_deliveries_and_keeps_the_accounting(store):
