@@ -1,5 +1,4 @@
-"""Keeping the store: consistent copies while it runs, moving to the other kind of database, releasing a restored
-copy, retention.
+"""Keeping the store: consistent copies while it runs, releasing a restored copy, retention.
 
 A copy carries a mark that makes it refuse to send: whoever puts it back must first say until when the lost one was
 sending.
