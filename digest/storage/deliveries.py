@@ -193,14 +193,6 @@ def plan_together(tx: Tx, rows: Sequence[dict[str, object]]) -> int:
     return added
 
 
-def planned_for(tx: Tx, digest: str, local_date: date) -> frozenset[int]:
-    """Subscribers that have a delivery of this digest and date."""
-    query = select(deliveries.c.subscriber_id).where(
-        _IS_EDITION, deliveries.c.digest == digest, deliveries.c.local_date == local_date
-    )
-    return frozenset(tx.execute(query).scalars())
-
-
 def history(tx: Tx, subscriber_ids: Sequence[int], *, composed_since: datetime) -> Mapping[int, frozenset[int]]:
     """Per subscriber the editions that count as sent, of any digest, composed since an instant."""
     sent: dict[int, set[int]] = defaultdict(set)

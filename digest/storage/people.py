@@ -82,13 +82,6 @@ def subscriber(tx: Tx, address: str) -> Subscriber | None:
     return _subscriber(row) if row is not None else None
 
 
-def subscriber_by_id(tx: Tx, subscriber_id: int) -> Subscriber | None:
-    row = tx.execute(
-        select(subscribers).where(subscribers.c.id == subscriber_id, subscribers.c.address.is_not(None))
-    ).first()
-    return _subscriber(row) if row is not None else None
-
-
 def add_subscriber(tx: Tx, address: str, now: datetime) -> Subscriber:
     """The subscriber with this address, made when there is none."""
     add_missing(tx, subscribers, [{"address": address, "created_at": now, "joined": False, "erased_at": None}])

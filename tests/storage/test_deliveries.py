@@ -96,8 +96,6 @@ def test_an_edition_is_planned_once_for_a_reader_and_local_date(store):
     with store.transaction() as tx:
         assert deliveries.plan(tx, [row(tx, 1), row(tx, 2)]) == 1
         assert [one.address for one in deliveries.listing(tx)] == ["r1@example.org", "r2@example.org"]
-        planned_for = {one.subscriber_id for one in deliveries.listing(tx)}
-        assert deliveries.planned_for(tx, "daily", DAY) == planned_for
 
 
 def test_the_index_itself_refuses_a_second_edition_and_a_second_notice(store):
