@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from digest.model.editions import Counts, Edition, EditionId, Item, Ranked, Section, Selection, Slot
+from digest.model.editions import Counts, Edition, EditionId, Item, Ranked, Remark, Section, Selection, Slot
 from digest.model.feeds import EntryId, SourceId
 from digest.model.people import Profile
 
@@ -32,8 +32,8 @@ def compose(
     already_sent: int,
     title_of: Callable[[str], str],
     source_titles: Callable[[SourceId], str],
-    reason: str = "",
-    notes: tuple[str, ...] = (),
+    reason: tuple[Remark, ...] = (),
+    notes: tuple[Remark, ...] = (),
     public: bool = False,
 ) -> Edition:
     """The edition of a slot.

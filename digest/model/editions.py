@@ -18,6 +18,10 @@ EditionId = NewType("EditionId", int)
 Figure = int | float | str | tuple[str, ...]
 
 
+#: What a figure is called and what it is.
+Figures = Mapping[str, Figure]
+
+
 class WhenEmpty(StrEnum):
     SKIP = "skip"
     SAY_SO = "say-so"
@@ -31,6 +35,20 @@ class Schedule:
     send_at: time
     timezone: str
     days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """What an operator changes of a digest's mails without touching a template; empty is ours."""
+
+    accent: str = ""
+    """A colour, ``#rrggbb``; rendering darkens or lightens it until it can be read."""
+    logo: str = ""
+    """Text above the title."""
+    header: str = ""
+    """A sentence below the title."""
+    footer: str = ""
+    """A sentence at the foot."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +66,7 @@ class Digest:
     profile: Profile = field(default_factory=Profile)
     template: str = "edition"
     expire_after: timedelta = timedelta(hours=36)
+    look: Look = Look()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +92,7 @@ class Part:
 
     key: str
     points: int
-    figures: Mapping[str, Figure] = field(default_factory=dict[str, Figure])
+    figures: Figures = field(default_factory=dict[str, Figure])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,6 +186,35 @@ class Counts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Remark:
+    """A sentence as data: what it says (``key``) and about what. Rendering says it in the reader's language.
+
+    Keys and figures stand in rendering/remarks.py; ``said`` is a finished sentence, figure ``text``.
+    """
+
+    key: str
+    figures: Figures = field(default_factory=dict[str, Figure])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthorCard:
+    """Somebody whose new papers an edition prints. What is not known is None, and is not shown."""
+
+    name: str
+    url: str = ""
+    institutions: tuple[str, ...] = ()
+    category: str = ""
+    """Where this person publishes most."""
+    h_index: int | None = None
+    papers: int | None = None
+    citations: int | None = None
+    novelty: int | None = None
+    """0-100."""
+    ai_score: int | None = None
+    """0-100."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Edition:
     """One frozen dated printing for all readers with equal (profile, slot, history)."""
 
@@ -178,10 +226,12 @@ class Edition:
     composed_at: datetime
     sections: tuple[Section, ...] = ()
     counts: Counts = Counts()
-    reason: str = ""
-    """Why it is empty, short, or not of today (best-of); a sentence in English, empty when nothing needs saying."""
-    notes: tuple[str, ...] = ()
+    reason: tuple[Remark, ...] = ()
+    """Why it is empty, short, or not of today (best-of); nothing when nothing needs saying."""
+    notes: tuple[Remark, ...] = ()
     """The silence explained, source by source."""
+    cards: tuple[AuthorCard, ...] = ()
+    """The people it is about, for a digest that follows authors."""
     public: bool = False
 
     @property

@@ -58,11 +58,14 @@ class Message:
     key: MessageKey
     """Stable name: the edition's key, several joined, or the notice's."""
     kind: str
-    """edition, confirmation, welcome, goodbye or alert."""
+    """edition, confirmation, welcome, goodbye, bounce or alert."""
     subject: str
     preheader: str
     content: bytes
     stamps: tuple[tuple[int, Stamp], ...]
+    omitted: tuple[tuple[str, int], ...] = ()
+    """(edition key, position) of the papers for which the mail had no room. With a public address their titles stand on
+    the mail's page and they count as sent; without one they must not be in the edition that is recorded."""
 
 
 class DeliveryState(StrEnum):

@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from digest.model.editions import Counts, Edition, EditionId, Item, Part, Section, Slot
+from digest.model.editions import AuthorCard, Counts, Edition, EditionId, Item, Part, Remark, Section, Slot
 from digest.model.feeds import EntryId, WorkId
 from digest.model.mail import Message, MessageKey, Stamp
 from digest.storage.base import Instant, Tx, add_missing, batched, metadata
@@ -48,9 +48,10 @@ editions = Table(
     Column("composed_at", Instant, nullable=False, index=True),
     Column("sections", JSON, nullable=False),
     Column("counts", JSON, nullable=False),
-    Column("reason", Text, nullable=False),
     Column("notes", JSON, nullable=False),
     Column("public", Boolean, nullable=False),
+    Column("reason", JSON, nullable=False, server_default="[]"),
+    Column("cards", JSON, nullable=False, server_default="[]"),
     # The same slot, profile and relevant history are one edition, printed once.
     UniqueConstraint("digest", "local_date", "slot_at", "profile_key", "history_key"),
 )
@@ -75,6 +76,7 @@ messages = Table(
     Column("content", LargeBinary, nullable=False),
     Column("stamps", JSON, nullable=False),
     Column("created_at", Instant, nullable=False, index=True),
+    Column("omitted", JSON, nullable=False, server_default="[]"),
 )
 
 
@@ -98,9 +100,10 @@ def freeze(tx: Tx, edition: Edition) -> Edition:
             composed_at=edition.composed_at,
             sections=[{"category": s.category, "title": s.title, "new": s.new} for s in edition.sections],
             counts=asdict(edition.counts),
-            reason=edition.reason,
-            notes=list(edition.notes),
+            notes=[asdict(remark) for remark in edition.notes],
             public=edition.public,
+            reason=[asdict(remark) for remark in edition.reason],
+            cards=[asdict(card) for card in edition.cards],
         )
         .returning(editions.c.id)
     ).scalar_one()
@@ -188,6 +191,7 @@ def keep_message(tx: Tx, message: Message, now: datetime) -> None:
                 "content": message.content,
                 "stamps": [[offset, stamp.value] for offset, stamp in message.stamps],
                 "created_at": now,
+                "omitted": [list(one) for one in message.omitted],
             }
         ],
     )
@@ -204,6 +208,7 @@ def message(tx: Tx, key: str) -> Message | None:
         preheader=row.preheader,
         content=row.content,
         stamps=tuple((offset, Stamp(name)) for offset, name in row.stamps),
+        omitted=tuple((key, position) for key, position in row.omitted),
     )
 
 
@@ -222,23 +227,26 @@ def _snapshot(item: Item) -> dict[str, Any]:
 
 
 def _item(snapshot: Mapping[str, Any]) -> Item:
-    values: dict[str, Any] = {name: _tuple(value) for name, value in snapshot.items()}
+    values: dict[str, Any] = _tuples(snapshot)
     values["published_at"] = datetime.fromisoformat(snapshot["published_at"]) if snapshot["published_at"] else None
     values["entry_id"] = EntryId(snapshot["entry_id"])
     values["work"] = WorkId(snapshot["work"])
     values["parts"] = tuple(
-        Part(
-            key=p["key"],
-            points=p["points"],
-            figures={name: _tuple(value) for name, value in p["figures"].items()},
-        )
-        for p in snapshot["parts"]
+        Part(key=p["key"], points=p["points"], figures=_tuples(p["figures"])) for p in snapshot["parts"]
     )
     return Item(**values)
 
 
-def _tuple(value: Any) -> Any:
+def _remarks(stored: Iterable[Mapping[str, Any]]) -> tuple[Remark, ...]:
+    return tuple(Remark(key=one["key"], figures=_tuples(one["figures"])) for one in stored)
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     """JSON knows no tuples."""
+    return {name: _tuple(value) for name, value in values.items()}
+
+
+def _tuple(value: Any) -> Any:
     return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
 
 
@@ -258,7 +266,8 @@ def _edition(tx: Tx, row: Row[Any]) -> Edition:
             for number, s in enumerate(row.sections)
         ),
         counts=Counts(**row.counts),
-        reason=row.reason,
-        notes=tuple(row.notes),
+        reason=_remarks(row.reason),
+        notes=_remarks(row.notes),
+        cards=tuple(AuthorCard(**_tuples(card)) for card in row.cards),
         public=row.public,
     )

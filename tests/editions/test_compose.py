@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from digest.editions.compose import compose, history_key
-from digest.model.editions import Counts, Edition, Part, Ranked, Selection, Slot
+from digest.model.editions import Counts, Edition, Part, Ranked, Remark, Selection, Slot
 from digest.model.feeds import Alias, Entry, EntryId, Sighting, SourceId, VoteObservation, WorkId
 from digest.model.people import Profile
 
@@ -71,9 +71,10 @@ def test_positions_run_through_the_sections_and_counts_add_up():
 
 
 def test_a_section_without_papers_is_not_printed():
-    edition = composed((), Selection(sections=(("cs.CV", ()),)), reason="Nothing new arrived.", notes=("hf: quiet",))
+    reason, notes = (Remark(key="nothing-new"),), (Remark(key="source", figures={"source": "hf", "state": "quiet"}),)
+    edition = composed((), Selection(sections=(("cs.CV", ()),)), reason=reason, notes=notes)
     assert (edition.sections, edition.items, edition.counts) == ((), (), Counts())
-    assert (edition.reason, edition.notes) == ("Nothing new arrived.", ("hf: quiet",))
+    assert (edition.reason, edition.notes) == (reason, notes)
 
 
 def test_an_item_is_a_snapshot_of_everything_that_is_shown():

@@ -1,0 +1,85 @@
+"""What the ledger says of mails that do not get through: counts of one publication, and what the other side answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import func, select
+
+from digest.model.mail import OPEN_STATES, DeliveryState
+from digest.storage.base import Tx
+from digest.storage.deliveries import deliveries
+
+FAILED = (DeliveryState.REJECTED, DeliveryState.DEFERRED, DeliveryState.UNCERTAIN)
+WAITING = (*OPEN_STATES, DeliveryState.DEFERRED)
+#: From so many failures the most frequent answer is known well enough.
+_SAMPLE = 2_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Publication:
+    """The mails of one digest and local date."""
+
+    digest: str
+    local_date: date
+    states: Mapping[str, int]
+    waits_since: datetime | None
+    """When the oldest of those that are still to be sent was planned."""
+
+    def number(self, *states: DeliveryState) -> int:
+        return sum(self.states.get(state.value, 0) for state in states)
+
+
+def newest(tx: Tx, digest: str, planned_since: datetime) -> Publication | None:
+    """A digest's newest publication that was planned since an instant."""
+    mine = (deliveries.c.kind == "edition", deliveries.c.digest == digest)
+    day = tx.execute(
+        select(func.max(deliveries.c.local_date)).where(*mine, deliveries.c.created_at >= planned_since)
+    ).scalar()
+    if day is None:
+        return None
+    of_day = select(deliveries.c.state, func.count()).where(*mine, deliveries.c.local_date == day)
+    counted = tx.execute(of_day.group_by(deliveries.c.state)).all()
+    waits = select(func.min(deliveries.c.created_at)).where(
+        *mine, deliveries.c.local_date == day, deliveries.c.state.in_([state.value for state in WAITING])
+    )
+    return Publication(
+        digest=digest,
+        local_date=day,
+        states={row[0]: row[1] for row in counted},
+        waits_since=tx.execute(waits).scalar(),
+    )
+
+
+def answer(tx: Tx, publication: Publication) -> tuple[str, int]:
+    """(what the other side answers most often to what failed, how often); ("", 0) where it said nothing.
+
+    Answers are alike by their codes: their texts name addresses.
+    """
+    rows = tx.execute(
+        select(deliveries.c.code, deliveries.c.enhanced, deliveries.c.remote, deliveries.c.reason)
+        .where(
+            deliveries.c.kind == "edition",
+            deliveries.c.digest == publication.digest,
+            deliveries.c.local_date == publication.local_date,
+            deliveries.c.state.in_([state.value for state in FAILED]),
+        )
+        .order_by(deliveries.c.id)
+        .limit(_SAMPLE)
+    ).all()
+    told = [row for row in rows if row.code or row.remote or row.reason]
+    if not told:
+        return "", 0
+    ((code, enhanced), number) = Counter((row.code, row.enhanced) for row in told).most_common(1)[0]
+    first = next(row for row in told if (row.code, row.enhanced) == (code, enhanced))
+    said = " ".join(str(part) for part in (code, enhanced, first.remote) if part)
+    return said or first.reason, number
+
+
+def was_alerted(tx: Tx, notice_key: str) -> bool:
+    """Whether an alert of this key was planned."""
+    query = select(deliveries.c.id).where(deliveries.c.kind == "alert", deliveries.c.notice_key == notice_key)
+    return tx.execute(query.limit(1)).first() is not None
