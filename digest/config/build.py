@@ -16,7 +16,7 @@ from digest.config.problems import Loc, key_name, place
 from digest.config.publication import DigestSettings, SourceSettings
 from digest.config.record import Config
 from digest.config.settings import Settings
-from digest.model.editions import Digest, Schedule
+from digest.model.editions import Digest, Look, Schedule
 from digest.model.errors import ConfigError
 from digest.model.feeds import Source, SourceId
 from digest.model.mail import Sender
@@ -142,4 +142,5 @@ class Builder:
             profile=replace(Profile(language=digest.language), **digest.fields_given()),
             template=digest.template,
             expire_after=digest.expire_after or self.settings.delivery.expire_after,
+            look=Look(accent=digest.accent, logo=digest.logo, header=digest.header, footer=digest.footer),
         )

@@ -7,7 +7,8 @@ Addresses follow RFC 5321 (ASCII local part, domain stored as ASCII), zones the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from datetime import time, timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -18,6 +19,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from digest.config.nearest import nearest
+from digest.model.people import language_tag
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -183,6 +185,30 @@ def _words(value: object) -> tuple[str, ...]:
     return tuple(words)
 
 
+def _line(most: int) -> Callable[[str], str]:
+    """One line of text to be shown to readers, of at most so many characters."""
+
+    def line(value: str) -> str:
+        text = value.strip()
+        if len(text) > most:
+            raise ValueError(f"should be at most {most} characters long, and has {len(text)}")
+        # Beside the control characters: line and paragraph separators, and halves of characters (from JSON's \ud800).
+        if any(unicodedata.category(char) in ("Cc", "Zl", "Zp", "Cs") for char in text):
+            raise ValueError("should be one line of text, without control characters")
+        return text
+
+    return line
+
+
+def _colour(value: str) -> str:
+    text = value.strip().lower()
+    if not text:
+        return ""
+    if not re.fullmatch(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", text):
+        raise ValueError('should be a colour such as "#0b4a8f" or "#06f"')
+    return text if len(text) == 7 else "#" + "".join(digit * 2 for digit in text[1:])
+
+
 def _one_or_many(value: object) -> object:
     return [cast("object", value)] if isinstance(value, Mapping) else value
 
@@ -205,4 +231,9 @@ Bind = Annotated[str, AfterValidator(_bind)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_no_empty_path)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Title = Annotated[str, AfterValidator(_line(200))]
+Logo = Annotated[str, AfterValidator(_line(60))]
+Sentence = Annotated[str, AfterValidator(_line(300))]
+Colour = Annotated[str, AfterValidator(_colour)]
+Language = Annotated[str, AfterValidator(language_tag)]
 OneOrMany = BeforeValidator(_one_or_many)

@@ -121,7 +121,11 @@ class Preferences(BaseModel):
     min_score: Score | None = option(
         None, "Leave out papers whose score (0 to 100) is below.", kind="number", example=20
     )
-    layout: Layout = option("full", "How much of a paper is shown.", kind="full | brief | titles")
+    layout: Layout = option(
+        "full",
+        "How much of an abstract is printed: full prints it cut at a sentence, brief its first sentence, titles none.",
+        kind="full | brief | titles",
+    )
 
     def fields_given(self) -> dict[str, Any]:
         """The profile's fields that were set, in the model's types."""

@@ -6,7 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from digest.config.fields import Clock, DaysLong, Duration, Name, Weekdays, Zone, option
+from digest.config.fields import (
+    Clock,
+    Colour,
+    DaysLong,
+    Duration,
+    Language,
+    Logo,
+    Name,
+    Sentence,
+    Title,
+    Weekdays,
+    Zone,
+    option,
+)
 from digest.config.preferences import STRICT, Preferences
 from digest.model.editions import WhenEmpty
 
@@ -52,13 +65,7 @@ class DigestSettings(Preferences):
     """A publication; write one [[digest]] for each. A reader's own settings go over these."""
 
     name: Name = option(..., "Short name, used on the command line.", kind="name", example="papers")
-    title: str = option(
-        "",
-        "What readers see; empty is the name.",
-        example="Trending papers",
-        max_length=200,
-        pattern=r"^[^\x00-\x1f\x7f]*$",
-    )
+    title: Title = option("", "What readers see; empty is the name.", example="Trending papers")
     list_id: Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+)?$")] = option(
         "",
         "List-Id of its mails (RFC 2919); empty is the name and the sender's domain.",
@@ -82,8 +89,30 @@ class DigestSettings(Preferences):
         kind="skip | say-so | best-of",
     )
     template: Name = option("edition", "Name of the template.", kind="name")
-    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] = option(
-        "en", "Language of the mail's own words; so far they are English, whatever stands here.", kind="language"
+    language: Language = option(
+        "en",
+        "Language of a mail's own words, dates and numbers: en, de, fr, es, zh or ar, also de-AT; papers keep theirs.",
+        kind="language",
+    )
+    accent: Colour = option(
+        "",
+        "Colour of links, buttons and the line below the title, made darker or lighter until it can be read; "
+        "empty is ours.",
+        kind="colour",
+        example="#0b4a8f",
+    )
+    logo: Logo = option(
+        "", "Text above the title, such as the name of your house; at most 60 characters.", example="Example Labs"
+    )
+    header: Sentence = option(
+        "",
+        "A sentence below the title; at most 300 characters.",
+        example="What the reading group looks at this morning.",
+    )
+    footer: Sentence = option(
+        "",
+        "A sentence at the foot; at most 300 characters.",
+        example="Questions go to the library's desk.",
     )
     expire_after: Duration | None = option(
         None,

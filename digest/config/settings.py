@@ -151,6 +151,11 @@ class MailSettings(BaseModel):
         kind="path",
         example="templates",
     )
+    inliner: Literal["premailer", "css-inline"] = option(
+        "premailer",
+        'What puts the styles onto the elements of a mail; css-inline is faster and needs the extra "fast".',
+        kind="premailer | css-inline",
+    )
 
 
 class WebSettings(BaseModel):

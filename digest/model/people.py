@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, time
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import NewType
 
 SubscriberId = NewType("SubscriberId", int)
 SubscriptionId = NewType("SubscriptionId", int)
+
+#: The languages that mails are written in, by their BCP 47 code.
+LANGUAGE_NAMES = {"en": "English", "de": "German", "fr": "French", "es": "Spanish", "zh": "Chinese", "ar": "Arabic"}
+LANGUAGES = tuple(LANGUAGE_NAMES)
+#: Language, script, region (RFC 5646); an underscore as POSIX writes it.
+_TAG = re.compile(r"([A-Za-z]{2})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|[0-9]{3}))?", re.ASCII)
+
+
+def language_tag(text: str) -> str:
+    """The tag in its usual spelling (``de``, ``de-AT``, ``zh-Hans-CN``), so that one language is one profile.
+
+    Raises ValueError, with a sentence that names the known languages and the nearest, where no mail is written in it.
+    """
+    found = _TAG.fullmatch(text.strip())
+    if found is not None and found[1].lower() in LANGUAGES:
+        parts = (found[1].lower(), (found[2] or "").title(), (found[3] or "").upper())
+        return "-".join(filter(None, parts))
+    known = ", ".join(f"{code} ({name})" for code, name in LANGUAGE_NAMES.items())
+    near = _nearest_language(text.strip().lower())
+    hint = f'did you mean "{near}"? ' if near else ""
+    raise ValueError(f"{text[:40]!r} is not a language that mails are written in; {hint}known are: {known}")
+
+
+def _nearest_language(text: str) -> str:
+    """The code that was meant by a name (german) or a longer code (deu, de-Austria); empty where nothing is near."""
+    names = {name.lower(): code for code, name in LANGUAGE_NAMES.items()}
+    if near := get_close_matches(text, names, n=1, cutoff=0.7):
+        return names[near[0]]
+    return next((code for code in LANGUAGES if re.match(rf"{code}([^a-z]|[a-z]?$)", text)), "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

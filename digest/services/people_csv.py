@@ -7,7 +7,6 @@ what was taken and what is wrong with the rest, by row and column. Importing an 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
@@ -23,7 +22,6 @@ SUPPRESSION_COLUMNS = ("address", "reason", "detail", "since")
 
 #: Gives the preference keys in a profile's file by its name; raises DigestError.
 ReadProfile = Callable[[str], Mapping[str, object]]
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 #: Reasons that a list may give; an erased address is known by its hash only, so no table can name it.
 _REASONS = tuple(reason for reason in SuppressionReason if reason is not SuppressionReason.ERASED)
 
@@ -125,8 +123,6 @@ def _take(cells: Mapping[str, str], digests: Collection[str], add: Add, read_pro
     if state not in tuple(SubscriptionState):
         raise _Wrong("state", f'"{state}" is none of {", ".join(SubscriptionState)}')
     language, timezone = cells.get("language"), cells.get("timezone")
-    if language and not _LANGUAGE.fullmatch(language):
-        raise _Wrong("language", f'"{language}" is not a language code such as en or de')
     if timezone:
         _check_zone(timezone)
     preferences = _profile(cells["profile"], read_profile) if "profile" in cells else None

@@ -20,6 +20,7 @@ from digest.model.people import (
     SubscriptionState,
     Suppression,
     SuppressionReason,
+    language_tag,
 )
 from digest.services.ports import Clock, ProfileOf
 from digest.services.stamping import CONFIRM, PREFERENCES, Keys, read_scoped
@@ -169,6 +170,8 @@ class Subscribe:
 
     def check(self, digest: str, choices: Choices) -> None:
         """Raises InputError or ConfigError for choices that could not be printed."""
+        if choices.language:
+            _language(choices.language)
         if choices.timezone:
             try:
                 ZoneInfo(choices.timezone)
@@ -247,7 +250,8 @@ class Subscribe:
 
     def _choose(self, tx: Tx, link: Subscription, choices: Choices) -> None:
         send_at = _hour(choices.send_at) if choices.send_at else choices.send_at
-        plain = {"language": choices.language, "timezone": choices.timezone, "send_at": send_at}
+        language = _language(choices.language) if choices.language else choices.language
+        plain = {"language": language, "timezone": choices.timezone, "send_at": send_at}
         values: dict[str, object] = {name: value for name, value in plain.items() if value is not None}
         if choices.days is not None:
             values["days"] = list(choices.days)
@@ -257,6 +261,15 @@ class Subscribe:
             people.choose(tx, link.id, values)
         if choices.joined is not None:
             people.set_joined(tx, link.subscriber_id, choices.joined)
+
+
+def _language(text: str) -> str:
+    """A language's tag in its usual spelling. Raises InputError."""
+    try:
+        return language_tag(text)
+    except ValueError as error:
+        what, _, try_ = str(error).rpartition("; ")
+        raise InputError(what, where="language", try_=try_) from error
 
 
 def _hour(text: str) -> str:

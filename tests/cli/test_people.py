@@ -58,6 +58,7 @@ def test_wrong_wishes_are_named(call, installed):
         (("--profile", "none.toml"), 2),
         (("--seed", "none.bib"), 1),
         (("--timezone", "Mars"), 1),
+        (("--language", "pt"), 1),
         (("--days", "someday"), 2),
         (("--send-at", "25:00"), 1),
         (("--digest", "nope"), 2),

@@ -8,6 +8,7 @@ import pytest
 
 from digest.config import from_table
 from digest.config.environment import known_names
+from digest.model.editions import Look
 from digest.model.errors import ConfigError
 
 TABLE = {"mail": {"from": "digest@example.org"}, "smtp": {"host": "file.example.org", "port": 25}}
@@ -55,6 +56,18 @@ def test_numbers_truths_and_texts_are_plain(tmp_path):
     assert (config.relays[0].username, config.relays[0].password_file) == ("12345", tmp_path / "7")
 
 
+def test_the_look_the_language_and_the_inliner_come_from_the_environment_too(tmp_path):
+    config = configured(
+        tmp_path,
+        MAIL__INLINER="css-inline",
+        DIGEST='[{"name": "daily", "language": "zh-hans", "accent": "#06F", "logo": "Labs", "header": "A.",'
+        ' "footer": "B."}]',
+    )
+    (digest,) = config.digests
+    assert (config.mail.inliner, digest.profile.language) == ("css-inline", "zh-Hans")
+    assert digest.look == Look(accent="#0066ff", logo="Labs", header="A.", footer="B.")
+
+
 def test_the_environment_alone_is_enough(tmp_path):
     assert configured(tmp_path, {}, MAIL__FROM="a@example.org").sender.from_address == "a@example.org"
 
@@ -93,6 +106,10 @@ def test_an_unknown_name_is_refused_with_the_nearest(tmp_path, name, try_):
         ("SOURCE", "[{]", "is not valid JSON at character 3"),
         ("SOURCE", '[{"id": "a", "kind": "huggingface", "evry": 1}]', "evry is not known"),
         ("DIGEST", '[{"name": "a", "timezone": "Mars/Base"}]', "is not a time zone"),
+        ("DIGEST", '[{"name": "a", "language": "pt"}]', "'pt' is not a language that mails are written in"),
+        ("DIGEST", '[{"name": "a", "accent": "red"}]', "should be a colour"),
+        ("DIGEST", r'[{"name": "a", "logo": "half \ud83d"}]', "should be one line of text"),
+        ("MAIL__INLINER", "juice", "should be 'premailer' or 'css-inline'"),
         ("MAIL__REPLY_TO", "nobody", "is not an e-mail address"),
     ],
 )

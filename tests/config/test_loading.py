@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from digest.config import find, load, read_secret
-from digest.model.editions import Digest, Schedule, WhenEmpty
+from digest.model.editions import Digest, Look, Schedule, WhenEmpty
 from digest.model.errors import ConfigError, UsageError
 from digest.model.feeds import Source, SourceId
 from digest.model.mail import Sender
@@ -52,7 +52,11 @@ timezone = "Europe/Berlin"
 days = ["Friday", "mon"]
 window = 2.5
 when_empty = "best-of"
-language = "de"
+language = "DE_at"
+accent = "#0AF"
+logo = " Example Labs "
+header = "What we look at."
+footer = "Ask at the desk."
 categories = { cs.CL = 2, "cs.LG" = 1 }
 keywords = ["speech  synthesis", "speech synthesis"]
 mute = ["survey"]
@@ -98,9 +102,10 @@ def test_a_whole_file_becomes_the_model(tmp_path):
                 max_items=10,
                 min_score=0,
                 layout="brief",
-                language="de",
+                language="de-AT",
             ),
             expire_after=timedelta(hours=36),
+            look=Look(accent="#00aaff", logo="Example Labs", header="What we look at.", footer="Ask at the desk."),
         ),
     )
     assert config.sender == Sender(
@@ -206,7 +211,20 @@ def test_a_database_url_is_completed(tmp_path, url, expected):
         ("[[digest]]\nname = 'a'\nweights = {trent = 1}", 5, "weights.trent is not known", 'did you mean "trend"?'),
         ("[[digest]]\nname = 'a'\nweights = {trend = 0}", 5, "at least one of trend, topic", ""),
         ("[[digest]]\nname = 'a'\nmute = {authors = 'Bob'}", 5, "mute.authors should be a list of texts", ""),
-        ("[[digest]]\nname = 'a'\ntitle = \"a\\r\\nBcc: x\"", 5, "title should", ""),
+        ("[[digest]]\nname = 'a'\ntitle = \"a\\r\\nBcc: x\"", 5, "title should be one line of text", ""),
+        ("[[digest]]\nname = 'a'\naccent = 'red'", 5, "accent should be a colour such as", 'accent = "#0b4a8f"'),
+        ("[[digest]]\nname = 'a'\nacent = '#06f'", 5, "acent is not known", 'did you mean "accent"?'),
+        (
+            f"[[digest]]\nname = 'a'\nlogo = '{'x' * 61}'",
+            5,
+            "logo should be at most 60 characters long, and has 61",
+            "",
+        ),
+        ('[[digest]]\nname = \'a\'\nheader = """a\nb"""', 5, "header should be one line of text", ""),
+        (f"[[digest]]\nname = 'a'\nfooter = '{'x' * 301}'", 5, "footer should be at most 300 characters long", ""),
+        ("[[digest]]\nname = 'a'\nlanguage = 'pt'", 5, "[[digest]] 1: language 'pt' is not a language", "en"),
+        ("[[digest]]\nname = 'a'\nlanguage = 'german'", 5, 'did you mean "de"? known are: en (English), de', ""),
+        ("[[digest]]\nname = 'a'\nlanguage = ''", 5, "is not a language that mails are written in", ""),
         ("[[digest]]\nname = '../x'", 4, "name should be made of letters", ""),
     ],
 )
@@ -216,6 +234,59 @@ def test_a_wrong_key_is_named_with_its_line_and_what_to_do(tmp_path, added, line
     assert what in error.what
     assert error.try_
     assert try_ in error.try_
+
+
+@pytest.mark.parametrize(
+    ("accent", "kept"),
+    [("#0b4a8f", "#0b4a8f"), ("#06f", "#0066ff"), (" #ABC ", "#aabbcc"), ("#0B4A8F", "#0b4a8f"), ("", "")],
+)
+def test_an_accent_is_kept_in_one_spelling(tmp_path, accent, kept):
+    config = load(written(tmp_path, f'{MINIMAL}[[digest]]\nname = "a"\naccent = "{accent}"\n'), {})
+    assert config.digests[0].look == Look(accent=kept)
+
+
+@pytest.mark.parametrize(
+    "accent",
+    ["0b4a8f", "#", "#0b4a", "#0b4a8f80", "#ggg", "blue", "rgb(1,2,3)", "#06f;x", "#06f url(x)", "#０00"],
+)
+def test_an_accent_that_is_no_colour_is_refused(tmp_path, accent):
+    error = refused(tmp_path, f"{MINIMAL}[[digest]]\nname = 'a'\naccent = '{accent}'\n")
+    assert error.what == '[[digest]] 1: accent should be a colour such as "#0b4a8f" or "#06f"'
+
+
+@pytest.mark.parametrize("key", ["title", "logo", "header", "footer"])
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('\\"Labs\\" <b> {{ 7*7 }}', '"Labs" <b> {{ 7*7 }}'),
+        ("مختبرات \u200fالأمثلة", "مختبرات \u200fالأمثلة"),
+        *(
+            (f"a\\u{code}b", None)
+            for code in ("0000", "0009", "000a", "000d", "001b", "007f", "0085", "0092", "2028", "2029")
+        ),
+    ],
+)
+def test_what_readers_see_may_be_any_line_without_control_characters(tmp_path, key, text, kept):
+    given = f'{MINIMAL}[[digest]]\nname = "a"\n{key} = "{text}"\n'
+    if kept is None:
+        assert refused(tmp_path, given).what.startswith(f"[[digest]] 1: {key} should be one line of text")
+    else:
+        digest = load(written(tmp_path, given), {}).digests[0]
+        assert (digest.title if key == "title" else getattr(digest.look, key)) == kept
+
+
+def test_the_longest_texts_are_taken(tmp_path):
+    lengths = {"logo": 60, "header": 300, "footer": 300}
+    given = "".join(f'{key} = "{"字" * most}"\n' for key, most in lengths.items())
+    look = load(written(tmp_path, f'{MINIMAL}[[digest]]\nname = "a"\n{given}'), {}).digests[0].look
+    assert {key: len(getattr(look, key)) for key in lengths} == lengths
+
+
+def test_the_inliner_is_one_of_two(tmp_path):
+    assert load(written(tmp_path, MINIMAL), {}).mail.inliner == "premailer"
+    assert load(written(tmp_path, f'{MINIMAL}inliner = "css-inline"\n'), {}).mail.inliner == "css-inline"
+    error = refused(tmp_path, f'{MINIMAL}inliner = "css-inliner"\n')
+    assert (error.where, error.try_) == (f"{tmp_path / 'config.toml'} line 3", 'did you mean "css-inline"?')
 
 
 def test_a_wrong_value_is_answered_with_a_right_one(tmp_path):

@@ -62,6 +62,7 @@ def test_good_rows_are_taken_and_bad_ones_named_by_row_and_column(store):
         "ha@example.org,daily,confirmed\n"
         "\n"
         "iv@example.org,daily,,,,nlp.toml\n"
+        "jo@example.org,daily,confirmed,pt,,\n"
     )
     done = take(world, text)
     assert done.imported == 2
@@ -74,19 +75,23 @@ def test_good_rows_are_taken_and_bad_ones_named_by_row_and_column(store):
         (8, "profile"),
         (9, "profile"),
         (10, ""),
+        (13, "language"),
     ]
     assert done.problems[1] == RowProblem(row=4, column="digest", what='there is no digest "hourly"; known are: daily')
     assert done.problems[7].what == "has 3 cells, the header has 6"
+    assert done.problems[8].what.startswith(
+        "'pt' is not a language that mails are written in; known are: en (English), "
+    )
     assert [one.address for one in world.subscribe.everybody()] == ["ada@example.org", "iv@example.org"]
     assert world.subscribe.show("iv@example.org")[0].preferences == {"keywords": ["parsing"]}
 
 
 def test_an_address_named_twice_keeps_what_the_later_row_says(store):
     world = World(store)
-    done = take(world, "address,digest,language\nada@example.org,daily,en\nada@EXAMPLE.org,daily,de\n")
+    done = take(world, "address,digest,language\nada@example.org,daily,en\nada@EXAMPLE.org,daily,DE_at\n")
     assert done == Imported(imported=2, problems=())
     (link,) = world.subscribe.show("ada@example.org")
-    assert link.language == "de"
+    assert link.language == "de-AT"
 
 
 def test_a_spreadsheets_semicolons_and_byte_order_mark_are_understood(store):

@@ -191,13 +191,33 @@ class TestChoosing:
     def test_what_could_not_be_printed_is_refused_before_anything_is_written(self, world):
         for choices in (
             Choices(timezone="Nowhere/Town"), Choices(timezone="/etc/localtime"), Choices(timezone="Europe"),
-            Choices(send_at="24:00"), Choices(send_at="7"), Choices(send_at="07:30:00"),
+            Choices(language="pt"), Choices(send_at="24:00"), Choices(send_at="7"), Choices(send_at="07:30:00"),
             Choices(preferences={"max_items": -1}), Choices(preferences={"keywrods": ["x"]}),
             Choices(preferences={"weights": {"trend": "all"}}), Choices(preferences={"categories": 7}),
         ):  # fmt: skip
             with pytest.raises(InputError):
                 world.subscribe.add(ADDRESS, "daily", choices=choices)
         assert world.subscribe.everybody() == ()
+
+    @pytest.mark.parametrize(("written", "kept"), [("de", "de"), ("de_at", "de-AT"), ("ZH-hans", "zh-Hans")])
+    def test_a_language_is_kept_in_one_spelling(self, world, written, kept):
+        held = world.subscribe.add(ADDRESS, "daily", choices=Choices(language=written))
+        assert held.language == kept
+        assert world.subscribe.choose(held, Choices(language=written)) == held
+
+    @pytest.mark.parametrize("written", ["pt", "german", "de; DROP", "en_US.UTF-8", " ", "\x1b[31m"])
+    def test_a_language_that_mails_are_not_written_in_is_refused_and_what_was_chosen_stays(self, world, written):
+        held = world.subscribe.add(ADDRESS, "daily", choices=Choices(language="fr"))
+        for again in (
+            lambda: world.subscribe.add(ADDRESS, "daily", choices=Choices(language=written)),
+            lambda: world.subscribe.choose(held, Choices(language=written, timezone="Asia/Tokyo")),
+        ):
+            with pytest.raises(InputError) as caught:
+                again()
+            error = caught.value
+            assert (error.what, error.where) == (f"{written!r} is not a language that mails are written in", "language")
+            assert "known are: en (English), de (German)" in error.try_
+        assert world.subscribe.show(ADDRESS) == (held,)
 
     def test_every_spelling_of_an_hour_can_be_read_back(self, world):
         for send_at in ("7:5", "07:05", "7:05"):

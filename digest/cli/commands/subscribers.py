@@ -62,7 +62,7 @@ def add(
     seed: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A library (BibTeX, CSL JSON, RIS) to learn from.")
     ] = None,
-    language: Annotated[str | None, typer.Option(help="Of the mail's own words.")] = None,
+    language: Annotated[str | None, typer.Option(help="Of the mail's own words: en, de, fr, es, zh or ar.")] = None,
     timezone: Annotated[str | None, typer.Option(help="For example Europe/Berlin.")] = None,
     send_at: Annotated[str | None, typer.Option(metavar="HH:MM", help="Local time of day.")] = None,
     days: Annotated[str | None, typer.Option(help="Weekdays, such as mon,wed,fri.")] = None,
