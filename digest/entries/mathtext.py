@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from digest.entries import symbols
+from digest.entries import stripped, symbols
 
 #: Longer texts keep what lies behind this as it is.
 MAX_CHARS = 100_000
@@ -29,30 +29,40 @@ _RELATION = re.compile(r"[=<>≤≥∈]")
 _WORD = re.compile(r"(?<![\\\w])[A-Za-z]{2,}")
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 _SPECIALS = frozenset("%&_#${}")
+#: Escapes and classes of regular expressions (``\n``, ``\d``), and a line break before a sentence (``\nThe``).
+_NO_MACRO = re.compile(r"[a-zA-Z]$|[ntr][A-Z][a-z]")
+_IN_CODE = re.compile(r"[\w:.\\/\"'|]$")
+_BOLD = {"bb": "mathbb", "cal": "mathcal"}
+#: "US$", "HK$": what stands before it is money.
+_CURRENCY = re.compile(r"\b(?:US|HK|NZ|NT|AU|CA|[ACSR])$")
 
 
-class _UnreadableErrorErrorError(Exception):
+class _Unreadable(Exception):
     """This formula is not one we can convert as a whole."""
 
 
 def to_unicode(text: str) -> str:
     """``text`` with its LaTeX converted. Never raises; text without LaTeX comes back as it is."""
-    head, tail = text[:MAX_CHARS], text[MAX_CHARS:]
+    head, tail = stripped.restored(text[:MAX_CHARS]), text[MAX_CHARS:]
     if "\\" in head or "$" in head:
         head = _Reader(head).prose()
-    return _typography(head) + tail
+    return _typography(stripped.scripted(head, _convert)) + tail
 
 
 def _typography(text: str) -> str:
-    """TeX's ties, dashes and quotes. ``~70 %``, ``5~10``, ``--help`` and ``/~user`` are none."""
-    if "``" in text:
-        text = re.sub(r"``([^`']{0,400})''", "“\\1”", text)
+    """TeX's quotes, dashes and ties. ``~70 %``, ``5~10``, ``--help`` and ``/~user`` are none."""
+    if "``" in text or "''" in text:
+        text = re.sub(r"(?<!`)``(?!`)\s?([^`\"“”]{0,400}?)(?:''(?!')|\")", r"“\1”", text)
+        text = re.sub(r"(?<![\w'])''(?=[^\W_])([^`\"“”]{1,200}?)(?<=[\w.,!?)])(?:''(?!')|\")", r"“\1”", text)
+        text = re.sub(r"(?<![`\w])``(?=[^\W_])", "“", text)
+        text = re.sub(r"(?<=\w)``(?=[\s.,;)])", "”", text)
     if "--" in text:
         text = re.sub(r"(?<=[\w)\]%”.,])(?<!-)---(?=[\w(\[“])|(?<=\s)---(?=\s)", "—", text)
         text = re.sub(r"(?<=[\w)\]%”.,])(?<!-)--(?=[\w(\[“])|(?<=\s)--(?=\s)", "–", text)
     if "~" in text:
-        text = re.sub(r"(?<=\s)~(?=\()", "", text)
-        text = re.sub(r"(?<=[^\W\d_])~(?=[\w(\[])|(?<=[\d.,;:)\]])~(?=[^\W\d_]|[(\[])|(?<=[a-z]\.)~(?=\d)", " ", text)
+        text = re.sub(r"(?<=\s)~(?=\()|(?<=\w)~(?=\s[(–—])|(?<=[–—]\s)~(?=\w)|(?<=\s)~(?=https?:)", "", text)
+        text = re.sub(r"~([↔→←⇒×=+–—])~", r" \1 ", text)
+        text = re.sub(r"(?<=[^\W\d_])~(?=[\w(\[])|(?<=[\d.,;:)\]}%])~(?=[^\W\d_]|[(\[])|(?<=[a-z]\.)~(?=\d)", " ", text)
     return text
 
 
@@ -75,6 +85,7 @@ class _Reader:
         self.text = text
         self.pos = 0
         self.braces: dict[int, int] | None = None
+        self.even: bool | None = None
         # Some feeds escape quotation marks as in JSON: a \" before a space or at the end ends a quotation.
         self.quotes = {q for q in "\"'" if re.search(rf"(?<=[\w.,!?])\\{q}(?![A-Za-z{{\\ ])|(?<=\w)\\{q} ", text)}
 
@@ -118,7 +129,7 @@ class _Reader:
         if char == "'":
             return "′"
         if char in "}$":
-            raise _UnreadableErrorErrorError
+            raise _Unreadable
         if char in "~&" or char.isspace():
             self._skip_space()
             return " "
@@ -128,7 +139,7 @@ class _Reader:
         """``{…}``: in maths only a grouping; in prose kept, unless made for a command (``{\\em x}``, ``{\\"o}``)."""
         if depth >= _MAX_DEPTH:
             if maths:
-                raise _UnreadableErrorErrorError
+                raise _Unreadable
             self.pos += 1
             return "{"
         self.pos += 1
@@ -136,7 +147,7 @@ class _Reader:
         inner, closed = self._run(maths=maths, closing="}", depth=depth + 1)
         if not closed:
             if maths:
-                raise _UnreadableErrorErrorError
+                raise _Unreadable
             return "{" + inner
         return inner if maths or (for_command and not inner.startswith("\\")) else "{" + inner + "}"
 
@@ -144,14 +155,14 @@ class _Reader:
         """A command's argument in maths: a group, a command or one character."""
         self._skip_space()
         if self.pos >= len(self.text) or depth >= _MAX_DEPTH:
-            raise _UnreadableErrorErrorError
+            raise _Unreadable
         char = self.text[self.pos]
         if char == "{":
             return self._group(maths=True, depth=depth)
         if char == "\\":
             return self._command(maths=True, depth=depth + 1, before="")
         if char in "^_}$":
-            raise _UnreadableErrorErrorError
+            raise _Unreadable
         self.pos += 1
         return char
 
@@ -201,15 +212,41 @@ class _Reader:
         limit = min(len(self.text), start + _MAX_FORMULA)
         while end < limit and self.text[end] != "$":
             end += 2 if self.text[end] == "\\" else 1
+        if self._unbalanced(start, end):
+            end = self._nested_end(start, end, limit)
         inside = self.text[start:end]
         closed = self.text.startswith(mark, end) and end < limit
-        if closed and _is_formula(inside, self.text[end + len(mark) : end + len(mark) + 1]):
+        behind = self.text[end + len(mark) : end + len(mark) + 1]
+        if closed and (_is_formula(inside, behind) or self._is_set_off(inside, behind, start - len(mark))):
             converted = _convert(inside)
             if converted is not None:
                 self.pos = end + len(mark)
                 return converted
         self.pos = start
         return mark
+
+    def _unbalanced(self, start: int, end: int) -> bool:
+        return self.text.count("{", start, end) > self.text.count("}", start, end)
+
+    def _nested_end(self, start: int, end: int, limit: int) -> int:
+        r"""Where the formula ends whose words hold formulas (``$\textbf{a $\to$ b}$``); ``end`` if nowhere near."""
+        further = end
+        while 0 <= further < min(limit, start + 300):
+            if not self._unbalanced(start, further):
+                return further
+            further = self.text.find("$", further + 1, limit)
+        return end
+
+    def _is_set_off(self, inside: str, behind: str, start: int) -> bool:
+        """Whether the dollars can be no money though words stand between them (``$30 FPS$``, ``$n$-gram``)."""
+        before = self.text[start - 1 : start] if start else " "
+        if behind.isalnum() or not (before.isspace() or before in "(–—") or len(inside) > 120:
+            return False
+        if not inside or inside[0].isspace() or inside[-1].isspace() or inside[-1].isdigit():
+            return False
+        if self.even is None:
+            self.even = self.text.count("$") % 2 == 0
+        return self.even and not _CURRENCY.search(inside)
 
     def _brackets(self, closing: str) -> str | None:
         r"""``\(…\)`` or ``\[…\]`` here, converted; None if it is no formula."""
@@ -232,7 +269,7 @@ class _Reader:
         start, name = self.pos, found.group(1)
         self.pos = found.end()
         if maths and name in ("begin", "end"):
-            raise _UnreadableErrorErrorError
+            raise _Unreadable
         if name in _ARGUMENTS:
             converted = _ARGUMENTS[name](self, maths, depth)
         elif name in symbols.STYLES:
@@ -241,10 +278,38 @@ class _Reader:
             converted = self._letter_accent(name, depth)
         else:
             converted = self._simple(name, maths=maths, depth=depth, before=before)
+        if converted is None and name not in _ARGUMENTS and name not in symbols.STYLES:
+            self.pos = found.end()
+            converted = self._macro(name, maths=maths, depth=depth)
         if converted is None:
             self.pos = found.end()
             return self.text[start : self.pos]
         return converted
+
+    def _macro(self, name: str, *, maths: bool, depth: int) -> str | None:
+        r"""A macro of the author's own: its argument, or else its name, which says more than nothing (``\method``).
+
+        None for what may be a path, a regular expression, an escape of a programming language or TeX spoken of.
+        """
+        self.pos -= self.text[self.pos - 1] == "*"
+        start = self.pos - len(name) - 1
+        if maths and (found := re.fullmatch(r"(b|bb|bf|bm|cal)([A-Z])", name)):
+            return symbols.styled(_BOLD[found.group(1)], found.group(2)) if found.group(1) in _BOLD else found.group(2)
+        if _NO_MACRO.match(name) or name in symbols.OF_LATEX or _IN_CODE.match(self.text[max(0, start - 1) : start]):
+            return None
+        following = self.text[self.pos : self.pos + 2]
+        if following[:1] in ("\\", "_") and following[1:].isalnum() and not self._known_follows():
+            return None
+        if self._take_empty_group():
+            return name
+        if following[:1] == "{" and not maths and (inner := self._braced(maths=False, depth=depth)) is not None:
+            return inner if any(c.isalpha() for c in inner) else name + inner
+        return name
+
+    def _known_follows(self) -> bool:
+        found = _COMMAND.match(self.text, self.pos)
+        name = found.group(1) if found else ""
+        return len(name) > 1 and (name in symbols.SILENT or symbols.symbol(name, maths=False) is not None)
 
     def _simple(self, name: str, *, maths: bool, depth: int, before: str) -> str | None:
         """A command that is a letter, an operator, a symbol, an accent or an alphabet of maths."""
@@ -256,6 +321,8 @@ class _Reader:
             if name == "left" or name == "right":
                 self.pos += self.text.startswith(".", self.pos)
             return ""
+        if not maths and (name in symbols.ALPHABETS or name in symbols.MATH_ACCENTS):
+            maths = self._has_groups(1)
         if maths and name in symbols.ALPHABETS:
             return symbols.styled(symbols.ALPHABETS[name], self._argument(depth).strip())
         if maths and name in symbols.MATH_ACCENTS:
@@ -302,6 +369,10 @@ class _Reader:
     def _letter_accent(self, name: str, depth: int) -> str | None:
         r"""``\v{c}``, ``\c{\i}`` or ``\v c``; anything else (``\b``, ``\r\n``) is no accent."""
         inner = self._braced(maths=False, depth=depth)
+        if inner is not None and re.fullmatch(r"[A-Za-z][A-Za-z ,-]+", inner):
+            # Some feeds took \\rho for a ring over "ho"; others set words in bold with a macro \\b.
+            whole = symbols.symbol(name + inner, maths=True) if inner.isalpha() else None
+            return whole or (inner if name != "u" and not re.fullmatch("[A-Fa-f]+", inner) else None)
         if inner is None and name in "vcHk" and re.match(r"\s[A-Za-z]", self.text[self.pos : self.pos + 2]):
             inner = self.text[self.pos + 1]
             self.pos += 2
@@ -356,11 +427,19 @@ class _Reader:
     # Commands with arguments of their own. Each gives None where its arguments are missing.
 
     def frac(self, maths: bool, depth: int) -> str | None:
-        if not maths:
+        if not maths and not self._has_groups(2):
             return None
         above = self._argument(depth)
         below = self._argument(depth)
         return f"{symbols.grouped(above)}/{symbols.grouped(below)}"
+
+    def _has_groups(self, number: int) -> bool:
+        """Whether so many groups stand here: then it is TeX even where the dollars were lost."""
+        at = self.pos
+        try:
+            return all(self._raw() is not None for _ in range(number))
+        finally:
+            self.pos = at
 
     def binom(self, maths: bool, depth: int) -> str | None:
         if not maths:
@@ -369,7 +448,7 @@ class _Reader:
         return f"({above} choose {self._argument(depth)})"
 
     def sqrt(self, maths: bool, depth: int) -> str | None:
-        if not maths:
+        if not maths and not self._has_groups(1):
             return None
         self._skip_space()
         degree = ""
@@ -423,11 +502,13 @@ class _Reader:
 
     def href(self, maths: bool, depth: int) -> str | None:
         url = self._raw()
-        words = None if url is None else self._braced(maths=maths, depth=depth)
-        if url is None or words is None:
-            return None
+        if url is None:
+            return self._unclosed()
         url = re.sub(r"\\([%#_&~])", r"\1", url).strip()
-        return words if url in words or not words.strip() else f"{words} ({url})"
+        words = (self._braced(maths=maths, depth=depth) or self._unclosed() or "").strip()
+        if "://" in words and "://" not in url:
+            url, words = words, url
+        return stripped.linked(url, words)
 
     def url(self, maths: bool, depth: int) -> str | None:
         url = self._raw()
@@ -439,7 +520,30 @@ class _Reader:
 
     def footnote(self, maths: bool, depth: int) -> str | None:
         inner = self._braced(maths=maths, depth=depth)
-        return None if inner is None else f" ({inner.strip()})"
+        if inner is not None:
+            return f" ({inner.strip()})"
+        return self._unclosed() if self.text.startswith("{", self.pos) else ""
+
+    def _unclosed(self) -> str | None:
+        """What follows a brace that never closes: the words stay, the brace goes."""
+        self.pos += self.text.startswith("{", self.pos)
+        return " " if self.text[self.pos - 1 : self.pos] == "{" else None
+
+    def measured(self, maths: bool, depth: int) -> str | None:
+        r"""siunitx: ``\si{\kilo\metre}`` is km."""
+        inner = self._raw()
+        return None if inner is None else symbols.unit(inner)
+
+    def quantity(self, maths: bool, depth: int) -> str | None:
+        number = self._raw()
+        inner = None if number is None else self._raw()
+        return None if number is None or inner is None else f"{number}\u00a0{symbols.unit(inner)}"
+
+    def number(self, maths: bool, depth: int) -> str | None:
+        return self._raw()
+
+    def silent(self, maths: bool, depth: int) -> str | None:
+        return None if self._raw() is None else ""
 
     def quoted(self, maths: bool, depth: int) -> str | None:
         inner = self._braced(maths=maths, depth=depth)
@@ -461,14 +565,16 @@ _ARGUMENTS: dict[str, Callable[[_Reader, bool, int], str | None]] = {
     "colorbox": _Reader.coloured, "hyperlink": _Reader.coloured, "color": _Reader.colour, "href": _Reader.href,
     "url": _Reader.url, "path": _Reader.url, "cite": _Reader.cited, "citep": _Reader.cited, "citet": _Reader.cited,
     "ref": _Reader.cited, "footnote": _Reader.footnote, "enquote": _Reader.quoted, "unicode": _Reader.codepoint,
-    "symbol": _Reader.codepoint,
+    "symbol": _Reader.codepoint, "si": _Reader.measured, "unit": _Reader.measured, "SI": _Reader.quantity,
+    "qty": _Reader.quantity, "num": _Reader.number, "label": _Reader.silent, "vspace": _Reader.silent,
+    "hspace": _Reader.silent,
 }  # fmt: skip
 
 
 def _convert(inside: str) -> str | None:
     try:
         return _Reader(inside).formula()
-    except _UnreadableErrorErrorError:
+    except _Unreadable:
         return None
 
 

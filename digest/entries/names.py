@@ -20,6 +20,18 @@ _PARTICLES = _words("van von der den de da di du del della dos das do la le el a
 _SUFFIXES = {"jr": "Jr.", "sr": "Sr.", "ii": "II", "iii": "III", "iv": "IV"}
 _DEGREES = _words("phd md msc bsc mba mph dphil rn facs dds pharmd mbbs frcp")
 _GROUPS = _words("collaboration team consortium group committee network project society institute lab labs initiative")
+_PLACES = _words(
+    "university universität université universidad università universiteit universidade institute institut school "
+    "college department dept dept. faculty laboratory lab labs hospital center centre academy inc inc. ltd research"
+)
+#: Han, kana and Hangul: the family name stands first, without a space.
+_CJK = re.compile(
+    "[\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]"
+    "[\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\u00b7 ,]*"
+)
+#: Footnote marks behind a name: Doe¹˒², Doe*†, Doe^{1,2}.
+_MARKS = re.compile(r"(?:\^\{?[\da-z,*†‡§ ]{1,8}\}?|[⁰¹²³⁴⁵⁶⁷⁸⁹ᵃᵇᶜᵈᵉ˒⁎*†‡§¶‖#✉^,\s]+)$")
+_DIGITS = re.compile(r"(?<=[^\W\d_]{2})\d{1,2}(?:,\d{1,2})*$")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.?[\s-]?){1,4}")
 
 
@@ -28,12 +40,57 @@ def put_right(names: Sequence[str]) -> tuple[str, ...]:
     parts: list[str] = []
     for name in names[: MAX_NAMES * 2]:
         parts += _split(_without_affiliation(name), alone=len(names) == 1)
+    parts = _family_named(parts[: MAX_NAMES * 2])
     found: list[str] = []
-    for part in parts[: MAX_NAMES * 2]:
-        name = _cased(_turned(part))[:MAX_NAME].strip(" ,;.&" if part.endswith((",", ";")) else " ,;&")
+    for part in parts:
+        name = _cased(_turned(_unmarked(part)))[:MAX_NAME].strip(" ,;.&" if part.endswith((",", ";")) else " ,;&")
         if any(c.isalpha() for c in name) and name.casefold().rstrip(".") not in ("et al", "and", "others", "et al."):
             found.append(name)
-    return tuple(found[:MAX_NAMES])
+    return tuple(_once(found)[:MAX_NAMES])
+
+
+def _once(found: list[str]) -> list[str]:
+    """A list that a feed carries twice, once. Two of one name are two people."""
+    half = len(found) // 2
+    return found[:half] if half >= 2 and found == found[:half] * 2 and len(set(found)) == half else found
+
+
+def _unmarked(name: str) -> str:
+    """Without the marks that point to affiliations and footnotes."""
+    if name.isascii() and name.replace(" ", "").isalpha():
+        return name
+    name = re.sub(r"(?<=[^\W\d_])[–—](?=[^\W\d_])", "-", name)
+    bare = _MARKS.sub("", name)
+    words = bare.split()
+    if len(words) >= 2 and not _GROUPS & {word.lower() for word in words}:
+        bare = _DIGITS.sub("", bare)
+    return bare or name
+
+
+def _family_named(parts: list[str]) -> list[str]:
+    """Lists in the French way, "DUPONT Jean" or "Jean DUPONT", as "Jean Dupont", where nearly every name has it."""
+    fitting = [len(part) <= MAX_NAME and _is_family_in_capitals(part.split()) for part in parts]
+    # "PRS De Silva" begins with initials: most families have four letters and more.
+    long = sum(any(len(word) >= 4 and word.isupper() for word in part.split()) for part in parts)
+    if len(parts) < 2 or sum(fitting) < 0.8 * len(parts) or 2 * long < len(parts):
+        return parts
+    return [_family_put_right(part) if fits else part for part, fits in zip(parts, fitting, strict=True)]
+
+
+def _is_family_in_capitals(words: list[str]) -> bool:
+    """Whether the words are given names and, on one side of them, a family name in capitals."""
+    if "," in "".join(words) or _GROUPS & {word.lower() for word in words}:
+        return False
+    capitals = [word.isupper() and sum(map(str.isalpha, word)) >= 2 and "." not in word for word in words]
+    first = [word[:1].isupper() for word in words]
+    return any(capitals) and not all(capitals) and all(first) and capitals in (sorted(capitals), sorted(capitals)[::-1])
+
+
+def _family_put_right(name: str) -> str:
+    words = name.split()
+    family = [word for word in words if word.isupper() and "." not in word and len(word) > 1]
+    given = [word for word in words if word not in family]
+    return " ".join((*given, *(_cased_word(word, first=False, last=False) for word in family)))
 
 
 def _without_affiliation(name: str) -> str:
@@ -47,16 +104,23 @@ def _without_affiliation(name: str) -> str:
         if "(" not in name:
             break
         name = re.sub(r"\s*\([^()]*\)", "", name)
-    name = re.sub(r"^(?:by|authors?:)\s+", "", name.strip(), flags=re.IGNORECASE)
+    name = re.sub(r"^(?:by|authors?:|and|&)\s+", "", name.strip(), flags=re.IGNORECASE)
     return re.sub(r",?\s*\bet al\.?$", "", " ".join(name.split()))
 
 
 def _split(text: str, *, alone: bool) -> list[str]:
     """The names in one string. Only what is clearly a list is split: "García Márquez, Gabriel" is one person."""
-    if ";" in text:
-        return [p.strip() for p in text.split(";") if p.strip()]
+    if re.search("[;；、|•]| · ", text):
+        return [p.strip() for p in re.split("[;；、|•]| · ", text) if p.strip()]
+    if "，" in text:
+        return [p.strip() for p in text.split("，") if p.strip()]
+    if " " in text and any(map(str.isdigit, text)):  # Ann Doe1,2, Bob Roe3
+        text = re.sub(r"(?<=[^\W\d_]{2})\d{1,2}(?:, ?\d{1,2})*(?=,| and | &|$)", "", text)
     listed = re.sub(r",?\s+(?:and|&)\s+", ", ", text)
     parts = [p.strip() for p in listed.split(",") if p.strip()]
+    if len(parts) > 1:
+        parts = [p for p in parts if not _PLACES & set(p.lower().split())] or parts[:1]
+        text = parts[0] if len(parts) == 1 else text
     joined = listed != text
     if len(parts) < 2:
         return parts
@@ -85,19 +149,36 @@ def _with_suffixes(parts: list[str]) -> list[str]:
 
 
 def _is_suffix(text: str) -> bool:
-    word = text.replace(".", "").replace(" ", "").lower()
-    return word in _SUFFIXES or word in _DEGREES
+    return bool(_suffix(text)) or _is_degree(text)
+
+
+def _suffix(text: str) -> str:
+    """Jr., III …; the initials "J. R." and "J.R." are none."""
+    return _SUFFIXES.get(text.strip().lower().removesuffix("."), "")
+
+
+def _is_degree(text: str) -> bool:
+    """PhD, Ph.D., MSc; the initials "R.N." are none."""
+    return text.replace(".", "").replace(" ", "").lower() in _DEGREES and not re.fullmatch(r"(?:[A-Z]\.\s?)+", text)
 
 
 def _turned(name: str) -> str:
     """ "Last, First, Jr." as "First Last Jr."; degrees go."""
     parts = [p.strip() for p in name.split(",") if p.strip()]
-    tails = [p.replace(".", "").replace(" ", "").lower() for p in parts[1:]]
-    suffix = next((_SUFFIXES[t] for t in tails if t in _SUFFIXES), "")
-    given = [p for p, t in zip(parts[1:], tails, strict=True) if t not in _SUFFIXES and t not in _DEGREES]
+    suffix = next((_suffix(p) for p in parts[1:] if _suffix(p)), "")
+    given = [p for p in parts[1:] if not _is_suffix(p)]
+    if name and _CJK.fullmatch(name):
+        return "".join(name.replace(",", "").split())
+    if len(parts) > 1 and " " in parts[0] and parts[0] != parts[0].upper():
+        given = [g for g in given if not _is_place(g)]
     if not parts or len(given) > 1:
         return name
     return " ".join(filter(None, (*given, parts[0], suffix)))
+
+
+def _is_place(text: str) -> bool:
+    """Whether it names where somebody works: "MIT", "University of X"."""
+    return bool(_PLACES & set(text.lower().split())) or (text.isupper() and text.isalpha() and len(text) >= 3)
 
 
 def _cased(name: str) -> str:

@@ -54,6 +54,11 @@ _INVISIBLE = re.compile(
 #: A terminal's escape sequences (ECMA-48): without its first character the rest would stay as letters.
 _ESCAPED = re.compile(r"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\))")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+#: UTF-8 that somebody read as Latin-1 or Windows-1252 ("KroiÃ\u009f", "itâ€™s").
+_MOJIBAKE = re.compile(
+    "Ã[\u0080-\u00bf]|Â[\u0080-\u00aa\u00ac-\u00ba\u00bc-\u00bf]|[\u00c4-\u00df][\u0080-\u009f]"
+    "|[\u00e0-\u00ef](?:[\u0080-\u009f][\u0080-\u00bf]|[\u00a0-\u00bf][\u0080-\u009f])|â€[™œ˜¦“”–—\u009d]"
+)
 _JOINER = re.compile("[\u200c\u200d]")
 
 
@@ -120,10 +125,23 @@ def _scripted(found: re.Match[str]) -> str:
 
 def one_line(text: str) -> str:
     """Without controls, invisible characters and line ends; NFC; single spaces."""
+    if not text.isascii():
+        text = _MOJIBAKE.sub(_read_again, text)
     text = _CONTROL.sub(_control, _ESCAPED.sub("", text))
     text = _INVISIBLE.sub("", text)
     text = _JOINER.sub(_joiner, text)
     return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def _read_again(found: re.Match[str]) -> str:
+    """The letter that was meant, or what stands here where none was."""
+    text = found.group()
+    for encoding in ("latin-1", "cp1252"):
+        try:
+            return text.encode(encoding).decode("utf-8")
+        except UnicodeError:
+            continue
+    return {"â€“": "–", "â€”": "—", "â€\u009d": "”"}.get(text, text)
 
 
 def _control(found: re.Match[str]) -> str:

@@ -41,6 +41,22 @@ STYLES = _words(
     "term"
 )
 
+#: What a text on LaTeX names rather than uses.
+OF_LATEX = _words(
+    "begin end item section subsection subsubsection chapter paragraph usepackage documentclass newcommand "
+    "renewcommand def let include includegraphics input caption maketitle title author table figure newtheorem "
+    "tableofcontents bibliography bibitem appendix index"
+)
+
+#: siunitx: prefixes and units.
+_UNITS = {
+    "kilo": "k", "mega": "M", "giga": "G", "tera": "T", "centi": "c", "milli": "m", "micro": "µ", "nano": "n",
+    "pico": "p", "meter": "m", "metre": "m", "second": "s", "gram": "g", "hertz": "Hz", "watt": "W", "joule": "J",
+    "byte": "B", "bit": "bit", "volt": "V", "ampere": "A", "newton": "N", "pascal": "Pa", "kelvin": "K", "hour": "h",
+    "minute": "min", "percent": "%", "degree": "°", "celsius": "°C", "degreeCelsius": "°C", "ohm": "Ω", "litre": "l",
+    "liter": "l", "electronvolt": "eV", "decibel": "dB", "per": "/", "squared": "²", "cubed": "³", "square": "²",
+}  # fmt: skip
+
 #: Letters and words that stand for themselves; TeX swallows the space behind the letters.
 LETTERS = {
     "o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "ss": "ß", "SS": "ẞ", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ",
@@ -126,6 +142,11 @@ def symbol(name: str, *, maths: bool) -> str | None:
     return found
 
 
+def unit(text: str) -> str:
+    r"""A unit of siunitx: ``\kilo\meter`` is km; what is unknown keeps its name."""
+    return re.sub(r"\\([A-Za-z]+)\s*", lambda m: _UNITS.get(m.group(1), m.group(1)), text).strip()
+
+
 def is_between(text: str) -> bool:
     """Whether it stands between two things (a relation, an arrow), so that its spaces are equal on both sides."""
     return len(text) == 1 and text not in _PREFIX and (unicodedata.category(text) == "Sm" or text == "·")
@@ -152,7 +173,7 @@ def _script(text: str, table: dict[str, str], mark: str) -> str:
     # Raised letters are hard to read and no search finds them, so words stay words.
     if text and all(c in table for c in text) and sum(c.isalpha() for c in text) <= 3:
         return "".join(table[c] for c in text)
-    if not text or len(text) == 1 or text.isalnum():
+    if not text or len(text) == 1 or text.isalnum() or re.fullmatch(r"\d+\.\d+", text):
         return mark + text if text else ""
     return f"{mark}({text})"
 

@@ -62,6 +62,8 @@ def test_a_raw_item_comes_out_as_the_model_promises() -> None:
         ("H<sub>2</sub>O and CO<sub>2</sub>", "H₂O and CO₂"),
         ("Caf\u0065\u0301\u200b \u202egnp.exe\u2069 \x00ok\x07", "Café gnp.exe ok"),
         ("It\x92s C1", "It’s C1"),
+        ("Kroi\u00c3\u009f, Ram\u00c3\u00adrez, it\u00e2\u20ac\u2122s 5\u00c2\u00b0", "Kroiß, Ramírez, it’s 5°"),
+        ("NÃO, LIBERTÉ» and Â alone", "NÃO, LIBERTÉ» and Â alone"),
         ("می\u200cخواهم and a\u200cb and 👩\u200d🔬", "می\u200cخواهم and ab and 👩\u200d🔬"),
         ("<scr<script>ipt>x</script> y", "<scr y"),
         ("&amp;lt;b&amp;gt;bold&amp;lt;/b&amp;gt; title", "bold title"),
