@@ -73,6 +73,7 @@ LIVES_IN = {
     "pydantic_settings": {"config"},
     "typer": {"cli"},
     "premailer": {"rendering"},
+    "css_inline": {"rendering"},
     "feedparser": {"sources"},
 }
 
@@ -184,7 +185,7 @@ def test_the_inliner_is_imported_only_when_it_is_used():
         }
         for node in ast.walk(tree):
             names = {name.split(".")[0] for name in imported(module, node)}
-            if names & {"premailer", "cssutils"} and id(node) not in inside:
+            if names & {"premailer", "css_inline", "cssutils"} and id(node) not in inside:
                 wrong.append(f"{module} line {getattr(node, 'lineno', '?')}")
     assert sorted(wrong) == []
 

@@ -1,96 +1,225 @@
-"""Inlining a template once and rendering it gives the document that rendering first and inlining afterwards gives."""
+"""Inlining a template once and rendering it gives the document that rendering first and inlining afterwards gives, and
+either inliner gives the same.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import lxml.html
 import pytest
 
-from digest.model.errors import TemplateError
-from digest.rendering.build import build, prepare
-from digest.rendering.inline import inline_document
-from digest.rendering.ladder import STEPS, Step
+from digest.model.editions import Digest, Edition
+from digest.rendering.inline import ENGINES, inline_document, inline_template
+from digest.rendering.language import ENGLISH, Language
 from digest.rendering.library import Library, default_template_folder
-from digest.rendering.view import LinksView
-from tests.rendering.samples import DIGEST, SENDER, edition, item
+from digest.rendering.message import unmarked
+from digest.rendering.render import Renderer
+from tests.rendering.samples import DIGEST, SENDER, SLOT, VALUES, card, edition, item, said, silence
 
-LINKS = LinksView(
-    unsubscribe="https://wren.example/unsubscribe/u",
-    preferences="https://wren.example/preferences/p",
-    read="https://wren.example/read/k",
-    confirm="",
-    never="",
-)
+CATEGORIES = ("cs.CL", "cs.CV", "other", "q-bio.NC")
+Call = tuple[str, Mapping[str, object], Language]
+Node = tuple[str, dict[str, str], dict[str, str], str]
 
 
-def tree(html: str) -> list[tuple[str, dict[str, str], str]]:
-    """Elements with attributes and texts, white space and comments aside."""
-    root = lxml.html.document_fromstring(html)
-    found: list[tuple[str, dict[str, str], str]] = []
+# --- what is compared -------------------------------------------------------------------------------------------------
+
+
+def computed(style: str) -> dict[str, str]:
+    """The declarations that hold: a later one hides an earlier, a shorthand what it stands for; names without order."""
+    held: dict[str, str] = {}
+    for declaration in re.split(r";(?![^(]*\))", style):
+        name, colon, value = declaration.partition(":")
+        if colon:
+            name = name.strip().lower()
+            hidden = {"font": ("line-height",)}.get(name, ())
+            for other in [one for one in held if one.startswith(f"{name}-") or one in hidden]:
+                del held[other]
+            held.pop(name, None)
+            value = re.sub(r"\s*,\s*", ",", re.sub(r"\s+", " ", value.strip()))
+            held[name] = re.sub(r"#([0-9a-f])\1([0-9a-f])\2([0-9a-f])\3\b", r"#\1\2\3", value)
+    return held
+
+
+def tree(html: str) -> list[Node]:
+    """Elements with attributes, computed inline declarations and texts; white space and comments aside."""
+    root = lxml.html.document_fromstring(unmarked(html, VALUES))
+    found: list[Node] = []
     for element in root.iter():
         if isinstance(element.tag, str):
             texts = [element.text, *(child.tail for child in element)]
-            text = re.sub(r"\s+", " ", " ".join(t for t in texts if t)).strip()
-            style = re.sub(r"\s*([:;,])\s*", r"\1", element.get("style", ""))
-            found.append((element.tag, {**dict(element.attrib), "style": style}, text.replace(" ", "")))
+            text = re.sub(r"\s+", "", " ".join(t for t in texts if t))
+            # nowrap, nowrap="" and nowrap="nowrap" are one.
+            attributes = {name: "" if value == name else value for name, value in element.attrib.items()}
+            attributes.pop("style", None)
+            found.append((element.tag, attributes, computed(element.get("style", "")), text))
     return found
 
 
-@pytest.mark.parametrize("step", [STEPS[0], STEPS[9], STEPS[-1], Step(papers=2)])
-@pytest.mark.parametrize("papers", [0, 1, 12])
-def test_inlined_once_equals_rendered_then_inlined(step: Step, papers: int) -> None:
-    library = Library([default_template_folder()])
-    categories = ("cs.CL", "cs.CV", "other", "q-bio.NC")
-    many = [
-        item(n, category=categories[n % 4], url="" if n == 3 else f"https://x.example/?a={n}&b=1")
+def remarks(html: str) -> list[str]:
+    """The conditional comments."""
+    return [re.sub(r"\s+", "", one) for one in re.findall(r"<!--.*?-->", html, re.DOTALL)]
+
+
+class Recording(Library):
+    """A library that remembers the HTML it was asked for."""
+
+    def __init__(self, folders: Sequence[Path], inliner: str = "premailer") -> None:
+        super().__init__(folders, inliner)
+        self.calls: list[Call] = []
+
+    def mail(self, name: str, context: Mapping[str, object], language: Language) -> str:
+        if name.endswith(".html.j2"):
+            self.calls.append((name, context, language))
+        return super().mail(name, context, language)
+
+
+def recorded(*folders: Path) -> tuple[Renderer, Recording]:
+    renderer, library = (
+        Renderer([*folders, default_template_folder()]),
+        Recording([*folders, default_template_folder()]),
+    )
+    renderer._library = library
+    return renderer, library
+
+
+def several(papers: int) -> Edition:
+    """An edition of papers of four categories, some without a link, an abstract or figures."""
+    bare: dict[str, object] = {
+        "url": "", "abstract": "", "authors": (), "parts": (), "also": (), "code_url": "", "upvotes": None,
+    }  # fmt: skip
+    items = (
+        item(n, category=CATEGORIES[n % 4], **bare if n % 5 == 3 else {"url": f"https://x.example/?a={n}&b=1"})
         for n in range(1, papers + 1)
-    ]
-    ready = prepare((edition(*many, reason="It is Sunday.", notes=("cs.CL: holiday",)),), (DIGEST,), language="en")
-    view = build(ready, step, sender=SENDER, links=LINKS, because="You get this because you joined.")
-    context = {"view": view, "page": view}
-    once = library.mail("edition.html.j2", context)
-    after = inline_document(library.page("edition.html.j2", context))
-    assert tree(once) == tree(after)
+    )
+    return edition(*items, reason=said("It is Sunday."), notes=silence(), cards=(card(), card(h_index=None, url="")))
 
 
-def test_no_template_mark_is_left() -> None:
-    html = Library([default_template_folder()]).mail("edition.html.j2", _context())
-    assert not re.search(r"zq[so]\d|\{[{%#]", html)
+@pytest.fixture(scope="module")
+def calls() -> list[Call]:
+    """What each kind of mail is made from: editions of all layouts and sizes, joined ones, the notices."""
+    renderer, library = recorded()
+    last: list[Call] = []
+
+    def made(*editions: Edition, language: str = "en") -> None:
+        digests: tuple[Digest, ...] = (DIGEST,) * len(editions)
+        renderer.edition(editions, digests, sender=SENDER, language=language)
+        last.append(library.calls[-1])  # the step of the ladder that fits
+
+    for papers in (0, 1, 12, 60, 500):
+        made(several(papers))
+    made(edition(*(item(n) for n in range(1, 13)), layout="brief"))
+    made(edition(*(item(n) for n in range(1, 13)), layout="titles"))
+    made(several(3), several(4))
+    notices: Mapping[str, dict[str, object]] = {
+        "confirmation": {"digests": ("The Morning Papers", "The Evening Papers")},
+        "welcome": {"rhythm": "every weekday at 08:00", "edition": several(3)},
+        "goodbye": {},
+        "bounce": {"number": 3, "remote": "550 5.1.1 no such user"},
+        "alert": {"title": "Source broken", "lines": ("It answered 404.", "Twice."), "advice": "Look at it."},
+    }
+    for kind, context in notices.items():
+        for given in (context, {"lines": (), "title": "x", "number": 1} if kind in ("alert", "bounce") else {}):
+            renderer.notice(
+                kind, sender=SENDER, digest=DIGEST, language="en", date=SLOT.at, key="k", context=given
+            )  # fmt: skip
+            last.append(library.calls[-1])
+    return last
 
 
-def _context() -> dict[str, object]:
-    ready = prepare((edition(item()),), (DIGEST,), language="en")
-    view = build(ready, STEPS[0], sender=SENDER, links=LINKS, because="")
-    return {"view": view, "page": view}
+# --- the tests --------------------------------------------------------------------------------------------------------
 
 
-def test_an_operators_part_hides_ours_and_is_seen_when_it_changes(tmp_path: Path) -> None:
-    part = tmp_path / "parts" / "why.html.j2"
-    part.parent.mkdir()
-    part.write_text("<p>Ours: {{ item.score }}</p>")
-    library = Library([tmp_path, default_template_folder()])
-    assert "Ours: 94" in library.mail("edition.html.j2", _context())
-    part.write_text("<p>Mine now: {{ item.score }}</p>")
-    import os
-
-    os.utime(part, ns=(1, 1))
-    assert "Mine now: 94" in library.mail("edition.html.j2", _context())
+@pytest.mark.parametrize("engine", ENGINES)
+def test_inlined_once_equals_rendered_then_inlined(engine: str, calls: list[Call]) -> None:
+    library = Library([default_template_folder()], engine)
+    assert {name for name, _, _ in calls} >= {"edition.html.j2", "mail/welcome.html.j2", "mail/alert.html.j2"}
+    for name, context, language in calls:
+        once = library.mail(name, context, language)
+        after = inline_document(unmarked(library.page(name, context, language), VALUES), engine)
+        assert tree(once) == tree(after)
+        assert remarks(once) == remarks(after)
 
 
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ("<p>\n{{ item.scroe }}</p>", r"why\.html\.j2:2: .*no attribute 'scroe' – in: \{\{ item\.scroe \}\}"),
-        ("<p>\n\n{% if item %}</p>", r"why\.html\.j2:3: .*endif.* – in: \{% if item %\}"),
-        ('{% include "parts/none.j2" %}', r"template parts/none\.j2 is missing"),
-    ],
-)
-def test_a_wrong_template_is_named_with_file_line_and_the_line(tmp_path: Path, source: str, message: str) -> None:
-    part = tmp_path / "parts" / "why.html.j2"
-    part.parent.mkdir()
-    part.write_text(source)
-    library = Library([tmp_path, default_template_folder()])
-    with pytest.raises(TemplateError, match=message):
-        library.mail("edition.html.j2", _context())
+def test_both_inliners_put_the_same_declarations_onto_the_same_elements(calls: list[Call]) -> None:
+    ours, theirs = (Library([default_template_folder()], engine) for engine in ENGINES)
+    for name, context, language in calls:
+        one, other = ours.mail(name, context, language), theirs.mail(name, context, language)
+        assert tree(one) == tree(other)
+        assert remarks(one) == remarks(other)
+        assert abs(len(one) - len(other)) <= len(one) // 50
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_mark_of_the_inlining_is_left(engine: str, calls: list[Call]) -> None:
+    library = Library([default_template_folder()], engine)
+    for name, context, language in calls:
+        html = library.mail(name, context, language)
+        assert not re.search(r"zq[sok]\d|\{[{%#]|data-keep|data-premailer|data-css-inline|data-ours", html)
+        assert html.startswith("<!DOCTYPE html>")
+        assert html.count("<style") == 1 + html.count("<!--[if mso]><style")
+        assert "prefers-color-scheme" in html
+        assert "[data-ogsc]" in html
+
+
+@pytest.mark.shared
+def test_inlined_once_equals_rendered_then_inlined_on_every_day_of_the_archive() -> None:
+    from tests.acceptance.mails import days, on, paper
+
+    renderer, library = recorded()
+    every = days()
+    assert len(every) > 300
+    for day, rows in every:
+        library.calls.clear()
+        items = [paper(row, position) for position, row in enumerate(rows[:50], 1)]
+        renderer.edition((edition(*items, **on(day)),), (DIGEST,), sender=SENDER)
+        name, context, language = library.calls[-1]
+        once = library.mail(name, context, language)
+        assert tree(once) == tree(inline_document(unmarked(library.page(name, context, language), VALUES))), day
+
+
+TEMPLATE = """<!DOCTYPE html>
+<html><head><title>{% if a %}A & {{ a }}{% else %}none{% endif %}</title>
+<style>td { color: red; } .x { color: {{ colour }}; margin: 0 } p.x { margin-top: 4px; } .never { color: #123456; }</style>
+<style data-keep>.x { color: blue !important; } @media (max-width: {{ wide }}px) { .y { color: {{ colour }} } }</style>
+<!--[if mso]><style>{% if a %}td { font: {{ a }} }{% endif %}</style><![endif]--><!-- gone {% if a %} --></head>
+<body>{% endif %}<!--[if !mso]><!--><p class="x y">&nbsp;{{ a }}</p><!--<![endif]-->
+<table><tr><td>{% for b in bs %}<a href="{{ b }}?a=1&amp;b={{ b }}" style="top:{{ loop.index }}px">{{ b }}</a>{% endfor %}</td></tr>
+{% for b in bs %}{% if b %}<tr><td class="x z">{{ b }}</td></tr>{% endif %}{% endfor %}</table>
+<table><thead><tr><td>h</td></tr></thead><tbody class="x">{% for b in bs %}<tr><td>{{ b }}</td></tr>{% endfor %}</tbody></table>
+</body></html>"""  # noqa: E501
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_marks_stand_in_titles_styles_comments_attributes_and_between_rows(engine: str, tmp_path: Path) -> None:
+    (tmp_path / "a.html.j2").write_text(TEMPLATE)
+    library = Library([tmp_path], engine)
+    for context in (
+        {"a": "<i>", "bs": ("1", "2", "", "a&b"), "colour": "#ff0000", "wide": 640},
+        {"a": "A", "bs": (), "colour": "green", "wide": 1},
+    ):
+        once = library.mail("a.html.j2", context, ENGLISH)
+        after = inline_document(library.page("a.html.j2", context), engine)
+        assert tree(once) == tree(after)
+        assert remarks(once) == remarks(after)
+        assert f"(max-width: {context['wide']}px) {{ .y {{ color: {context['colour']} }} }}</style>" in once
+        assert "gone" not in once
+        assert once.count("<tbody") == once.count("</tbody") == 1
+        assert 'class="x y"' in once
+        assert 'class="x z"' not in once
+    assert "<style>.x { color: blue !important; }" in once
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_statements_keep_their_order_and_number(engine: str) -> None:
+    marks = re.compile(r"\{%.*?%\}")
+    # A comment holds none that is left out: what it holds is run.
+    assert marks.findall(inline_template(TEMPLATE, engine)) == marks.findall(TEMPLATE)
+
+
+def test_a_kept_style_may_bear_the_word_that_premailer_has_for_it() -> None:
+    head = '<head><style data-premailer="ignore">p{top:0}</style></head>'
+    html = inline_document(f"<!DOCTYPE html>\n<html>{head}<body><p>a</p></body></html>")
+    assert "<style>p{top:0}</style>" in html
