@@ -1,47 +1,67 @@
 """Editions -> EditionView. Takes one or several joined editions with their digests, gives what the template prints.
 
-The best paper of the first digest leads; the others follow in the order of the edition, numbered through.
+The best paper of the first digest leads; the others follow in the order of the edition, numbered through. What has no
+room is left out from the lowest rank up.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from digest.model.editions import Digest, Edition
-from digest.model.mail import Sender
-from digest.model.people import Layout
-from digest.rendering.items import Printed, clean_item, fit_item
+from digest.model.editions import AuthorCard, Digest, Edition
+from digest.model.people import Layout, Profile
+from digest.rendering import remarks
+from digest.rendering.items import Printed, badge, clean_item, fit_item, safe_url
 from digest.rendering.ladder import Step
+from digest.rendering.language import Language
 from digest.rendering.palette import colours
 from digest.rendering.subject import preheader_of, subject_of
-from digest.rendering.text import plain
-from digest.rendering.view import DigestView, EditionView, ItemView, LinksView, SectionView
-from digest.rendering.words import count, listed, long_date, page_direction
+from digest.rendering.text import direction, plain, shorten
+from digest.rendering.view import (
+    CardView,
+    ContentsView,
+    DigestView,
+    EditionView,
+    FigureView,
+    ItemView,
+    SectionView,
+)
+from digest.rendering.words import quoted
 
 WORDS_A_MINUTE = 230
-CONTENTS = range(9, 41)
-"""Mails of so many papers have a list of contents."""
+#: Mails of more papers than this have a list of contents, as long as each paper has its own place to jump to.
+CONTENTS = 8
 MAX_DIGESTS = 12
-MAX_SECTIONS = 60
 MAX_NOTES = 20
+MAX_CARDS = 6
+Spot = tuple[int, int, int]
+"""Where a paper stands: digest, section, item, each counted from 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """Editions cleaned once; ``place`` maps (digest, section, item) positions to the paper and its rank (0 leads)."""
+    """Editions cleaned once; ``place`` maps spots to the paper and its rank (0 leads)."""
 
     editions: tuple[Edition, ...]
     digests: tuple[Digest, ...]
-    place: dict[tuple[int, int, int], tuple[Printed, int]]
-    lead: tuple[int, int, int] | None
+    place: dict[Spot, tuple[Printed, int]]
+    lead: Spot | None
     subject: str
     preheader: str
-    language: str
+    title: str
+    language: Language
+
+    def omitted(self, step: Step) -> tuple[tuple[str, int], ...]:
+        """(edition key, position) of the papers that a step leaves out, in their order."""
+        return tuple(
+            (self.editions[d].key, self.editions[d].sections[s].items[i].position)
+            for (d, s, i), (_, rank) in sorted(self.place.items())
+            if not _has_room(d, rank, step)
+        )
 
 
-def prepare(editions: tuple[Edition, ...], digests: tuple[Digest, ...], *, language: str) -> Prepared:
+def prepare(editions: tuple[Edition, ...], digests: tuple[Digest, ...], language: Language) -> Prepared:
     """Clean, number and rank every paper of the mail."""
-    editions, digests = editions[:MAX_DIGESTS], digests[:MAX_DIGESTS]
     spots = [
         (d, s, i)
         for d, edition in enumerate(editions)
@@ -49,9 +69,9 @@ def prepare(editions: tuple[Edition, ...], digests: tuple[Digest, ...], *, langu
         for i in range(len(section.items))
     ]
 
-    def score(spot: tuple[int, int, int]) -> tuple[int, tuple[int, int, int]]:
+    def score(spot: Spot) -> tuple[bool, int, Spot]:
         d, s, i = spot
-        return -editions[d].sections[s].items[i].score, spot
+        return d >= MAX_DIGESTS, -editions[d].sections[s].items[i].score, spot
 
     leads = [spot for spot in spots if spot[0] == 0 and editions[0].profile.layout != Layout.TITLES]
     lead = min(leads, key=score) if leads else None
@@ -61,55 +81,47 @@ def prepare(editions: tuple[Edition, ...], digests: tuple[Digest, ...], *, langu
     ranks = {spot: rank for rank, spot in enumerate(sorted(spots, key=lambda spot: (spot != lead, *score(spot))))}
     palette = colours(section.category for edition in editions for section in edition.sections)
     year = editions[0].slot.local_date.year
-    place: dict[tuple[int, int, int], tuple[Printed, int]] = {}
+    place: dict[Spot, tuple[Printed, int]] = {}
     for number, spot in enumerate(spots, start=1):
         section = editions[spot[0]].sections[spot[1]]
         printed = clean_item(section.items[spot[2]], number, palette[section.category], language=language, year=year)
-        place[spot] = (printed, ranks[spot] if lead is not None else ranks[spot] + 1)
-    titles = tuple(printed.title for printed, _ in sorted(place.values(), key=lambda pair: pair[1]))
-    date = long_date(editions[0].slot.local_date, language)
+        place[spot] = (printed, ranks[spot])
+    titles = tuple(printed.whole.title for printed, _ in sorted(place.values(), key=lambda pair: pair[1])[:4])
+    date = language.short_date(editions[0].slot.local_date, with_year=False)
+    unfit = any(one.counts.candidates for one in editions)
     return Prepared(
         editions=editions,
         digests=digests,
         place=place,
         lead=lead,
-        subject=subject_of(digests[0].title, titles, date, any(one.counts.candidates for one in editions)),
-        preheader=preheader_of(titles, plain(editions[0].reason, 140)),
+        subject=subject_of(digests[0].title, titles, len(place), date, language, unfit=unfit),
+        preheader=preheader_of(titles, plain(remarks.sentences(editions[0].reason, language), 140)),
+        title=_title(digests, language),
         language=language,
     )
 
 
-def build(ready: Prepared, step: Step, *, sender: Sender, links: LinksView, because: str) -> EditionView:
+def build(ready: Prepared, step: Step) -> EditionView:
     """The view at one step of the ladder."""
+    language = ready.language
     lead = _lead(ready, step)
-    shown: list[ItemView] = []
-    digests = tuple(
-        _digest(ready, step, d, shown, taken=0 if lead is None else 1, lead=lead) for d in range(len(ready.editions))
-    )
+    digests = tuple(_digest(ready, step, d, lead) for d in range(min(MAX_DIGESTS, len(ready.editions))))
+    shown = [item for digest in digests for section in digest.sections for item in (*section.items, *section.rows)]
+    full = [item for item in shown if not item.brief]
     total = len(ready.place)
-    full = [view for view in shown if not view.brief]
-    minutes = _minutes(full if lead is None else [lead, *full], len(shown))
-    first = ready.editions[0]
-    summary = _summary(first)
-    if len(ready.editions) > 1:
-        summary = count(total, "paper", "papers") if total else ""
+    lists = total > CONTENTS and len(full) == len(shown)
     return EditionView(
-        subject=ready.subject,
-        preheader=ready.preheader,
-        language=ready.language,
-        direction=page_direction(ready.language),
-        title=_title(ready.digests),
-        date=long_date(first.slot.local_date, ready.language),
-        summary=f"{summary} · {minutes}\u00a0min\u00a0read" if total and summary else summary,
+        summary=_whole_summary(ready, _minutes(full if lead is None else [lead, *full], len(shown))),
         lead=lead,
-        contents=tuple(shown) if total in CONTENTS and len(full) == len(shown) else (),
+        contents=_contents(digests) if lists else (),
         digests=digests,
         more=total - len(shown) - (0 if lead is None else 1),
-        links=links,
-        because=because,
-        sender=plain(sender.from_name, 80),
-        postal_address=plain(sender.postal_address, 200),
+        because=language.say("You get this because you joined %(title)s.", title=ready.title),
     )
+
+
+def _has_room(d: int, rank: int, step: Step) -> bool:
+    return d < MAX_DIGESTS and rank < step.papers
 
 
 def _lead(ready: Prepared, step: Step) -> ItemView | None:
@@ -120,65 +132,147 @@ def _lead(ready: Prepared, step: Step) -> ItemView | None:
     return None if lead.brief else lead
 
 
-def _digest(
-    ready: Prepared, step: Step, d: int, shown: list[ItemView], *, taken: int, lead: ItemView | None
-) -> DigestView:
-    """One digest; what it prints is also appended to ``shown``, which counts against the step's number of papers."""
-    edition = ready.editions[d]
+def _digest(ready: Prepared, step: Step, d: int, lead: ItemView | None) -> DigestView:
+    edition, language = ready.editions[d], ready.language
     several = len(ready.editions) > 1
     sections: list[SectionView] = []
-    for s, section in enumerate(edition.sections[:MAX_SECTIONS]):
+    for s, section in enumerate(edition.sections):
         views: list[ItemView] = []
         for i in range(len(section.items)):
-            if lead is not None and (d, s, i) == ready.lead:
-                continue
-            if taken + len(shown) + len(views) >= step.papers:
-                break
             paper, rank = ready.place[d, s, i]
-            views.append(fit_item(paper, rank, step, edition.profile.layout))
+            if (lead is None or (d, s, i) != ready.lead) and _has_room(d, rank, step):
+                views.append(fit_item(paper, rank, step, edition.profile.layout))
         if views:
-            shown += views
             sections.append(
                 SectionView(
-                    title=plain(section.title, 80) or plain(section.category, 80),
+                    title=_heading(section.category, section.title, language, alone=len(edition.sections) == 1),
                     category=plain(section.category, 40),
-                    colour=ready.place[d, s, 0][0].colour,
-                    count=_share(
-                        len(section.items), section.new, lead is not None and (d, s) == (ready.lead or ())[:2]
-                    ),
+                    colour=views[0].colour,
+                    count=_share(len(section.items), section.new, language),
                     items=tuple(view for view in views if not view.brief),
                     rows=tuple(view for view in views if view.brief),
                 )
             )
+    notes = edition.notes[: max(1, MAX_NOTES // len(ready.editions))]
     return DigestView(
         heading=plain(ready.digests[d].title, 80) if several else "",
-        summary=_summary(edition),
-        reason=plain(edition.reason, 400),
-        notes=tuple(plain(note, 240) for note in edition.notes[: max(1, MAX_NOTES // len(ready.editions))]),
+        summary=_summary(edition, language) if several else "",
+        intro=_intro(edition.profile, language),
+        cards=tuple(_card(card, language) for card in edition.cards[:MAX_CARDS]),
+        reason=remarks.sentences(edition.reason, language),
+        notes=tuple(filter(None, (shorten(remarks.sentence(note, language), 240) for note in notes))),
         sections=tuple(sections),
     )
 
 
-def _title(digests: tuple[Digest, ...]) -> str:
+def _contents(digests: tuple[DigestView, ...]) -> tuple[ContentsView, ...]:
+    lists = (
+        ContentsView(heading=one.heading, items=tuple(item for section in one.sections for item in section.items))
+        for one in digests
+    )
+    return tuple(one for one in lists if one.items)
+
+
+def _heading(category: str, title: str, language: Language, *, alone: bool) -> str:
+    if category == "other":
+        return language.say("Papers") if alone else language.say("Other papers")
+    return plain(title, 80) or plain(category, 80)
+
+
+def _title(digests: tuple[Digest, ...], language: Language) -> str:
     """The masthead; a joined mail names what it joins."""
     if len(digests) > 3:
-        return f"{plain(digests[0].title, 80)} and {len(digests) - 1} more digests"
-    return listed(tuple(plain(digest.title, 80) for digest in digests))
+        first = plain(digests[0].title, 80)
+        return language.count(
+            "%(title)s and %(n)s more digest", "%(title)s and %(n)s more digests", len(digests) - 1, title=first
+        )
+    return " + ".join(plain(digest.title, 80) for digest in digests)
 
 
-def _summary(edition: Edition) -> str:
+def _intro(profile: Profile, language: Language) -> str:
+    """What a digest is about that follows mostly one thing: topics or people."""
+    weights = profile.weights
+    if weights is None:
+        return ""
+    half = (weights.trend + weights.topic + weights.people + weights.novelty) / 2
+    if profile.topics and weights.topic >= half:
+        topics = language.listed(tuple(quoted(plain(topic, 80), language) for topic in profile.topics[:3]))
+        return language.say("The papers closest to %(topics)s.", topics=topics)
+    if profile.authors and weights.people >= half:
+        names = tuple(plain(name, 80) for name in profile.authors[:3])
+        return language.say("New papers by %(authors)s.", authors=language.listed(names))
+    return ""
+
+
+def _card(card: AuthorCard, language: Language) -> CardView:
+    name = plain(card.name, 80)
+    known = (
+        (language.say("h-index"), card.h_index, ""),
+        (language.say("papers"), card.papers, ""),
+        (language.say("citations"), card.citations, ""),
+        (language.say("novelty"), card.novelty, " %"),
+        (language.say("AI score"), card.ai_score, ""),
+    )
+    return CardView(
+        name=name,
+        url=safe_url(card.url),
+        direction=direction(name),
+        institutions=", ".join(filter(None, (plain(one, 80) for one in card.institutions[:3]))),
+        category=badge(card.category),
+        figures=tuple(
+            FigureView(name=said, value=_figure(value, language) + unit.replace(" ", "\u00a0"))
+            for said, value, unit in known
+            if value is not None
+        ),
+    )
+
+
+def _figure(value: int, language: Language) -> str:
+    return language.number(value) if value < 100_000 else language.compact(value)
+
+
+def _whole_summary(ready: Prepared, minutes: int) -> str:
+    """``12 of 214 new papers · 6 min read``."""
+    language = ready.language
+    if len(ready.editions) == 1:
+        said = _summary(ready.editions[0], language)
+    else:
+        said = _papers(len(ready.place), language) if ready.place else ""
+    if not ready.place:
+        return said
+    read = language.count("%(n)s min read", "%(n)s min read", minutes).replace(" ", "\u00a0")
+    return f"{said} · {read}" if said else read
+
+
+def _summary(edition: Edition, language: Language) -> str:
     printed, candidates = len(edition.items), edition.counts.candidates
     if candidates > printed:
-        return f"{printed:,} of {candidates:,} new papers"
-    return count(printed, "new paper", "new papers") if printed else "no new papers"
+        return language.count(
+            "%(printed)s of %(n)s new paper",
+            "%(printed)s of %(n)s new papers",
+            candidates,
+            printed=language.number(printed),
+        )
+    if printed:
+        return language.count("%(n)s new paper", "%(n)s new papers", printed)
+    return language.say("no new papers")
 
 
-def _share(printed: int, new: int, leads: bool) -> str:
-    """How many papers of a section are printed; the one that leads the mail stands above, and not in its section."""
-    said = f"{printed} of {new} new" if new > printed else count(printed, "paper", "papers")
-    return f"{said}, 1 above" if leads else said
+def _papers(number: int, language: Language) -> str:
+    return language.count("%(n)s paper", "%(n)s papers", number)
+
+
+def _share(printed: int, new: int, language: Language) -> str:
+    """How many papers of a section the mail prints, the leading one among them."""
+    if new > printed:
+        return language.say("%(printed)s of %(new)s new", printed=language.number(printed), new=language.number(new))
+    return _papers(printed, language)
 
 
 def _minutes(full: list[ItemView], lines: int) -> int:
-    words = sum(len(view.abstract.split()) + len(view.title.split()) for view in full) + 8 * lines
+    words = sum(_words(view.abstract) + _words(view.title) for view in full) + 8 * lines
     return max(1, round(words / WORDS_A_MINUTE))
+
+
+def _words(text: str) -> int:
+    return text.count(" ") + 1 if text.isascii() else len(text.split())

@@ -1,151 +1,206 @@
 """A printed paper as templates see it. Takes model Items, gives ItemViews; every text is cleaned and every link
 checked.
+
+A paper stands in many editions of a day, so what is cleaned, checked and cut is remembered by the text it was made
+from.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from digest.model.editions import Item
 from digest.model.people import Layout
+from digest.rendering import text as texts
 from digest.rendering.ladder import Step
+from digest.rendering.language import Language
 from digest.rendering.palette import ColourView
-from digest.rendering.text import cut_at_sentence, direction, first_sentence, language_of, plain, safe_url, shorten
+from digest.rendering.text import shorten
 from digest.rendering.view import ItemView, LinkView, WhyView
-from digest.rendering.words import compact, count, reason, short_authors, short_date
+from digest.rendering.words import reason, short_authors
 
 BAR = 56
+#: Longest first sentence of the layout ``brief``.
+SENTENCE = 320
+
+safe_url = lru_cache(maxsize=16_384)(texts.safe_url)
+plain = lru_cache(maxsize=16_384)(texts.plain)
+_direction = lru_cache(maxsize=8192)(texts.direction)
+_language_of = lru_cache(maxsize=16_384)(texts.language_of)
+_cut = lru_cache(maxsize=8192)(texts.cut_at_sentence)
+_sentence = lru_cache(maxsize=4096)(texts.first_sentence)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Printed:
     """An item cleaned once, so that a smaller step of the ladder costs only the cutting."""
 
-    item: Item
-    colour: ColourView
-    title: str
-    url: str
     abstract: str
     whole: ItemView
 
 
-def clean_item(item: Item, number: int, colour: ColourView, *, language: str, year: int) -> Printed:
+def clean_item(item: Item, number: int, colour: ColourView, *, language: Language, year: int) -> Printed:
     """Everything about a paper that does not depend on the room there is for it."""
-    title = plain(item.title, 300) or plain(item.work, 100)
-    abstract = plain(item.abstract, 6_000)
-    url = _url(item)
+    title, title_direction = _cleaned(item.title, 300)
+    if not title:
+        title, title_direction = _cleaned(item.work, 100)
+    abstract, abstract_direction = _cleaned(item.abstract, 6_000)
+    authors = short_authors(item.authors[:3], len(item.authors) > 3)
+    institutions = _institutions(item.institutions[:3], len(item.institutions), language)
+    url = _url(item.url, item.arxiv_id or "", item.doi or "")
+    score = item.score if item.score or item.parts else None
     bar = round(BAR * max(0, min(100, item.score)) / 100)
+    published = item.published_at.date() if item.published_at else None
     view = ItemView(
         number=number,
         title=title,
         url=url,
-        title_direction=direction(title),
-        title_language=language_of(title, item.language),
-        authors=short_authors(item.authors),
-        institutions=_institutions(item.institutions),
-        category="" if item.category == "other" else plain(item.category, 24),
+        title_direction=title_direction,
+        title_language=_language_of(title, item.language),
+        authors=authors,
+        institutions=institutions,
+        who_direction=_direction(authors or institutions),
+        category="" if item.category == "other" else badge(item.category),
         colour=colour,
-        score=item.score,
+        score=score,
         bar=bar,
         bar_rest=BAR - bar,
-        facts=_facts(item, language, year),
+        facts=(
+            *_votes(item.upvotes, item.comments, language),
+            *_facts(published, year, item.code_url, item.stars, item.version, item.arxiv_id or "", language),
+        ),
         comment=plain(item.comment, 160),
         abstract=abstract,
-        abstract_direction=direction(abstract),
-        abstract_language=language_of(abstract, item.language),
-        why=tuple(WhyView(text=reason(part), points=part.points) for part in item.parts[:8] if part.points),
-        actions=_actions(item),
-        also=_also(item, url),
+        abstract_direction=abstract_direction,
+        abstract_language=_language_of(abstract, item.language),
+        why=tuple(WhyView(text=reason(part, language), points=part.points) for part in item.parts[:8] if part.points),
+        actions=_actions(item.arxiv_id or "", item.pdf_url, item.html_url, item.project_url, language),
+        also=_also(item.also[:12], item.seen_in[1:5], url),
         brief=False,
     )
-    return Printed(item=item, colour=colour, title=title, url=url, abstract=abstract, whole=view)
+    return Printed(abstract=abstract, whole=view)
 
 
 def fit_item(printed: Printed, rank: int, step: Step, layout: str) -> ItemView:
     """The paper as this step and the reader's layout allow; ``brief`` means that only its title line is printed."""
+    whole = printed.whole
     room = step.room(rank)
     brief = layout == Layout.TITLES or room == 0
     abstract = ""
-    if not brief:
-        cut = first_sentence if layout == Layout.BRIEF else cut_at_sentence
-        abstract = cut(printed.abstract, min(room, 320) if layout == Layout.BRIEF else room)
-    whole = printed.whole
-    title = shorten(printed.title, step.title)
-    url = printed.url if len(printed.url) <= step.url else ""
-    if (whole.abstract, whole.title, whole.url, whole.brief) == (abstract, title, url, brief):
-        return whole
-    return ItemView(
-        number=whole.number,
+    if printed.abstract and not brief:
+        abstract = (
+            _sentence(printed.abstract, min(room, SENTENCE)) if layout == Layout.BRIEF else _cut(printed.abstract, room)
+        )
+    title = whole.title if len(whole.title) <= step.title else shorten(whole.title, step.title)
+    return replace(
+        whole,
         title=title,
-        url=url,
-        title_direction=whole.title_direction,
-        title_language=whole.title_language,
-        authors=whole.authors,
-        institutions=whole.institutions,
-        category=whole.category,
-        colour=whole.colour,
-        score=whole.score,
-        bar=whole.bar,
-        bar_rest=whole.bar_rest,
-        facts=tuple(fact for fact in whole.facts if len(fact.url) <= step.url),
-        comment=whole.comment,
+        url=whole.url if len(whole.url) <= step.url else "",
+        facts=_short(whole.facts, step.url),
         abstract=abstract,
-        abstract_direction=whole.abstract_direction,
-        abstract_language=whole.abstract_language,
-        why=whole.why,
-        actions=tuple(link for link in whole.actions if len(link.url) <= step.url),
-        also=tuple(link for link in whole.also if len(link.url) <= step.url),
+        actions=_short(whole.actions, step.url),
+        also=_short(whole.also, step.url),
         brief=brief,
     )
 
 
-def _url(item: Item) -> str:
-    url = safe_url(item.url)
-    if not url and item.arxiv_id:
-        url = safe_url(f"https://arxiv.org/abs/{item.arxiv_id}")
-    if not url and item.doi and item.doi.startswith("10."):
-        url = safe_url(f"https://doi.org/{item.doi}")
+def _short(links: tuple[LinkView, ...], limit: int) -> tuple[LinkView, ...]:
+    """The links whose addresses are not too long."""
+    return tuple(link for link in links if len(link.url) <= limit)
+
+
+@lru_cache(maxsize=8192)
+def _cleaned(text: str, limit: int) -> tuple[str, str]:
+    """(harmless text, its direction)."""
+    text = plain(text, limit)
+    return text, _direction(text)
+
+
+@lru_cache(maxsize=1024)
+def badge(category: str) -> str:
+    """A category so short that it never has to break: some 18 letters of usual width."""
+    text = unicodedata.normalize("NFKC", plain(category, 60))
+    room = 18
+    for at, letter in enumerate(text):
+        room -= 2 if letter in "WM@%" or ord(letter) > 0x52F else 1
+        if room < 0:
+            return text[:at].rstrip() + "…"
+    return text
+
+
+@lru_cache(maxsize=4096)
+def _institutions(names: tuple[str, ...], of: int, language: Language) -> str:
+    shown = ", ".join(name for name in (plain(name, 80) for name in names) if name)
+    if of <= len(names):
+        return shown
+    return language.count("%(names)s and %(n)s more", "%(names)s and %(n)s more", of - len(names), names=shown)
+
+
+@lru_cache(maxsize=4096)
+def _url(said: str, arxiv_id: str, doi: str) -> str:
+    url = safe_url(said)
+    if not url and arxiv_id:
+        url = safe_url(f"https://arxiv.org/abs/{arxiv_id}")
+    if not url and doi.startswith("10."):
+        url = safe_url(f"https://doi.org/{doi}")
     return url
 
 
-def _institutions(names: tuple[str, ...], show: int = 3) -> str:
-    shown = [name for name in (plain(name, 80) for name in names[:show]) if name]
-    return ", ".join(shown) + (f" and {len(names) - show} more" if len(names) > show else "")
-
-
-def _facts(item: Item, language: str, year: int) -> tuple[LinkView, ...]:
+@lru_cache(maxsize=4096)
+def _votes(upvotes: int | None, comments: int | None, language: Language) -> tuple[LinkView, ...]:
     facts: list[LinkView] = []
-    if item.upvotes is not None:
-        facts.append(LinkView(text=count(item.upvotes, "vote", "votes")))
-    if item.comments:
-        facts.append(LinkView(text=count(item.comments, "comment", "comments")))
-    if item.published_at is not None:
-        day = item.published_at.date()
-        facts.append(LinkView(text=short_date(day, language, day.year != year)))
-    if code := safe_url(item.code_url):
-        facts.append(LinkView(text="Code" if item.stars is None else f"Code ★ {compact(item.stars)}", url=code))
-    if item.version is not None and item.version > 1:
-        of = f" of {plain(item.arxiv_id, 40)}" if item.arxiv_id else ""
-        facts.append(LinkView(text=f"v{item.version}{of}"))
+    if upvotes is not None:
+        facts.append(LinkView(text=language.count("%(n)s vote", "%(n)s votes", upvotes)))
+    if comments:
+        facts.append(LinkView(text=language.count("%(n)s comment", "%(n)s comments", comments)))
     return tuple(facts)
 
 
-def _actions(item: Item) -> tuple[LinkView, ...]:
-    arxiv = plain(item.arxiv_id or "", 40)
+@lru_cache(maxsize=4096)
+def _facts(
+    published: date | None,
+    year: int,
+    code_url: str,
+    stars: int | None,
+    version: int | None,
+    arxiv_id: str,
+    language: Language,
+) -> tuple[LinkView, ...]:
+    """Date, code and version, as far as they are known."""
+    facts: list[LinkView] = []
+    if published is not None:
+        facts.append(LinkView(text=language.short_date(published, with_year=published.year != year)))
+    if code := safe_url(code_url):
+        shining = "" if stars is None else f" ★ {language.compact(stars)}"
+        facts.append(LinkView(text=language.say("Code") + shining, url=code))
+    if version is not None and version > 1:
+        number = plain(arxiv_id, 40)
+        text = language.say("%(version)s of %(id)s", version=f"v{version}", id=number) if number else f"v{version}"
+        facts.append(LinkView(text=text))
+    return tuple(facts)
+
+
+@lru_cache(maxsize=4096)
+def _actions(arxiv_id: str, pdf_url: str, html_url: str, project_url: str, language: Language) -> tuple[LinkView, ...]:
+    arxiv = plain(arxiv_id, 40)
     candidates = (
-        ("PDF", item.pdf_url or (arxiv and f"https://arxiv.org/pdf/{arxiv}")),
-        ("HTML", item.html_url),
+        ("PDF", pdf_url or (arxiv and f"https://arxiv.org/pdf/{arxiv}")),
+        ("HTML", html_url),
         ("BibTeX", arxiv and f"https://arxiv.org/bibtex/{arxiv}"),
-        ("Project", item.project_url),
+        (language.say("Project"), project_url),
     )
-    return tuple(LinkView(text=text, url=safe) for text, url in candidates if (safe := safe_url(url)))
+    return tuple(LinkView(text=text, url=safe) for text, url in candidates if url and (safe := safe_url(url)))
 
 
-def _also(item: Item, url: str) -> tuple[LinkView, ...]:
+@lru_cache(maxsize=4096)
+def _also(others: tuple[str, ...], sources: tuple[str, ...], url: str) -> tuple[LinkView, ...]:
     """Other homes of the same work by host name, then the other sources that carried it."""
     found: dict[str, LinkView] = {}
-    for other in item.also[:12]:
+    for other in others:
         kind, _, rest = other.partition(":")
         link = safe_url(
             {"arxiv": f"https://arxiv.org/abs/{rest}", "doi": f"https://doi.org/{rest}", "url": rest}.get(kind, other)
@@ -153,5 +208,5 @@ def _also(item: Item, url: str) -> tuple[LinkView, ...]:
         host = (urlsplit(link).hostname or "").removeprefix("www.")
         if link and link != url:
             found.setdefault(host, LinkView(text=plain(host, 60), url=link))
-    names = (plain(name, 60) for name in item.seen_in[1:5])
+    names = (plain(name, 60) for name in sources)
     return (*tuple(found.values())[:4], *(LinkView(text=name) for name in names if name))

@@ -1,9 +1,8 @@
-"""How a mail shrinks until it fits: the steps from whole abstracts to bare titles, and the search for the first that
-fits.
+"""How a mail shrinks until it fits: the steps from abstracts to bare titles, and the search for the first that fits.
 
 Gmail clips a mail near 102 KB and then loses its styles, so the HTML part never exceeds LIMIT bytes. The order of
-sacrifice is fixed: abstracts of low-ranked papers, all abstracts, everything but the title line, long titles, and
-only at the very end papers, whose number the mail then tells.
+sacrifice is fixed: abstracts of low-ranked papers, all abstracts, everything but the title line, long titles, and only
+at the very end papers, the lowest ranked first, whose number the mail then tells.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ class Step:
     title line.
     """
 
-    abstracts: tuple[int, int, int] = (2_600, 2_600, 2_600)
+    abstracts: tuple[int, int, int] = (720, 480, 480)
     full: int = 1_000_000
     title: int = 300
     url: int = 1_500
@@ -37,18 +36,15 @@ class Step:
 
 STEPS = (
     Step(),
-    Step(abstracts=(2_600, 2_000, 1_200)),
-    Step(abstracts=(2_000, 1_600, 1_000)),
-    Step(abstracts=(1_800, 1_400, 800)),
-    Step(abstracts=(1_600, 1_200, 650)),
-    Step(abstracts=(1_200, 900, 500)),
-    Step(abstracts=(900, 700, 400)),
-    Step(abstracts=(900, 600, 300)),
-    Step(abstracts=(700, 500, 200), url=800),
-    Step(abstracts=(700, 500, 200), full=40, url=500),
-    Step(abstracts=(700, 500, 200), full=30, url=400, title=240),
-    Step(abstracts=(700, 500, 200), full=20, url=300, title=200),
-    Step(abstracts=(500, 400, 0), full=10, url=300, title=160),
+    Step(abstracts=(720, 480, 400)),
+    Step(abstracts=(720, 480, 320)),
+    Step(abstracts=(720, 480, 240)),
+    Step(abstracts=(640, 400, 200)),
+    Step(abstracts=(640, 400, 160), url=800),
+    Step(abstracts=(640, 400, 160), full=40, url=500),
+    Step(abstracts=(640, 400, 160), full=30, url=400, title=240),
+    Step(abstracts=(640, 400, 160), full=20, url=300, title=200),
+    Step(abstracts=(480, 320, 0), full=11, url=300, title=160),
     Step(full=0, url=300, title=160),
     Step(full=0, url=200, title=110),
     Step(full=0, url=160, title=80),

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from functools import lru_cache
 from typing import cast
 from urllib.parse import quote
 
@@ -52,7 +53,7 @@ def unmarked(text: str, values: Mapping[Stamp, str]) -> str:
 
 def marks(text: str) -> int:
     """How many sentinels a body holds."""
-    return len(_SENTINEL.findall(text))
+    return text.count("\x02")
 
 
 def mailto(sender: Sender) -> str:
@@ -61,8 +62,18 @@ def mailto(sender: Sender) -> str:
     return f"mailto:{quote(box, safe='@+.-_~!$*=')}?subject=unsubscribe%20{mark(Stamp.UNSUBSCRIBE)}" if box else ""
 
 
-def encode(*, key: str, kind: str, subject: str, preheader: str, html: str, text: str, head: Head) -> Message:
-    """The whole mail, encoded. Equal arguments give equal bytes."""
+def encode(
+    *,
+    key: str,
+    kind: str,
+    subject: str,
+    preheader: str,
+    html: str,
+    text: str,
+    head: Head,
+    omitted: tuple[tuple[str, int], ...] = (),
+) -> Message:
+    """The whole mail, encoded. Equal arguments give equal bytes. ``omitted`` as Message has it."""
     boundary = f"=_{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     edge = boundary.encode()
     pieces: list[bytes | Stamp] = [*_head(subject, kind, head, boundary)]
@@ -86,6 +97,7 @@ def encode(*, key: str, kind: str, subject: str, preheader: str, html: str, text
         preheader=preheader,
         content=bytes(content),
         stamps=tuple(stamps),
+        omitted=omitted,
     )
 
 
@@ -197,10 +209,18 @@ def _quoted_printable(body: str) -> list[bytes | Stamp]:
         if i % 2:
             pieces += (b"=\r\n", Stamp(piece), b"=\r\n")
         else:
-            pieces.append(
-                _room_for_break(binascii.b2a_qp(piece.encode("utf-8", "ignore"), quotetabs=False, istext=True))
-            )
+            encoded = b"\n".join(map(_encoded_line, piece.split("\n")))
+            # Relays and mailboxes that divide mails by lines beginning with "From " put a ">" before them, for readers
+            # and signatures to stumble on. A soft break inside the word keeps a line within 76 characters, =46 may not.
+            whole = b"\n" + _room_for_break(encoded)
+            pieces.append(whole.replace(b"\nFrom ", b"\nF=\r\nrom ")[1:])
     return pieces
+
+
+@lru_cache(maxsize=8192)
+def _encoded_line(line: str) -> bytes:
+    """A line of a body in quoted-printable. A paper's lines are the same in all editions of a day, so they are kept."""
+    return binascii.b2a_qp(line.encode("utf-8", "ignore"), quotetabs=False, istext=True)
 
 
 def _room_for_break(encoded: bytes) -> bytes:

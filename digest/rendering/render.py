@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from digest.model.editions import Digest, Edition
-from digest.model.errors import ConfigError, TemplateError
+from digest.model.editions import Digest, Edition, Item, Look
+from digest.model.errors import TemplateError
 from digest.model.mail import Message, Sender, Stamp
-from digest.rendering.build import build, prepare
+from digest.rendering.build import Prepared, build, prepare
+from digest.rendering.items import safe_url
 from digest.rendering.ladder import Step, fit
+from digest.rendering.language import Language, language_for
 from digest.rendering.library import Library, default_template_folder
 from digest.rendering.message import Head, encode, mailto, mark, marks
-from digest.rendering.subject import honest
-from digest.rendering.text import plain
-from digest.rendering.view import EditionView, LinksView, NoticeView
-from digest.rendering.words import long_date, page_direction
+from digest.rendering.notices import NOTICES, Notice, notice_for
+from digest.rendering.palette import accent
+from digest.rendering.text import direction, plain
+from digest.rendering.view import VERSION, EditionView, LinksView, LinkView, PageView
 
 __all__ = ["Renderer", "default_template_folder", "message_key"]
 
 #: A secret has 22 characters; joined ones are divided by dots.
 TOKEN = 23
-NOTICES = ("confirmation", "welcome", "goodbye", "alert")
 
 
 def message_key(editions: Sequence[Edition]) -> str:
@@ -42,39 +43,39 @@ def message_key(editions: Sequence[Edition]) -> str:
 class Renderer:
     """Turns editions and notices into messages with the templates of ``folders``, the first folder preferred."""
 
-    def __init__(self, templates: Sequence[Path]) -> None:
-        self._library = Library(templates)
+    def __init__(self, templates: Sequence[Path], inliner: str = "premailer") -> None:
+        self._library = Library(templates, inliner)
 
     def edition(
-        self,
-        editions: tuple[Edition, ...],
-        digests: tuple[Digest, ...],
-        *,
-        sender: Sender,
-        language: str,
-        schedule_text: str = "",
+        self, editions: tuple[Edition, ...], digests: tuple[Digest, ...], *, sender: Sender, language: str = ""
     ) -> Message:
-        """One mail of one or several joined digests. ``schedule_text`` such as "every weekday at 08:00" enters the
-        footer.
-        """
-        key = message_key(editions)
+        """One mail of one or several joined digests, in ``language`` or else that of the first edition's readers."""
         first = digests[0]
-        ready = prepare(editions, digests, language=language)
-        titles = " and ".join(plain(digest.title, 60) for digest in digests[:3])
-        because = f"You get this {plain(schedule_text, 80)} because you joined {titles}.".replace("this  ", "this ")
-        links = _links(sender, read=f"{sender.public_url}/read/{key}" if sender.public_url else "")
-
-        def view(step: Step) -> EditionView:
-            return build(ready, step, sender=sender, links=links, because=because)
-
         if not re.fullmatch(r"[\w-]+", first.template):
             raise TemplateError("a template's name is letters, digits, - and _", where=first.template, try_="rename it")
-        papers = sum(len(edition.items) for edition in editions)
-        html, text = self._fitted(first.template, view, papers, len(digests), {})
+        key = message_key(editions)
+        ready = prepare(editions, digests, language_for(language or editions[0].profile.language))
         slot = editions[0].slot
-        head = _listed_head(sender, first, slot.at, slot.local_date.isoformat())
+        page = _page(
+            ready.language,
+            sender=sender,
+            subject=ready.subject,
+            preheader=ready.preheader,
+            title=ready.title,
+            date=ready.language.long_date(slot.local_date),
+            look=first.look,
+            read=f"{sender.public_url}/read/{key}" if sender.public_url else "",
+        )
+        html, text, step = self._fitted(first.template, ready, {"page": page})
         return encode(
-            key=key, kind="edition", subject=ready.subject, preheader=ready.preheader, html=html, text=text, head=head
+            key=key,
+            kind="edition",
+            subject=ready.subject,
+            preheader=ready.preheader,
+            html=html,
+            text=text,
+            head=_listed_head(sender, first, slot.at, slot.local_date.isoformat()),
+            omitted=ready.omitted(step),
         )
 
     def notice(
@@ -89,68 +90,71 @@ class Renderer:
         context: Mapping[str, object],
     ) -> Message:
         """A small mail of one of the NOTICES. ``context`` as templates/mail/KIND.html.j2 says; welcome may hold an
-        Edition.
+        Edition. Raises ConfigError for a confirmation that could not be answered.
         """
         if kind not in NOTICES:
             raise TemplateError(f"there is no notice {kind!r}", where=kind, try_=f"use one of {', '.join(NOTICES)}")
-        if kind == "confirmation" and not sender.public_url:
-            raise ConfigError(
-                "a confirmation needs a link that the reader can follow",
-                where="[web] public_url",
-                try_="set it, or add readers with `digest subscribers add`",
-            )
+        spoken = language_for(language)
         values = {name: _cleaned(value) for name, value in context.items()}
         edition = values.pop("edition", None)
-        title = plain(digest.title, 80) if digest else plain(sender.from_name, 80)
-        subject = honest(_subject(kind, title, values), title)
-        view = NoticeView(
-            kind=kind,
-            subject=subject,
-            preheader=_preheader(kind, title),
-            language=language,
-            direction=page_direction(language),
-            title=title,
-            date=long_date(date.date(), language),
-            links=_links(sender, read=""),
-            sender=plain(sender.from_name, 80),
-            postal_address=plain(sender.postal_address, 200),
+        notice = notice_for(kind, spoken, sender=sender, digest=digest, context=values)
+        page = _page(
+            spoken,
+            sender=sender,
+            subject=notice.subject,
+            preheader=notice.preheader,
+            title=notice.title,
+            date=spoken.long_date(date.date()),
+            look=digest.look if digest else Look(),
+            read="",
         )
-        extra: dict[str, object] = {**values, "notice": view, "page": view}
+        given: dict[str, object] = {**values, "page": page, "view": None}
         if isinstance(edition, Edition) and digest is not None:
-            ready = prepare((edition,), (digest,), language=language)
-
-            def inside(step: Step) -> EditionView:
-                return build(ready, step, sender=sender, links=view.links, because="")
-
-            html, text = self._fitted(f"mail/{kind}", inside, len(edition.items), 1, extra)
+            html, text, _ = self._fitted(f"mail/{kind}", prepare((edition,), (digest,), spoken), given)
         else:
-            context_ = {**extra, "view": None}
-            html = self._library.mail(f"mail/{kind}.html.j2", context_)
-            text = self._library.mail(f"mail/{kind}.txt.j2", context_)
-        listed = kind == "welcome" and digest is not None
-        head = (
-            _listed_head(sender, digest, date, date.date().isoformat())
-            if listed and digest
-            else _plain_head(sender, date)
+            html = self._library.mail(f"mail/{kind}.html.j2", given, spoken)
+            text = self._library.mail(f"mail/{kind}.txt.j2", given, spoken)
+        return encode(
+            key=key,
+            kind=kind,
+            subject=notice.subject,
+            preheader=notice.preheader,
+            html=html,
+            text=text,
+            head=_notice_head(notice, sender, digest, date),
         )
-        return encode(key=key, kind=kind, subject=subject, preheader=view.preheader, html=html, text=text, head=head)
 
     def page(self, name: str, context: Mapping[str, object]) -> str:
         """A small web page, templates/pages/NAME.html.j2; its context is described at its top."""
         return self._library.page(f"pages/{name}.html.j2", context)
 
-    def _fitted(
-        self, name: str, view: Callable[[Step], EditionView], papers: int, digests: int, extra: Mapping[str, object]
-    ) -> tuple[str, str]:
+    def read_page(self, html: str, items: Sequence[Item], language: str) -> str:
+        """The page of a mail: its own HTML, and below it the papers for which the mail had no room."""
+        if not items:
+            return html
+        rows = tuple(
+            (LinkView(text=plain(item.title, 300) or plain(item.work, 100), url=safe_url(item.url)), item.score)
+            for item in items
+        )
+        links = tuple(
+            {"title": link.text, "url": link.url, "direction": direction(link.text), "score": score}
+            for link, score in rows
+        )
+        rest = self._library.page("parts/rest.html.j2", {"papers": links}, language_for(language))
+        head, body, tail = html.rpartition("</body>")
+        return f"{head}{rest}{body}{tail}" if body else html + rest
+
+    def _fitted(self, name: str, ready: Prepared, given: Mapping[str, object]) -> tuple[str, str, Step]:
         """Both parts at the first step of the ladder whose HTML fits, stamps counted at their full size."""
+        digests = len(ready.digests)
 
-        def attempt(step: Step) -> tuple[tuple[str, EditionView], int]:
-            shown = view(step)
-            html = self._library.mail(f"{name}.html.j2", {"page": shown, **extra, "view": shown})
-            return (html, shown), size_of(html, digests)
+        def attempt(step: Step) -> tuple[tuple[str, EditionView, Step], int]:
+            view = build(ready, step)
+            html = self._library.mail(f"{name}.html.j2", {**given, "view": view}, ready.language)
+            return (html, view, step), size_of(html, digests)
 
-        html, shown = fit(attempt, papers)
-        return html, self._library.mail(f"{name}.txt.j2", {**extra, "view": shown})
+        html, view, step = fit(attempt, len(ready.place))
+        return html, self._library.mail(f"{name}.txt.j2", {**given, "view": view}, ready.language), step
 
 
 def size_of(html: str, digests: int) -> int:
@@ -158,14 +162,44 @@ def size_of(html: str, digests: int) -> int:
     return len(html.encode("utf-8", "ignore")) + html.count("\n") + marks(html) * TOKEN * digests
 
 
-def _links(sender: Sender, *, read: str) -> LinksView:
+def _page(
+    language: Language,
+    *,
+    sender: Sender,
+    subject: str,
+    preheader: str,
+    title: str,
+    date: str,
+    look: Look,
+    read: str,
+) -> PageView:
+    left_to_right = language.direction == "ltr"
     site = sender.public_url
-    return LinksView(
-        unsubscribe=f"{site}/unsubscribe/{mark(Stamp.UNSUBSCRIBE)}" if site else mailto(sender),
-        preferences=f"{site}/preferences/{mark(Stamp.PREFERENCES)}" if site else "",
-        read=read,
-        confirm=f"{site}/confirm/{mark(Stamp.CONFIRM)}" if site else "",
-        never=f"{site}/never/{mark(Stamp.CONFIRM)}" if site else "",
+    return PageView(
+        version=VERSION,
+        subject=subject,
+        preheader=preheader,
+        language=language.code,
+        direction=language.direction,
+        start="left" if left_to_right else "right",
+        end="right" if left_to_right else "left",
+        comma=language.comma,
+        gap=language.gap,
+        title=title,
+        date=date,
+        accent=accent(look.accent),
+        logo=plain(look.logo, 60),
+        header=plain(look.header, 300),
+        footer=plain(look.footer, 300),
+        links=LinksView(
+            unsubscribe=f"{site}/unsubscribe/{mark(Stamp.UNSUBSCRIBE)}" if site else mailto(sender),
+            preferences=f"{site}/preferences/{mark(Stamp.PREFERENCES)}" if site else "",
+            read=read,
+            confirm=f"{site}/confirm/{mark(Stamp.CONFIRM)}" if site else "",
+            never=f"{site}/never/{mark(Stamp.CONFIRM)}" if site else "",
+        ),
+        sender=plain(sender.from_name, 80),
+        postal_address=plain(sender.postal_address, 200),
     )
 
 
@@ -180,27 +214,10 @@ def _listed_head(sender: Sender, digest: Digest, date: datetime, day: str) -> He
     )
 
 
-def _plain_head(sender: Sender, date: datetime) -> Head:
+def _notice_head(notice: Notice, sender: Sender, digest: Digest | None, date: datetime) -> Head:
+    if notice.listed and digest is not None:
+        return _listed_head(sender, digest, date, date.date().isoformat())
     return Head(sender=sender, date=date, listed=False)
-
-
-def _subject(kind: str, title: str, context: Mapping[str, object]) -> str:
-    if kind == "alert":
-        return str(context.get("title", "Digest needs attention"))
-    return {
-        "confirmation": f"Please confirm that you want {title}",
-        "welcome": f"Welcome to {title}",
-        "goodbye": f"You have left {title}",
-    }[kind]
-
-
-def _preheader(kind: str, title: str) -> str:
-    return {
-        "confirmation": "One click and the papers come; without it nothing is sent.",
-        "welcome": "What comes, when it comes, and how to change or stop it.",
-        "goodbye": "Nothing more will come from this list.",
-        "alert": f"A message from your installation of {title}.",
-    }[kind]
 
 
 def _cleaned(value: object) -> object:

@@ -6,24 +6,30 @@ from __future__ import annotations
 
 import re
 
+from digest.rendering.language import Language
 from digest.rendering.text import plain, shorten
 
-LONGEST = 90
+LONGEST = 78
 _REPLY = re.compile(
-    r"\s*(?:re|fwd?|aw|wg|sv|vs|antw|tr|rv|enc|odp|ynt|rif|res|ref)\s*(?:\[\d+\])?\s*[:：]", re.IGNORECASE
+    r"\s*(?:re|fwd?|aw|wg|sv|vs|antw|tr|rv|enc|odp|ynt|rif|res|ref|rép|رد|答复|回复|转发)\s*(?:\[\d+\])?\s*[:：]",
+    re.IGNORECASE,
 )
 
 
-def subject_of(digest: str, titles: tuple[str, ...], date: str, unfit: bool = False) -> str:
-    """``Title of the best paper + 11 more papers``; without papers the digest's title and the date. ``unfit`` tells
-    that there were new papers, but none for this reader.
+def subject_of(
+    digest: str, titles: tuple[str, ...], papers: int, date: str, language: Language, *, unfit: bool = False
+) -> str:
+    """``Title of the best paper + 11 more papers``; without papers the digest's title and the date. ``titles`` are the
+    best ones; ``unfit`` tells that there were new papers, but none for this reader.
     """
     digest = plain(digest, 40)
     if not titles:
-        return honest(f"{digest}: nothing {'for you' if unfit else 'new'} on {date}", digest)
-    more = len(titles) - 1
-    tail = f" + {more} more paper{'s' if more > 1 else ''}" if more else ""
-    title = titles[0]
+        if unfit:
+            return honest(language.say("%(digest)s: nothing for you on %(date)s", digest=digest, date=date), digest)
+        return honest(language.say("%(digest)s: nothing new on %(date)s", digest=digest, date=date), digest)
+    more = papers - 1
+    tail = f" {language.count('+ %(n)s more paper', '+ %(n)s more papers', more)}" if more else ""
+    title = _calm(titles[0])
     if _REPLY.match(title):
         title = f"{digest}: {title}"
     return honest(shorten(plain(title), LONGEST - len(tail)) + tail, digest)
@@ -35,6 +41,13 @@ def honest(text: str, digest: str) -> str:
     if _REPLY.match(text):
         text = plain(f"{digest or 'Digest'} – {text}", LONGEST)
     return f"New – {text}"[:LONGEST] if _REPLY.match(text) else text
+
+
+def _calm(title: str) -> str:
+    """A title that shouts all through, in small letters; any other as it is."""
+    letters = [letter for letter in title if letter.isalpha()]
+    shouts = len(letters) > 12 and len(title.split()) > 2 and sum(map(str.isupper, letters)) > 0.9 * len(letters)
+    return title.capitalize() if shouts else title
 
 
 def preheader_of(titles: tuple[str, ...], otherwise: str) -> str:

@@ -1,14 +1,16 @@
 """What a template sees: frozen records of ready texts and safe links. docs/templates.md describes every field.
 
 Texts hold no control characters and no markup; templates escape them. Links are absolute https, http or mailto, or
-empty.
+empty. VERSION rises when a field is renamed, removed or changes its meaning; a new field leaves it as it is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from digest.rendering.palette import ColourView
+from digest.rendering.palette import AccentView, ColourView
+
+VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,9 +40,10 @@ class ItemView:
     title_language: str
     authors: str
     institutions: str
+    who_direction: str
     category: str
     colour: ColourView
-    score: int
+    score: int | None
     bar: int
     bar_rest: int
     facts: tuple[LinkView, ...]
@@ -67,14 +70,44 @@ class SectionView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FigureView:
+    """A number with its name."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CardView:
+    """Somebody whose papers the digest prints."""
+
+    name: str
+    url: str
+    direction: str
+    institutions: str
+    category: str
+    figures: tuple[FigureView, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DigestView:
     """One digest of the mail. ``heading`` is empty when the mail holds only this one."""
 
     heading: str
     summary: str
+    intro: str
+    cards: tuple[CardView, ...]
     reason: str
     notes: tuple[str, ...]
     sections: tuple[SectionView, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContentsView:
+    """The list of contents of one digest. ``heading`` is empty when the mail holds only this one."""
+
+    heading: str
+    items: tuple[ItemView, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,37 +122,36 @@ class LinksView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EditionView:
-    """The whole mail."""
+class PageView:
+    """What every mail says of itself: its frame."""
 
+    version: int
     subject: str
     preheader: str
     language: str
     direction: str
+    start: str
+    end: str
+    comma: str
+    gap: str
     title: str
     date: str
-    summary: str
-    lead: ItemView | None
-    contents: tuple[ItemView, ...]
-    digests: tuple[DigestView, ...]
-    more: int
+    accent: AccentView
+    logo: str
+    header: str
+    footer: str
     links: LinksView
-    because: str
     sender: str
     postal_address: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NoticeView:
-    """A small mail: confirmation, welcome, goodbye or alert."""
+class EditionView:
+    """The papers of a mail."""
 
-    kind: str
-    subject: str
-    preheader: str
-    language: str
-    direction: str
-    title: str
-    date: str
-    links: LinksView
-    sender: str
-    postal_address: str
+    summary: str
+    lead: ItemView | None
+    contents: tuple[ContentsView, ...]
+    digests: tuple[DigestView, ...]
+    more: int
+    because: str

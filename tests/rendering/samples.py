@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 
-from digest.model.editions import Counts, Digest, Edition, EditionId, Item, Part, Schedule, Section, Slot
+from digest.model.editions import (
+    AuthorCard,
+    Counts,
+    Digest,
+    Edition,
+    EditionId,
+    Item,
+    Part,
+    Remark,
+    Schedule,
+    Section,
+    Slot,
+)
 from digest.model.feeds import EntryId, WorkId
 from digest.model.mail import Sender, Stamp
 from digest.model.people import Profile
@@ -93,3 +105,33 @@ def edition(*items: Item, layout: str = "full", **changes: object) -> Edition:
         "counts": Counts(candidates=214, printed=len(items)),
     }
     return Edition(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def said(*texts: str) -> tuple[Remark, ...]:
+    """Finished sentences as an edition's ``reason`` or ``notes``."""
+    return tuple(Remark(key="said", figures={"text": text}) for text in texts)
+
+
+def silence() -> tuple[Remark, ...]:
+    """Why three sources brought nothing, one of each kind of silence."""
+    return (
+        Remark(key="source", figures={"source": "arXiv cs.CL", "state": "holiday", "kind": "arxiv"}),
+        Remark(key="source", figures={"source": "Hugging Face", "state": "unchanged", "kind": "huggingface"}),
+        Remark(key="source", figures={"source": "Wren Hall Letters", "state": "broken", "kind": "feed"}),
+    )
+
+
+def card(**changes: object) -> AuthorCard:
+    """Somebody whose papers a digest follows, with every field, or with ``changes``."""
+    fields: dict[str, object] = {
+        "name": "Mira Halden",
+        "url": "https://people.example/mira-halden",
+        "institutions": ("Wren Hall",),
+        "category": "cs.CL",
+        "h_index": 24,
+        "papers": 105,
+        "citations": 56683,
+        "novelty": 46,
+        "ai_score": 56,
+    }
+    return AuthorCard(**{**fields, **changes})  # type: ignore[arg-type]

@@ -98,6 +98,14 @@ def test_a_lone_dot_never_stands_on_a_line() -> None:
     assert b"\r\n.\r\n" not in made(text="a\n.\nb").content
 
 
+def test_no_line_of_a_body_begins_like_an_mbox() -> None:
+    """Also where a stamp's line ends before it."""
+    text = f"From here\nFrom {mark(Stamp.UNSUBSCRIBE)}From there\nFromage"
+    raw = b"".join(stamp(made(text=text), VALUES))
+    assert b"\nFrom " not in raw.partition(b"\r\n\r\n")[2]
+    assert parts(raw)[1].splitlines() == ["From here", "From uuuuuuuuuuuuuuuuuuuuuuFrom there", "Fromage"]
+
+
 def test_segments_can_be_kept_and_filled_for_each_recipient() -> None:
     message = made()
     cut = segments(message)

@@ -9,13 +9,15 @@ from email import message_from_bytes
 import lxml.html
 import pytest
 
-from digest.model.editions import Counts
+from digest.model.editions import Counts, Look
 from digest.model.errors import ConfigError, TemplateError
 from digest.model.mail import Sender
+from digest.model.people import Profile, Weights
 from digest.rendering.message import parts, stamp
+from digest.rendering.palette import accent
 from digest.rendering.render import Renderer, message_key
 from digest.rendering.text import width
-from tests.rendering.samples import DIGEST, SENDER, SLOT, VALUES, edition, item
+from tests.rendering.samples import DIGEST, SENDER, SLOT, VALUES, card, edition, item, said
 
 
 def bodies(message) -> tuple[str, str]:
@@ -36,13 +38,13 @@ def readable(html: str) -> str:
 
 
 def test_a_paper_is_printed_with_everything_known_about_it(renderer: Renderer) -> None:
-    message = renderer.edition((edition(item()),), (DIGEST,), sender=SENDER, language="en", schedule_text="daily")
+    message = renderer.edition((edition(item()),), (DIGEST,), sender=SENDER)
     _, text = bodies(message)
     assert (
         text
         == """\
 The Morning Papers
-Friday 20 November 2026 · 1 of 214 new papers · 1 min read
+Friday 20 November 2026 · 1 of 214 new papers · 1 min read
 ------------------------------------------------------------------------
 
 1. Salt on the Windows, Part 1: A Study of Reading Rooms by the Sea
@@ -61,22 +63,21 @@ reads slower.
 
 Why here:
 128 votes in 21 h, on the way to about 190 +93
-freer than 83 % of its nearest earlier papers, the nearest is “Salt on
-the Doors” +1
-
-Also on doi.org · papers.example · arXiv cs.CL
-https://doi.org/10.5555/salt
-https://papers.example/salt
+more novel than 83 % of its nearest earlier papers, the nearest is “Salt
+on the Doors” +1
 
 PDF
 https://arxiv.org/pdf/2611.00001
-
 BibTeX
 https://arxiv.org/bibtex/2611.00001
 
+also on doi.org, papers.example, arXiv cs.CL
+https://doi.org/10.5555/salt
+https://papers.example/salt
+
 
 ------------------------------------------------------------------------
-You get this daily because you joined The Morning Papers.
+You get this because you joined The Morning Papers.
 
 Choose what you get
 https://wren.example/preferences/pppppppppppppppppppppp
@@ -94,8 +95,10 @@ Papers at Wren Hall, Wren Hall, 4 Mill Lane, Ambleford""".replace("KEY", message
 @pytest.mark.parametrize("layout", ["full", "brief", "titles"])
 @pytest.mark.parametrize("papers", [0, 1, 5, 30, 120])
 def test_the_text_part_has_the_words_and_links_of_the_html(renderer: Renderer, layout: str, papers: int) -> None:
-    many = edition(*[item(n) for n in range(1, papers + 1)], layout=layout, reason="" if papers else "It is Sunday.")
-    html, text = bodies(renderer.edition((many,), (DIGEST,), sender=SENDER, language="en"))
+    many = edition(
+        *[item(n) for n in range(1, papers + 1)], layout=layout, reason=() if papers else said("It is Sunday.")
+    )
+    html, text = bodies(renderer.edition((many,), (DIGEST,), sender=SENDER))
     seen = words(readable(html))
     assert len(seen - words(text)) <= 0.01 * len(seen)
     links = {url for url in lxml.html.document_fromstring(html).xpath("//a/@href") if not url.startswith("#")}
@@ -122,73 +125,134 @@ def test_what_is_unknown_is_absent(renderer: Renderer) -> None:
         url="",
         category="other",
     )
-    html, text = bodies(renderer.edition((edition(bare),), (DIGEST,), sender=SENDER, language="en"))
+    html, text = bodies(renderer.edition((edition(bare),), (DIGEST,), sender=SENDER))
     body = text.split("---\n", 1)[1].split("\n\n\n")[0]
     assert body == "\n1. Salt on the Windows, Part 1: A Study of Reading Rooms by the Sea\n94"
-    assert not re.search(r"votes|Code|PDF|Why here|Also on|None", html)
+    assert not re.search(r"votes|Code|PDF|Why here|also on|None", html)
 
 
 def test_layouts_print_all_one_sentence_or_titles(renderer: Renderer) -> None:
     def text(layout: str) -> str:
-        return bodies(
-            renderer.edition((edition(item(1), item(2), layout=layout),), (DIGEST,), sender=SENDER, language="en")
-        )[1]
+        return bodies(renderer.edition((edition(item(1), item(2), layout=layout),), (DIGEST,), sender=SENDER))[1]
 
     assert [text(layout).count("Whoever reads") for layout in ("full", "brief", "titles")] == [2, 0, 0]
     assert [text(layout).count("Tides leave salt") for layout in ("full", "brief", "titles")] == [2, 2, 0]
 
 
 def test_the_best_paper_leads_and_more_than_eight_get_a_list(renderer: Renderer) -> None:
-    html, _ = bodies(
-        renderer.edition((edition(*[item(n, score=n) for n in range(1, 10)]),), (DIGEST,), sender=SENDER, language="en")
-    )
+    html, _ = bodies(renderer.edition((edition(*[item(n, score=n) for n in range(1, 10)]),), (DIGEST,), sender=SENDER))
     document = lxml.html.document_fromstring(html)
     assert document.xpath("string(//h2[1]/a/@href)") == "https://arxiv.org/abs/2611.00009"
     assert "In this edition" in html
     assert document.xpath("//a[@href='#p2']") and document.xpath("//a[@name='p2']")
-    few, _ = bodies(
-        renderer.edition((edition(*[item(n) for n in range(1, 9)]),), (DIGEST,), sender=SENDER, language="en")
-    )
+    few, _ = bodies(renderer.edition((edition(*[item(n) for n in range(1, 9)]),), (DIGEST,), sender=SENDER))
     assert "In this edition" not in few
 
 
 def test_an_empty_edition_says_why(renderer: Renderer) -> None:
-    empty = edition(reason="Nothing new: arXiv does not announce on Sundays.", notes=("cs.CL: holiday", "cs.CV: quiet"))
-    message = renderer.edition((empty,), (DIGEST,), sender=SENDER, language="en")
+    quiet = said("cs.CL: holiday", "cs.CV: quiet")
+    empty = edition(reason=said("Nothing new: arXiv does not announce on Sundays."), notes=quiet)
+    message = renderer.edition((empty,), (DIGEST,), sender=SENDER)
     html, text = bodies(message)
-    for said in ("Nothing new: arXiv does not announce on Sundays.", "cs.CL: holiday", "cs.CV: quiet"):
-        assert said in html and said in text
-    assert message.subject == "The Morning Papers: nothing for you on Friday 20 November 2026"
-    silent = renderer.edition((replace(empty, counts=Counts()),), (DIGEST,), sender=SENDER, language="en")
-    assert silent.subject == "The Morning Papers: nothing new on Friday 20 November 2026"
+    for told in ("Nothing new: arXiv does not announce on Sundays.", "cs.CL: holiday", "cs.CV: quiet"):
+        assert told in html and told in text
+    assert message.subject == "The Morning Papers: nothing for you on 20 Nov"
+    silent = renderer.edition((replace(empty, counts=Counts()),), (DIGEST,), sender=SENDER)
+    assert silent.subject == "The Morning Papers: nothing new on 20 Nov"
 
 
 def test_joined_digests_have_one_masthead_and_a_heading_each(renderer: Renderer) -> None:
     other = replace(DIGEST, name="evening", title="The Evening Papers", list_id="evening.wren.example")
     editions = (edition(item(1)), edition(item(2), history_key="h2", counts=Counts(candidates=1)))
-    message = renderer.edition(editions, (DIGEST, other), sender=SENDER, language="en")
+    message = renderer.edition(editions, (DIGEST, other), sender=SENDER)
     html, _ = bodies(message)
     document = lxml.html.document_fromstring(html)
-    assert [h.text_content().strip() for h in document.xpath("//h1")] == ["The Morning Papers and The Evening Papers"]
+    assert [h.text_content().strip() for h in document.xpath("//h1")] == ["The Morning Papers + The Evening Papers"]
     assert [h.text_content() for h in document.xpath("//h2")][1:3] == ["The Morning Papers", "The Evening Papers"]
     assert message.key == message_key(editions) != editions[0].key
     assert b"List-Id: The Morning Papers <morning.wren.example>" in message.content
 
 
-def test_a_section_counts_the_paper_that_leads_the_mail_as_above(renderer: Renderer) -> None:
-    _, text = bodies(renderer.edition((edition(item(1), item(2)),), (DIGEST,), sender=SENDER, language="en"))
-    assert ", 1 above\n" in text
-
-
 def test_a_note_has_one_dash_however_long_it_is(renderer: Renderer) -> None:
-    empty = edition(reason="Nothing new.", notes=("a note " * 20,))
-    _, text = bodies(renderer.edition((empty,), (DIGEST,), sender=SENDER, language="en"))
+    empty = edition(reason=said("Nothing new."), notes=said("a note " * 20))
+    _, text = bodies(renderer.edition((empty,), (DIGEST,), sender=SENDER))
     assert text.count("\n- ") == 1
 
 
+def test_a_mail_tells_who_reads_it_why_only_where_it_is_known(renderer: Renderer) -> None:
+    message = renderer.edition((edition(item(parts=(), score=0)),), (DIGEST,), sender=SENDER)
+    _, text = bodies(message)
+    assert "cs.CL · 128 votes" in text and "Why here" not in text
+
+
+def test_an_author_digest_begins_with_the_card(renderer: Renderer) -> None:
+    html, text = bodies(renderer.edition((edition(item(), cards=(card(),)),), (DIGEST,), sender=SENDER))
+    for told in ("Mira Halden", "56,683", "citations", "h-index", "46\u00a0%", "AI score"):
+        assert told in html
+    assert "h-index 24\npapers 105\ncitations 56,683\nnovelty 46\u00a0%\nAI score 56\n" in text
+    bare, _ = bodies(
+        renderer.edition(
+            (edition(item(), cards=(card(h_index=None, citations=None, novelty=None, ai_score=None, url=""),)),),
+            (DIGEST,),
+            sender=SENDER,
+        )
+    )
+    assert "105" in bare and not re.search("h-index|citations|novelty<|AI score|None", bare)
+
+
+def test_a_digest_that_follows_topics_or_people_says_so(renderer: Renderer) -> None:
+    def text(**preferences: object) -> str:
+        profile = Profile(**preferences)  # type: ignore[arg-type]
+        return bodies(renderer.edition((edition(item(), profile=profile),), (DIGEST,), sender=SENDER))[1]
+
+    mostly_topic, mostly_people = (
+        Weights(topic=80, trend=20, people=0),
+        Weights(people=60, trend=40, topic=0, novelty=0),
+    )
+    assert "The papers closest to “long documents” and “salt”." in text(
+        topics=("long documents", "salt"), weights=mostly_topic
+    )
+    assert "New papers by Mira Halden." in text(authors=("Mira Halden",), weights=mostly_people)
+    assert "closest to" not in text(topics=("salt",))
+
+
+def test_an_operator_changes_the_look_without_a_template(renderer: Renderer) -> None:
+    look = Look(accent="#ffcc00", logo='Wren "Hall" Press', header="Read slowly.", footer="Made by hand.")
+    html, text = bodies(renderer.edition((edition(item()),), (replace(DIGEST, look=look),), sender=SENDER))
+    for words_ in ("Wren &#34;Hall&#34; Press", "Read slowly.", "Made by hand."):
+        assert words_ in html
+    assert text.startswith('Wren "Hall" Press\nThe Morning Papers\n') and "Made by hand." in text
+    assert "#ffcc00" in html  # as it is where the ground is dark
+    assert f"3px solid {accent('#ffcc00').rule}" in html and accent("#ffcc00").rule != "#ffcc00"
+
+
+def test_what_has_no_room_is_named_and_the_lowest_ranked_go_first(renderer: Renderer) -> None:
+    many = edition(*[item(n, score=n % 100, title=f"{n} " + "w" * 300) for n in range(1, 1500)])
+    message = renderer.edition((many,), (DIGEST,), sender=SENDER)
+    html, text = bodies(message)
+    gone = {position for _, position in message.omitted}
+    kept = {one.position for one in many.items} - gone
+    assert {key for key, _ in message.omitted} == {many.key}
+    assert f"And {len(gone):,} more on the web" in html and f"And {len(gone):,} more on the web" in text
+    scores = {one.position: one.score for one in many.items}
+    assert min(scores[position] for position in kept) >= max(scores[position] for position in gone)
+    printed = {int(found) for found in re.findall(r"^\d+ +(\d+)\s+w", text, re.MULTILINE)}
+    assert printed == kept
+
+
+def test_the_page_of_a_mail_lists_what_the_mail_had_no_room_for(renderer: Renderer) -> None:
+    html, _ = bodies(renderer.edition((edition(item()),), (DIGEST,), sender=SENDER))
+    page = renderer.read_page(html, [item(7, title="<Alpha>"), item(8, url="javascript:x")], "en")
+    document = lxml.html.document_fromstring(page)
+    assert page.startswith(html.rpartition("</body>")[0])
+    assert "2 more papers of this edition" in page and not document.xpath("//alpha")
+    assert document.xpath("//a[@href='https://arxiv.org/abs/2611.00007']") and "javascript" not in page
+    assert renderer.read_page(html, [], "en") == html
+
+
 def test_the_same_edition_is_the_same_bytes(renderer: Renderer) -> None:
-    one = renderer.edition((edition(item()),), (DIGEST,), sender=SENDER, language="en")
-    assert one == renderer.edition((edition(item()),), (DIGEST,), sender=SENDER, language="en")
+    one = renderer.edition((edition(item()),), (DIGEST,), sender=SENDER)
+    assert one == renderer.edition((edition(item()),), (DIGEST,), sender=SENDER)
 
 
 def test_a_right_to_left_language_turns_the_page(renderer: Renderer) -> None:
@@ -199,7 +263,7 @@ def test_a_right_to_left_language_turns_the_page(renderer: Renderer) -> None:
 
 def test_without_a_public_url_leaving_is_a_mail(renderer: Renderer) -> None:
     sender = replace(SENDER, public_url="")
-    html, text = bodies(renderer.edition((edition(item()),), (DIGEST,), sender=sender, language="en"))
+    html, text = bodies(renderer.edition((edition(item()),), (DIGEST,), sender=sender))
     assert 'href="mailto:leave@wren.example?subject=unsubscribe%20uuuuuuuuuuuuuuuuuuuuuu"' in html
     assert "mailto:leave@wren.example?subject=unsubscribe%20uuuuuuuuuuuuuuuuuuuuuu" in text
     assert "Read on the web" not in html and "Choose what you get" not in html
@@ -214,6 +278,7 @@ def test_notices_carry_the_headers_their_kind_needs(renderer: Renderer) -> None:
         "confirmation": notice(renderer, "confirmation"),
         "welcome": notice(renderer, "welcome", rhythm="every day at 08:00", edition=edition(item())),
         "goodbye": notice(renderer, "goodbye"),
+        "bounce": notice(renderer, "bounce", number=3, remote="452 4.2.2 mailbox is full"),
         "alert": notice(renderer, "alert", title="Source broken", lines=("It answered 404.",), advice="look at it"),
     }
     listed = {}
@@ -224,6 +289,7 @@ def test_notices_carry_the_headers_their_kind_needs(renderer: Renderer) -> None:
         "confirmation": [False, False, True],
         "welcome": [True, True, True],
         "goodbye": [False, False, True],
+        "bounce": [True, True, True],
         "alert": [False, False, True],
     }
 
@@ -252,9 +318,9 @@ def test_an_unknown_notice_or_template_name_is_refused(renderer: Renderer) -> No
     with pytest.raises(TemplateError, match="no notice 'ode'"):
         notice(renderer, "ode")
     with pytest.raises(TemplateError, match="letters, digits"):
-        renderer.edition((edition(),), (replace(DIGEST, template="../x"),), sender=SENDER, language="en")
+        renderer.edition((edition(),), (replace(DIGEST, template="../x"),), sender=SENDER)
     with pytest.raises(TemplateError, match=r"template nothere\.html\.j2 is missing"):
-        renderer.edition((edition(),), (replace(DIGEST, template="nothere"),), sender=SENDER, language="en")
+        renderer.edition((edition(),), (replace(DIGEST, template="nothere"),), sender=SENDER)
 
 
 DAYS = [{"number": 0, "name": "Monday", "chosen": True}, {"number": 1, "name": "Tuesday", "chosen": False}]
