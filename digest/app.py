@@ -124,21 +124,20 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
     public = bool(config.sender.public_url)
 
     def print_edition(editions: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
-        # The mail's own words are English so far: foreign dates among them, and a false lang, would be worse.
-        return renderer.edition(editions, digests, sender=config.sender, language="en")
+        return renderer.edition(editions, digests, sender=config.sender)
 
     def print_alert(at: datetime, key: str, context: Mapping[str, object]) -> Message:
         return renderer.notice(
             "alert", sender=config.sender, digest=None, language="en", date=at, key=key, context=context
         )
 
-    def print_question(name: str, at: datetime, key: str) -> Message:
+    def print_question(name: str, language: str, at: datetime, key: str) -> Message:
         digest = config.digest(name)
         return renderer.notice(
             "confirmation",
             sender=config.sender,
             digest=digest,
-            language="en",
+            language=language or digest.profile.language,
             date=at,
             key=key,
             context={},
@@ -179,6 +178,8 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             prepare=prepare,
             print_edition=print_edition,
             profile_of=profile_of,
+            has_public_url=public,
+            read_page=renderer.read_page,
             clock=clock,
         ),
         deliver=Deliver(
@@ -210,6 +211,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         ),
         notify=Notify(
             store=store,
+            digests=config.digests,
             alerts_to=config.mail.alerts_to,
             print_alert=print_alert,
             print_question=print_question,
@@ -282,7 +284,7 @@ def catch_all() -> CatchAll:
 
 
 def make_renderer(config: Config) -> Renderer:
-    return Renderer(template_folders(config))
+    return Renderer(template_folders(config), inliner=config.mail.inliner)
 
 
 def template_folders(config: Config) -> tuple[Path, ...]:

@@ -38,6 +38,8 @@ class Daemon:
         self._pruned_at: datetime | None = None
         self._read_at: datetime | None = None
         self._told = ""
+        self.refused: tuple[datetime, str] | None = None
+        """Since when no relay could be used, and why; None while one can."""
 
     def look(self) -> int:
         """Fetches what is due and publishes what is due; gives how many deliveries were planned."""
@@ -76,6 +78,10 @@ class Daemon:
             if problem and problem != self._told:
                 log.error("relay", problem=problem)
             self._told = problem
+            if sent.outcomes["accepted"] or (sent.tried and not problem):
+                self.refused = None
+            elif problem:
+                self.refused = (self.refused[0] if self.refused else self.app.clock(), problem)
 
     def tidy(self) -> None:
         """Reads returned mail, raises alerts, prunes once a day."""
@@ -87,6 +93,8 @@ class Daemon:
                 log.info("unsubscribed by mail", mails=obeyed.left, subscriptions=obeyed.ended)
         for source in self.app.notify.sources():
             log.warning("source stays broken, the operator is told", source=source)
+        for digest in self.app.notify.deliveries(refused=self.refused):
+            log.warning("mails do not get through, the operator is told", digest=digest)
         if self._pruned_at is None or now - self._pruned_at >= _PRUNE_EVERY:
             self._pruned_at = now
             self.app.prune()

@@ -81,6 +81,34 @@ def ledger(app: App) -> list[deliveries.Delivery]:
         return list(deliveries.listing(tx, limit=10_000))
 
 
+def test_a_relay_that_cannot_be_used_for_half_an_hour_is_told_to_the_operator_and_once_it_works_no_more(url, tmp_path):
+    now = [datetime(2026, 5, 4, 0, 40, tzinfo=UTC)]
+    mail = {"from": "Digest <digest@example.org>", "alerts_to": ["ops@example.org"]}
+    app = build(from_table(config(url, BERLIN, mail=mail), folder=tmp_path), clock=lambda: now[0])
+    daemon = Daemon(app)
+    app.subscribe.add("ada@example.org", "daily")
+    feed(tmp_path, range(1, 4))
+    (tmp_path / "out").write_text("no folder")
+
+    def alerts() -> list[str]:
+        return [row.notice_key for row in ledger(app) if row.kind == "alert"]
+
+    for minutes in (0, 20, 29):
+        now[0] = datetime(2026, 5, 4, 0, 40, tzinfo=UTC) + timedelta(minutes=minutes)
+        daemon.tick()
+        assert alerts() == []
+    now[0] += timedelta(minutes=1)
+    for _ in range(2):
+        daemon.tick()
+        assert alerts() == ["deliveries:daily:2026-05-04"]
+    (tmp_path / "out").unlink()
+    now[0] += timedelta(hours=2)
+    daemon.tick()
+    assert mailed(tmp_path / "out") == {"ada@example.org": 1, "ops@example.org": 1}
+    assert daemon.refused is None
+    app.close()
+
+
 # Changed clocks
 
 

@@ -6,12 +6,13 @@ window and profile cost one ranking.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from digest.editions.compose import compose, history_key
-from digest.model.editions import Digest, Edition, Ranked, Selection, Slot, WhenEmpty
+from digest.model.editions import Digest, Edition, Figure, Ranked, Remark, Selection, Slot, WhenEmpty
 from digest.model.feeds import Entry, EntryId
 from digest.model.people import Profile
 from digest.ranking.categories import title_of
@@ -27,7 +28,6 @@ BEST_OF = timedelta(days=30)
 #: How many earlier works the statistics of ranking are taken from.
 STATISTICS = 1000
 _KEPT_RANKINGS = 64
-NOTHING_NEW = "Nothing new arrived."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,19 +78,18 @@ class Composer:
         """The edition for readers who were sent ``sent``. Its id is 0 until it is frozen."""
         pool = self._pool(wanted.digest, wanted.since)
         fresh, selection, already = self._choose(wanted, pool, wanted.since, sent)
-        reason, notes = "", ()
+        reason: tuple[Remark, ...] = ()
+        notes: tuple[Remark, ...] = ()
         if not selection.printed:
             held = self._sources(wanted.digest)
-            notes = tuple(f"{one.title or one.source.id}: {one.detail or 'not fetched yet'}" for one in held)
-            reason = _why_empty(fresh, selection, already)
-            if reason == NOTHING_NEW and held and not any(one.last_ok_at for one in held):
-                reason = "No source could be read yet."
+            notes = tuple(_state_of(one) for one in held)
+            reason = (_why_empty(fresh, selection, already, held),)
             if wanted.digest.when_empty is WhenEmpty.BEST_OF:
                 older = self._pool(wanted.digest, wanted.reach)
                 ranked, best, sent_of_older = self._choose(wanted, older, wanted.reach, sent)
                 if best.printed:
                     fresh, selection, already = ranked, best, sent_of_older
-                    reason = f"{reason} Here is the best of the last {BEST_OF.days} days that you have not been sent."
+                    reason = (*reason, Remark(key="best-of", figures={"days": BEST_OF.days}))
         return compose(
             slot=wanted.slot,
             profile=wanted.profile,
@@ -180,25 +179,26 @@ class Composer:
         return self._held[digest.sources]
 
 
-def _why_empty(fresh: Sequence[Ranked], selection: Selection, already: int) -> str:
-    """One sentence that explains an edition without papers."""
+def _why_empty(fresh: Sequence[Ranked], selection: Selection, already: int, held: Sequence[HeldSource]) -> Remark:
+    """What explains an edition without papers."""
     if not fresh and not selection.muted:
-        return "Everything new was already sent to you." if already else NOTHING_NEW
-    causes: dict[str, int] = {}
-    for _, why in selection.left_out:
-        causes[why] = causes.get(why, 0) + 1
-    told = [f"{number} {_CAUSES.get(why, why)}" for why, number in sorted(causes.items(), key=lambda c: (-c[1], c[0]))]
-    if selection.muted:
-        told.append(f"{len(selection.muted)} muted")
-    return f"No new paper fits your settings: {', '.join(told)}."
+        if already:
+            return Remark(key="all-sent")
+        return Remark(key="nothing-new" if not held or any(one.last_ok_at for one in held) else "nothing-read")
+    causes = Counter(why for _, why in selection.left_out)
+    causes["muted"] += len(selection.muted)
+    figures: dict[str, Figure] = {why: number for why, number in sorted(causes.items()) if number}
+    return Remark(key="unfit", figures=figures)
 
 
-_CAUSES = {
-    "below-min-score": "below your minimum score",
-    "category": "in other categories",
-    "category unknown yet": "of a category not known yet",
-    "liked": "that you liked already",
-    "disliked": "that you did not like",
-    "per-category": "beyond your limit a category",
-    "max-items": "beyond your limit of papers",
-}
+def _state_of(held: HeldSource) -> Remark:
+    """How a source that brought nothing stands."""
+    return Remark(
+        key="source",
+        figures={
+            "source": held.title or held.source.id,
+            "state": held.state.value if held.state else "",
+            "kind": held.source.kind,
+            "detail": held.detail,
+        },
+    )

@@ -12,9 +12,9 @@ from digest.editions.schedule import next_slot
 from digest.model.editions import Counts, Digest, Edition, EditionId, Item, Part, Section, Slot
 from digest.model.errors import DigestError
 from digest.model.feeds import EntryId, Source, SourceState, WorkId
-from digest.model.mail import Message, Sender
+from digest.model.mail import Sender
 from digest.services.ingest import read_document
-from digest.services.ports import Clock, Fetch, Print
+from digest.services.ports import Clock, Fetch, Print, PrintQuestion
 from digest.services.publish import MOST_WITHOUT_URL
 from digest.sources.kinds import kind_of
 from digest.storage import meta, people, sources
@@ -61,7 +61,7 @@ class Doctor:
     exits: tuple[Exit, ...]
     fetch: Fetch
     print_edition: Print
-    print_question: Callable[[str, datetime, str], Message]
+    print_question: PrintQuestion
     text_records: Callable[[str], Sequence[str]]
     """The TXT records of a name; raises OSError when no resolver answers."""
     read_inbox: Callable[[], bool]
@@ -106,7 +106,7 @@ class Doctor:
             try:
                 mail = self.print_edition((_sample(digest, self.clock()),), (digest,))
                 if self.sender.public_url:  # without it nobody can join by himself, so nobody is asked
-                    self.print_question(digest.name, self.clock(), "doctor")
+                    self.print_question(digest.name, "", self.clock(), "doctor")
             except DigestError as error:
                 yield _failed(what, error)
                 continue

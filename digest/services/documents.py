@@ -39,7 +39,7 @@ def document(shown: Previewed) -> dict[str, object]:
         ],
         "counts": edition.counts if edition else {"candidates": 0, "already_sent": 0, "muted": 0, "printed": 0},
         "reason": shown.reason,
-        "notes": edition.notes if edition else (),
+        "notes": shown.notes,
     }
 
 

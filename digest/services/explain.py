@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from digest.editions.schedule import due_slot, schedule_for, window_start
@@ -19,6 +19,8 @@ from digest.storage import deliveries, editions, entries, meta, sources
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 
+_NO_ROOM = "It was chosen, but the mail had no room for it; it stays unsent and may stand in the next one."
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExplainedPart:
@@ -34,8 +36,8 @@ class Explained:
     """What became of a work in one edition.
 
     ``verdict`` is printed, sent, withdrawn, other-source, counted-as-sent, outside-window, muted, liked, disliked,
-    below-min-score, category, category-unknown, per-category, max-items or no-edition. ``score`` is None for a paper
-    that was not ranked.
+    below-min-score, category, category-unknown, per-category, max-items, no-room or no-edition. ``score`` is None for
+    a paper that was not ranked.
     """
 
     id: WorkId
@@ -121,7 +123,10 @@ class Explain:
         since, fresh, selection = self._choose(composer, wanted, reader, frozen)
         one = next((one for one in fresh if one.entry.id == entry.id), None)
         if one is not None:
-            return _placed(one, selection, wanted.profile)
+            found = _placed(one, selection, wanted.profile)
+            if found.name == "printed" and frozen is not None and _was_cut(frozen, entry, selection):
+                return replace(found, name="no-room", sentence=_NO_ROOM)
+            return found
         with self.store.reading() as tx:
             return _absent(tx, entry, digest, since, as_of)
 
@@ -171,6 +176,12 @@ def _sent(tx: Tx, entry: Entry, reader: Subscription | None, slot: Slot) -> _Ver
             said = f"It was sent in {delivery.digest} of {day} as {place} ({ledger})."
             return _Verdict("sent", said, item.category, item.score, item.parts)
     return None
+
+
+def _was_cut(frozen: Edition, entry: Entry, selection: Selection) -> bool:
+    """Whether a paper that was chosen is not in the edition, which had to become smaller (see press)."""
+    printed = {item.entry_id for item in frozen.items}
+    return entry.id not in printed and len(printed) < selection.printed
 
 
 def _placed(one: Ranked, selection: Selection, profile: Profile) -> _Verdict:

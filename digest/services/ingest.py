@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from digest.entries.diff import Held, diff, keys
-from digest.entries.normalize import clean
+from digest.entries.normalize import clean, clean_title
 from digest.model.errors import Conflict, FetchError, InputError, ParseError, UsageError
 from digest.model.feeds import (
     Alias,
@@ -264,7 +264,7 @@ class Ingest:
                 health,
                 now=now,
                 http_status=got.http_status,
-                title=next((feed.title for feed in got.feeds if feed.title), "")[:200],
+                title=clean_title(next((feed.title for feed in got.feeds if feed.title), ""))[:200],
                 keys=keys_hash or None,
                 brought_new=tally[ChangeKind.NEW] > 0,
                 reached=got.error is None,

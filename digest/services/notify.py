@@ -10,23 +10,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from digest.delivery.tokens import address_key
+from digest.model.editions import Digest
 from digest.model.feeds import SourceState
-from digest.model.mail import Message
+from digest.model.mail import DeliveryState, Message
 from digest.model.people import Subscription
-from digest.services.ports import Clock
-from digest.storage import deliveries, editions, sources
+from digest.services.ports import Clock, PrintQuestion
+from digest.storage import deliveries, editions, sources, trouble
+from digest.storage.base import Tx
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
+from digest.storage.trouble import FAILED, WAITING, Publication
 
 #: One failure is weather; so many in a row, and for so long, want a person.
 ALERT_AFTER = 5
 ALERT_AFTER_TIME = timedelta(hours=12)
+#: From so many tried mails on a share of failures says something about the sending, not about a few readers.
+ALERT_FROM_TRIED = 20
+#: Over one in so many.
+ALERT_ONE_IN = 4
+#: A relay that refuses for a moment is weather, too.
+ALERT_AFTER_REFUSING = timedelta(minutes=30)
 _WORTH = timedelta(days=2)
 
 #: (instant, key, context of templates/mail/alert) -> message
 PrintAlert = Callable[[datetime, str, Mapping[str, object]], Message]
-#: (digest name, instant, key) -> message
-PrintQuestion = Callable[[str, datetime, str], Message]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +41,7 @@ class Notify:
     """Tells the operator, once a trouble, by mail."""
 
     store: Store
+    digests: tuple[Digest, ...]
     alerts_to: tuple[str, ...]
     print_alert: PrintAlert
     print_question: PrintQuestion
@@ -54,13 +62,36 @@ class Notify:
             self._tell(held, now)
         return tuple(held.source.id for held in broken)
 
+    def deliveries(self, *, refused: tuple[datetime, str] | None = None) -> tuple[str, ...]:
+        """Plans an alert for each digest whose newest mails do not get through; gives their names. Told once a
+        publication.
+
+        ``refused``: since when no relay could be used, and why.
+        """
+        if not self.alerts_to:
+            return ()
+        now = self.clock()
+        told: list[str] = []
+        for digest in self.digests:
+            with self.store.reading() as tx:
+                found = trouble.newest(tx, digest.name, now - _WORTH)
+                if found is None or trouble.was_alerted(tx, key := f"deliveries:{digest.name}:{found.local_date}"):
+                    continue
+                lines = _failures(tx, found)
+                if refused is not None and not {digest.name, "*"} & set(deliveries.paused(tx)):
+                    lines = (*_refusal(*refused, found, now), *lines)
+            if lines:
+                self._alert(key, f"Mails of {digest.title} do not get through", lines, _advice(digest.name, found), now)
+                told.append(digest.name)
+        return tuple(told)
+
     def ask(self, subscription: Subscription) -> bool:
         """Plans a confirmation mail; False when this address was asked today already (nobody is bombed)."""
         now = self.clock()
         day = now.date().isoformat()
-        message = self.print_question(
-            subscription.digest, now, address_key(f"confirmation:{subscription.digest}:{day}", self.key)
-        )
+        language = subscription.language
+        name = f"confirmation:{subscription.digest}:{language}:{day}"
+        message = self.print_question(subscription.digest, language, now, address_key(name, self.key))
         hashed = address_key(subscription.address, self.key)
         row = deliveries.plan_row(
             kind="confirmation",
@@ -81,12 +112,26 @@ class Notify:
     def _tell(self, held: HeldSource, now: datetime) -> None:
         name = held.title or held.source.id
         since = held.last_ok_at.strftime("%Y-%m-%d %H:%M UTC") if held.last_ok_at else "it was added"
-        context: Mapping[str, object] = {
-            "title": f"The source {name} does not answer",
-            "lines": (f"{held.failures} fetches in a row have failed; it last worked {since}.", held.detail),
-            "advice": f"Look at it with `digest sources check` and its address; we go on trying ({held.source.id}).",
-        }
-        notice_key = f"source:{held.source.id}:{now.date().isoformat()}"
+        self._alert(
+            f"source:{held.source.id}:{now.date().isoformat()}",
+            f"The source {name} does not answer",
+            (f"{held.failures} fetches in a row have failed; it last worked {since}.", held.detail),
+            f"Look at it with `digest sources check` and its address; we go on trying ({held.source.id}).",
+            now,
+            lambda tx: sources.mark_alerted(tx, held.source.id, now),
+        )
+
+    def _alert(
+        self,
+        notice_key: str,
+        title: str,
+        lines: tuple[str, ...],
+        advice: str,
+        now: datetime,
+        also: Callable[[Tx], None] = lambda tx: None,
+    ) -> None:
+        """Plans one alert to every operator; ``also`` is written with it."""
+        context: Mapping[str, object] = {"title": title, "lines": lines, "advice": advice}
         message = self.print_alert(now, address_key(notice_key, self.key), context)
         rows = [
             deliveries.plan_row(
@@ -103,7 +148,42 @@ class Notify:
         with self.store.transaction() as tx:
             editions.keep_message(tx, message, now)
             deliveries.plan(tx, rows)
-            sources.mark_alerted(tx, held.source.id, now)
+            also(tx)
+
+
+def _failures(tx: Tx, found: Publication) -> tuple[str, ...]:
+    """What failed, how often, and what was answered; nothing while it is few."""
+    failed = found.number(*FAILED)
+    tried = failed + found.number(DeliveryState.ACCEPTED)
+    if tried < ALERT_FROM_TRIED or failed * ALERT_ONE_IN <= tried:
+        return ()
+    each = ", ".join(f"{number} {state.value}" for state in FAILED if (number := found.number(state)))
+    lines = [f"Of the {tried} mails of {found.local_date:%d %B %Y} that were tried, {failed} failed: {each}."]
+    said, number = trouble.answer(tx, found)
+    if said:
+        lines.append(f"The most frequent answer ({number} of them): {said}")
+    return tuple(lines)
+
+
+def _refusal(since: datetime, problem: str, found: Publication, now: datetime) -> tuple[str, ...]:
+    """That no relay can be used; nothing while no mail has waited for long."""
+    if found.waits_since is None or now - max(since, found.waits_since) < ALERT_AFTER_REFUSING:
+        return ()
+    waiting = found.number(*WAITING)
+    mails = "1 mail waits" if waiting == 1 else f"{waiting} mails wait"
+    return (f"No mail server could be used since {since:%Y-%m-%d %H:%M} UTC; {mails}.", problem)
+
+
+def _advice(name: str, found: Publication) -> str:
+    unsure = found.number(DeliveryState.UNCERTAIN)
+    return " ".join(
+        (
+            f"`digest doctor` looks at the mail server, `digest deliveries list --digest {name}` at the mails;",
+            f"`digest deliveries pause --digest {name}` stops the sending meanwhile.",
+            "What is deferred is tried again; the papers of rejected mails come with the next edition.",
+            *(["Whether the uncertain ones arrived is for you to say: `digest deliveries resolve`."] if unsure else []),
+        )
+    )
 
 
 def _wants_a_person(held: HeldSource, now: datetime) -> bool:

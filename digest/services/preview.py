@@ -5,7 +5,7 @@ the mail somebody would get, without recording anything. The same composing as p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from digest.editions.schedule import (
@@ -21,11 +21,13 @@ from digest.model.editions import Digest, Edition, Slot
 from digest.model.errors import UsageError
 from digest.model.feeds import EntryId
 from digest.model.mail import Message
-from digest.model.people import Subscription, SubscriptionState
+from digest.model.people import Profile, Subscription, SubscriptionState
+from digest.rendering import remarks
 from digest.rendering.message import fill, parts, segments
 from digest.services.composing import Composer, Wanted
-from digest.services.ports import Clock, Prepare, Print, ProfileOf
-from digest.services.publish import compose_chain, composer_base, is_printable, one_mail, wanted_by
+from digest.services.ports import Clock, Prepare, Print, ProfileOf, ReadPage
+from digest.services.press import Press
+from digest.services.publish import compose_chain, composer_base, one_mail, wanted_by
 from digest.services.stamping import dead_stamps
 from digest.storage import deliveries, editions, people
 from digest.storage.base import storable
@@ -36,7 +38,10 @@ _DAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Previewed:
-    """An edition as a reader would get it. ``mail`` is None when the slot sends none; ``reason`` then says why."""
+    """An edition as a reader would get it. ``mail`` is None when the slot sends none; ``reason`` then says why.
+
+    ``reason`` and ``notes`` are English, for doors.
+    """
 
     digest: Digest
     slot: Slot
@@ -45,6 +50,7 @@ class Previewed:
     message: Message | None
     mail: bytes | None
     reason: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,12 +62,24 @@ class Preview:
     prepare: Prepare
     print_edition: Print
     profile_of: ProfileOf
+    has_public_url: bool
+    read_page: ReadPage
     clock: Clock
 
-    def run(self, digest: Digest, *, address: str = "", at: str = "", afresh: bool = False) -> Previewed:
+    def run(
+        self,
+        digest: Digest,
+        *,
+        address: str = "",
+        at: str = "",
+        afresh: bool = False,
+        profile: Profile | None = None,
+        language: str = "",
+    ) -> Previewed:
         """The edition of the slot due at ``at`` (an INSTANT), without one the next.
 
-        ``afresh`` prints it with the templates of now even where its bytes are kept. Raises UsageError for a bad
+        ``afresh`` prints it with the templates of now even where its bytes are kept. ``profile`` and ``language``
+        make the reader a hypothetical one, who differs in them and lacks this slot still. Raises UsageError for a bad
         instant.
         """
         reader = reader_of(self.store, digest, address)
@@ -74,46 +92,52 @@ class Preview:
             return Previewed(
                 digest=digest, slot=slot, address=address, edition=None, message=None, mail=None, reason=reason
             )
-        frozen = self._frozen(digest, reader, slot)
+        supposed = _Supposed(profile, language)
+        frozen = None if supposed else self._frozen(digest, reader, slot)
         if frozen is not None:
             edition, message = frozen
             message = self.print_edition((edition,), (digest,)) if afresh else message
             return self._shown(digest, slot, address, edition, message)
         composer = Composer(self.store, self.prepare, as_of)
-        together, sent = self._together(composer, digest, reader, slot)
+        together, sent = self._together(composer, digest, reader, slot, supposed)
         chain = compose_chain(composer, together, composer_base(composer, together, sent))
-        edition = next(one for one in chain if one.slot.digest == digest.name)
-        if not is_printable(edition, digest):
-            return Previewed(
-                digest=digest,
-                slot=slot,
-                address=address,
-                edition=edition,
-                message=None,
-                mail=None,
-                reason=edition.reason,
-            )
-        printable = [(e, w.digest) for e, w in zip(chain, together, strict=True) if is_printable(e, w.digest)]
-        with self.store.reading() as tx:
-            kept = editions.message(tx, edition.key) if len(printable) == 1 and not afresh else None
-        message = kept or self.print_edition(tuple(e for e, _ in printable), tuple(d for _, d in printable))
-        return self._shown(digest, slot, address, edition, message)
+        press = Press(
+            store=self.store,
+            print_edition=self.print_edition,
+            has_public_url=self.has_public_url,
+            afresh=afresh or bool(supposed),
+        )
+        pressed = press.run([(edition, w.digest) for edition, w in zip(chain, together, strict=True)])
+        sheet = next(one for one in pressed.sheets if one.digest.name == digest.name)
+        return self._shown(digest, slot, address, sheet.edition, pressed.message if sheet.alone else None)
 
     def stored_html(self, key: str) -> str | None:
-        """The HTML of a kept message, without anybody's tokens: what "read on the web" shows."""
+        """What "read on the web" shows: the HTML of a kept message, without anybody's tokens, and below it the papers
+        for which the mail had no room."""
         with self.store.reading() as tx:
             message = editions.message(tx, storable(key))
-        if message is None or message.kind != "edition":
-            return None
-        return parts(b"".join(fill(segments(message), dead_stamps("reader@example.org"))))[0]
+            if message is None or message.kind != "edition":
+                return None
+            whole = {name: editions.find(tx, name) for name, _ in message.omitted}
+        html = parts(b"".join(fill(segments(message), dead_stamps("reader@example.org"))))[0]
+        known = {name: edition for name, edition in whole.items() if edition is not None}
+        if not known:
+            return html
+        at = {(name, item.position): item for name, edition in known.items() for item in edition.items}
+        language = next(iter(known.values())).profile.language
+        return self.read_page(html, tuple(at[place] for place in message.omitted if place in at), language)
 
     def _together(
-        self, composer: Composer, digest: Digest, reader: Subscription | None, slot: Slot
+        self, composer: Composer, digest: Digest, reader: Subscription | None, slot: Slot, supposed: _Supposed
     ) -> tuple[tuple[Wanted, ...], frozenset[EntryId]]:
         """(the edition of the slot with those that the reader has in the same mail, what he was sent)."""
         schedule = schedule_for(digest, reader)
         since = window_start(digest, schedule, slot, reader.last_slot_at if reader else None)
-        wanted = Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, reader), since=since)
+
+        def profile_of(one: Digest, link: Subscription | None) -> Profile:
+            return supposed.over(self.profile_of(one, link), is_shown=one.name == digest.name)
+
+        wanted = Wanted(digest=digest, slot=slot, profile=profile_of(digest, reader), since=since)
         if reader is None:
             return (wanted,), frozenset()
         together = [(reader, wanted)]
@@ -122,11 +146,15 @@ class Preview:
                 links = people.subscriptions_of(tx, reader.subscriber_id)
                 at = max(composer.as_of, slot.at)
                 together = one_mail(
-                    self.digests, reader, wanted, links, lambda also, other: wanted_by(also, other, self.profile_of, at)
+                    self.digests, reader, wanted, links, lambda also, other: wanted_by(also, other, profile_of, at)
                 )
             reach = min(one.reach for _, one in together)
-            sent = composer.sent_to(tx, [reader.subscriber_id], reach).get(reader.subscriber_id, frozenset[EntryId]())
-        return tuple(one for _, one in together), sent
+            sent = deliveries.history(tx, [reader.subscriber_id], composed_since=reach)
+            before = sent.get(reader.subscriber_id, frozenset[int]())
+            if supposed:
+                rows = deliveries.listing(tx, address=reader.address, slot=(slot.local_date, digest.name))
+                before -= {row.edition_id for row in rows if row.edition_id is not None}
+            return tuple(one for _, one in together), composer.printed(tx, before)
 
     def _frozen(self, digest: Digest, reader: Subscription | None, slot: Slot) -> tuple[Edition, Message] | None:
         """What this reader was printed for the slot already, from its stored bytes."""
@@ -140,17 +168,34 @@ class Preview:
             message = editions.message(tx, rows[0].message_key)
         return (edition, message) if edition is not None and message is not None else None
 
-    def _shown(self, digest: Digest, slot: Slot, address: str, edition: Edition, message: Message) -> Previewed:
-        stamped = fill(segments(message), dead_stamps(address or "reader@example.org"))
+    def _shown(self, digest: Digest, slot: Slot, address: str, edition: Edition, message: Message | None) -> Previewed:
+        mail = message and b"".join(fill(segments(message), dead_stamps(address or "reader@example.org")))
         return Previewed(
             digest=digest,
             slot=slot,
             address=address,
             edition=edition,
             message=message,
-            mail=b"".join(stamped),
-            reason=edition.reason,
+            mail=mail,
+            reason=remarks.sentences(edition.reason),
+            notes=tuple(map(remarks.for_operator, edition.notes)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Supposed:
+    """What is other about a hypothetical reader; nothing is, when both are empty."""
+
+    profile: Profile | None
+    language: str
+
+    def __bool__(self) -> bool:
+        return self.profile is not None or bool(self.language)
+
+    def over(self, profile: Profile, *, is_shown: bool) -> Profile:
+        """A reader's profile as it would be; other digests of the same mail differ in their language only."""
+        base = self.profile if self.profile is not None and is_shown else profile
+        return replace(base, language=self.language or base.language)
 
 
 def reader_of(store: Store, digest: Digest, address: str) -> Subscription | None:

@@ -15,13 +15,15 @@ from datetime import datetime, timedelta
 
 from digest.delivery.tokens import address_key
 from digest.editions.schedule import due_slot, is_due, local_day, next_slot, schedule_for, slot_on, window_start
-from digest.model.editions import Digest, Edition, Slot, WhenEmpty
+from digest.model.editions import Digest, Edition, Slot
 from digest.model.errors import SendingRefused
 from digest.model.feeds import EntryId
 from digest.model.mail import Message
 from digest.model.people import SubscriberId, Subscription, SubscriptionId
+from digest.rendering import remarks
 from digest.services.composing import Composer, Wanted
 from digest.services.ports import Clock, Prepare, Print, ProfileOf
+from digest.services.press import Press, Pressed
 from digest.storage import deliveries, editions, meta, people
 from digest.storage.base import Tx
 from digest.storage.engine import Store
@@ -202,10 +204,7 @@ class Publish:
         before = self._history(group, composer)
         base = composer_base(composer, wanted, before[group[0].subscriber])
         chain = compose_chain(composer, wanted, base)
-        printable = tuple(
-            (edition, w.digest) for edition, w in zip(chain, wanted, strict=True) if is_printable(edition, w.digest)
-        )
-        messages = self._print(printable)
+        pressed = self._press.run([(edition, w.digest) for edition, w in zip(chain, wanted, strict=True)])
         planned: Counter[str] = Counter()
         with self.store.transaction() as tx:
             again = composer.sent_to(tx, [unit.subscriber for unit in group], min(w.reach for w in wanted))
@@ -215,36 +214,32 @@ class Publish:
                 for unit in group
                 if composer_base(composer, wanted, again.get(unit.subscriber, frozenset())) == base
             ]
-            frozen = {edition.slot.digest: editions.freeze(tx, edition) for edition, _ in printable}
-            for message in messages:
-                editions.keep_message(tx, message, self.clock())
-            if printable:
-                planned = self._plan(tx, steady, frozen, messages[0], self.clock())
+            frozen = self._freeze(tx, pressed)
+            if pressed.message is not None:
+                planned = self._plan(tx, steady, frozen, pressed.message, self.clock())
             for position, w in enumerate(wanted):
                 ids = [unit.readers[position].id for unit in steady]
                 people.served(tx, ids, w.slot.at, w.slot.local_date.isoformat())
-        for edition in chain:
+        for edition in (sheet.edition for sheet in pressed.sheets):
             tally = tallies[edition.slot]
             if edition.slot.digest in frozen:
                 tally.editions |= {edition.key}
                 tally.planned += planned[edition.slot.digest]
             if edition.counts.printed == 0:
-                tally.reason, tally.notes = edition.reason, edition.notes
+                tally.reason = remarks.sentences(edition.reason)
+                tally.notes = tuple(map(remarks.for_operator, edition.notes))
 
-    def _print(self, printable: tuple[tuple[Edition, Digest], ...]) -> list[Message]:
-        """The mail, and behind it the single editions of a joined one (for a reader who leaves one of them in time)."""
-        if not printable:
-            return []
-        alone = [self._printed(edition, digest) for edition, digest in printable]
-        if len(printable) == 1:
-            return alone
-        return [self.print_edition(tuple(e for e, _ in printable), tuple(d for _, d in printable)), *alone]
+    @property
+    def _press(self) -> Press:
+        return Press(store=self.store, print_edition=self.print_edition, has_public_url=self.has_public_url)
 
-    def _printed(self, edition: Edition, digest: Digest) -> Message:
-        """An edition's own mail; one that was frozen before keeps its bytes."""
-        with self.store.reading() as tx:
-            kept = editions.message(tx, edition.key)
-        return kept or self.print_edition((edition,), (digest,))
+    def _freeze(self, tx: Tx, pressed: Pressed) -> dict[str, Edition]:
+        """Writes the editions that are mailed and their messages; gives the editions by digest."""
+        for message in pressed.messages:
+            editions.keep_message(tx, message, self.clock())
+        return {
+            sheet.digest.name: editions.freeze(tx, sheet.edition) for sheet in pressed.sheets if sheet.alone is not None
+        }
 
     def _plan(
         self, tx: Tx, units: Sequence[_Unit], frozen: Mapping[str, Edition], message: Message, now: datetime
@@ -290,9 +285,11 @@ class Publish:
             printed = editions.public_ids(tx, digest.name, composed_since=wanted.reach)
             sent = composer.printed(tx, frozenset(printed))
         edition = composer.edition(wanted, sent, public=True)
-        message = self._printed(edition, digest)  # readers without a history may have this very one
+        # Readers without a history may have this very one.
+        (sheet,) = self._press.run([(edition, digest)]).sheets
+        message = sheet.alone or self.print_edition((edition,), (digest,))
         with self.store.transaction() as tx:
-            frozen = editions.freeze(tx, edition)
+            frozen = editions.freeze(tx, sheet.edition)
             editions.keep_message(tx, message, self.clock())
         return frozen
 
@@ -386,11 +383,6 @@ def compose_chain(composer: Composer, wanted: Sequence[Wanted], sent: frozenset[
         sent |= {item.entry_id for item in edition.items}
         chain.append(edition)
     return chain
-
-
-def is_printable(edition: Edition, digest: Digest) -> bool:
-    """Whether there is a mail to send: papers, or an empty day that the digest wishes to say."""
-    return edition.counts.printed > 0 or digest.when_empty is WhenEmpty.SAY_SO
 
 
 def _row(

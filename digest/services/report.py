@@ -13,6 +13,7 @@ from digest.model.editions import Digest
 from digest.model.errors import NotFound
 from digest.model.feeds import Alias, Entry, Sighting, VoteObservation, WorkId
 from digest.model.mail import OPEN_STATES, DeliveryState
+from digest.rendering import remarks
 from digest.services.ports import Clock
 from digest.storage import deliveries, editions, entries, meta, people, sources
 from digest.storage.base import Tx, storable
@@ -255,8 +256,8 @@ def _digest(tx: Tx, digest: Digest, readers: int, paused: tuple[str, ...], now: 
         readers=readers,
         last_slot=last.slot.key if last else None,
         printed=last.counts.printed if last else 0,
-        reason=last.reason if last else "It has not been published yet.",
-        notes=last.notes if last else (),
+        reason=remarks.sentences(last.reason) if last else "It has not been published yet.",
+        notes=tuple(map(remarks.for_operator, last.notes)) if last else (),
         next_slot=following.key if following else None,
         paused=digest.name in paused or "*" in paused,
     )

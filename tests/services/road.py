@@ -108,6 +108,24 @@ class Road:
 
         self.app = replace(app, publish=replace(app.publish, print_edition=counting))
 
+    def narrow(self, room: int) -> None:
+        """From now on a mail has room for so many papers only, as if they were of extreme size."""
+        real = self.app.publish.print_edition
+
+        def printing(editions: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
+            shown: list[Edition] = []
+            omitted: list[tuple[str, int]] = []
+            left = room
+            for edition in editions:
+                omitted += [(edition.key, item.position) for item in edition.items[left:]]
+                shown.append(_first_of(edition, left))
+                left = max(0, left - edition.counts.printed)
+            return replace(real(tuple(shown), digests), omitted=tuple(omitted))
+
+        publish = replace(self.app.publish, print_edition=printing)
+        preview = replace(self.app.preview, print_edition=printing)
+        self.app = replace(self.app, publish=publish, preview=preview)
+
     def digest(self, name: str = "") -> Digest:
         return self.app.config.digest(name) if name else self.app.config.digests[0]
 
@@ -182,6 +200,13 @@ class Road:
     def raw_of(self, address: str) -> list[bytes]:
         found = [path.read_bytes() for path in (self.folder / "out").glob("*.eml")]
         return sorted(raw for raw in found if f"To: {address}\r\n".encode() in raw)
+
+
+def _first_of(edition: Edition, most: int) -> Edition:
+    """The edition with its first papers only, under its own name."""
+    kept = {item.position for item in edition.items[:most]}
+    sections = (replace(s, items=tuple(i for i in s.items if i.position in kept)) for s in edition.sections)
+    return replace(edition, sections=tuple(one for one in sections if one.items))
 
 
 def numbers(edition: Edition | None) -> list[str]:

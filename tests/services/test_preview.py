@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from digest.model.errors import UsageError
-from digest.rendering.message import segments
+from digest.rendering.message import parts, segments
 from digest.services.plain import as_json
 from digest.storage import deliveries, sources
 from tests.services.road import DAY, SLOT, Road, numbers, paper
@@ -151,7 +152,7 @@ def test_the_silence_is_explained_source_by_source(road):
     with road.app.store.transaction() as tx:
         sources.sync(tx, road.app.config.sources)
     shown = road.preview(at="2026-05-04")
-    assert shown.edition.notes == ("hf: not fetched yet", "lab: not fetched yet", "zoo: not fetched yet")
+    assert shown.notes == ("hf: not fetched yet", "lab: not fetched yet", "zoo: not fetched yet")
 
 
 @pytest.mark.parametrize("when_empty", ["say-so", "best-of"])
@@ -193,6 +194,68 @@ def test_a_preview_leaves_out_what_any_digest_has_sent(open_road):
     road.bring(paper(3), at=SLOT + timedelta(hours=1))
     assert numbers(road.preview("two", to="ada@example.org", at="2026-05-04").edition) == ["3"]
     assert sorted(numbers(road.preview("two", at="2026-05-04").edition)) == ["1", "2", "3"]
+
+
+def test_a_hypothetical_profile_is_printed_afresh_as_if_the_slot_were_still_to_come(road):
+    road.bring(paper(1, categories=("cs.CL",)), paper(2, categories=("cs.CV",)), paper(3, categories=("cs.CV",)))
+    road.reader()
+    road.publish()
+    sent = road.preview(to="ada@example.org", at="2026-05-04")
+    vision = replace(road.digest().profile, categories=(("cs.CV", 1.0),), max_items=1)
+    shown = road.app.preview.run(road.digest(), address="ada@example.org", at="2026-05-04", profile=vision)
+    assert (numbers(sent.edition), numbers(shown.edition)) == (["1", "2", "3"], ["2"])
+    assert road.preview(to="ada@example.org", at="2026-05-04").mail == sent.mail
+    assert len(road.rows()) == 1, "nothing is recorded"
+
+
+def test_what_a_hypothetical_reader_was_sent_before_the_slot_is_left_out(road):
+    road.bring(paper(1))
+    road.reader()
+    road.publish()
+    road.bring(paper(2), at=road.now)
+    road.now += DAY
+    road.publish()
+    shown = road.app.preview.run(road.digest(), address="ada@example.org", at="2026-05-05", language="en-US")
+    assert numbers(shown.edition) == ["2"]
+
+
+def test_a_hypothetical_language_is_that_of_the_edition_and_of_its_mail(road):
+    road.bring(paper(1))
+    road.reader()
+    road.publish()
+    for address in ("", "ada@example.org"):
+        shown = road.app.preview.run(road.digest(), address=address, at="2026-05-04", language="en-US")
+        assert shown.edition.profile.language == "en-US"
+        assert 'lang="en-US"' in parts(shown.mail)[0]
+        assert numbers(shown.edition) == ["1"]
+
+
+def test_digests_joined_in_one_mail_are_supposed_in_one_language(open_road):
+    road = open_road({"name": "words", "categories": {"cs.CL": 1}}, {"name": "sights", "categories": {"cs.CV": 1}})
+    road.bring(paper(1), paper(2, categories=("cs.CV",)))
+    for name in ("words", "sights"):
+        road.reader(digest=name, joined=True)
+    html, text = parts(
+        road.app.preview.run(
+            road.digest("sights"), address="ada@example.org", at="2026-05-04T07:31", language="en-US"
+        ).mail
+    )
+    assert 'lang="en-US"' in html
+    assert all(f"number {number}" in " ".join(text.split()) for number in (1, 2))
+
+
+def test_a_mail_is_in_its_readers_language_else_in_the_digests(open_road):
+    road = open_road({"name": "daily", "language": "en-GB"})
+    road.bring(paper(1))
+    road.reader("ada@example.org")
+    road.reader("bo@example.org", language="en-US")
+    road.publish()
+    road.deliver()
+    languages = {
+        str(mail["To"]): mail.get_body(("html",)).get_content().partition('lang="')[2].partition('"')[0]
+        for mail in road.mails()
+    }
+    assert languages == {"ada@example.org": "en-GB", "bo@example.org": "en-US"}
 
 
 def test_the_tokens_of_a_preview_are_dead_and_secrets_stay_secret(road):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from digest.model.editions import Remark
 from digest.model.errors import SendingRefused
 from digest.model.people import SuppressionReason
 from digest.services.subscribe import Choices
@@ -394,7 +395,7 @@ def test_empty_day_best_of_prints_the_best_of_thirty_days_not_yet_sent_to_this_r
     assert (slot.planned, slot.reason) == (0, "Nothing new arrived.")
     with road.app.store.reading() as tx:
         edition = editions.load(tx, deliveries.listing(tx)[0].edition_id)
-    assert edition.reason == ("Nothing new arrived. Here is the best of the last 30 days that you have not been sent.")
+    assert edition.reason == (Remark(key="nothing-new"), Remark(key="best-of", figures={"days": 30}))
 
 
 def test_everything_sent_already_is_another_reason_than_nothing_arrived(open_road):

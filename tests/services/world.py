@@ -19,6 +19,7 @@ from digest.model.people import Profile, Subscription, SubscriptionState
 from digest.ranking.pool import Corpus, Pool
 from digest.ranking.rank import rank_pool
 from digest.rendering.message import Head, encode
+from digest.rendering.remarks import sentences
 from digest.services.deliver import Deliver
 from digest.services.explain import Explain
 from digest.services.feedback import Feedback
@@ -73,7 +74,7 @@ class Relay:
 
 
 def print_edition(editions: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
-    titles = "\n".join(item.title for edition in editions for item in edition.items) or editions[0].reason
+    titles = "\n".join(item.title for edition in editions for item in edition.items) or sentences(editions[0].reason)
     head = Head(sender=SENDER, date=editions[0].slot.at, listed=True, list_id=digests[0].list_id)
     key = editions[0].key if len(editions) == 1 else "+".join(edition.key[:20] for edition in editions)
     return encode(

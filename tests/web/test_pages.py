@@ -140,6 +140,20 @@ class TestLooking:
         assert ada.address not in page
         assert client.get(f"/read/{'0' * 64}").status_code == 404
 
+    def test_below_the_mail_its_web_copy_lists_the_papers_for_which_it_had_no_room(self, road, client, ada):
+        road.narrow(1)
+        road.bring(paper(1), paper(2, title="Tidal gauges number 2 and <b>the</b> people"), paper(3))
+        road.publish()
+        with road.app.store.reading() as tx:
+            messages = tx.execute(select(metadata.tables["messages"].c.key)).scalars().all()
+        page = client.get(f"/read/{messages[0]}").text
+        at = [page.index(f"Tidal gauges number {number} and") for number in (1, 2, 3)]
+        assert at == sorted(at)
+        assert page.count("<html") == page.count("</html>") == 1
+        assert "<b>the</b>" not in page
+        assert "https://arxiv.org/abs/2605.00003" in page
+        assert ada.secret not in page
+
     def test_titles_cannot_run(self, road, client, ada):
         page = client.get(f"/unsubscribe/{ada.secret}").text
         assert "The &lt;Daily&gt; &amp; more" in page
