@@ -228,6 +228,12 @@ def _wrap(text: str, indent: str = "", columns: int = 72) -> str:
     return _wrap_cached(str(text), indent, columns)
 
 
+def _hang(text: str, first: str) -> str:
+    """``text`` wrapped behind ``first``, its further lines indented as far."""
+    indent = " " * width(first)
+    return first + _wrap_cached(str(text), indent, 72)[len(indent) :]
+
+
 def _nobreak(text: str) -> str:
     return text.replace(" ", "\u00a0")
 
@@ -239,6 +245,7 @@ def _underline(text: str, letter: str = "=") -> str:
 _FILTERS = {
     "soft": _soft,
     "wrap": _wrap,
+    "hang": _hang,
     "width": width,
     "shorten": shorten,
     "underline": _underline,

@@ -62,9 +62,9 @@ reads slower.
 12 pages, 3 windows
 
 Why here:
-128 votes in 21 h, on the way to about 190 +93
-more novel than 83 % of its nearest earlier papers, the nearest is “Salt
-on the Doors” +1
+- 128 votes in 21 h, on the way to about 190 +93
+- more novel than 83 % of its nearest earlier papers, the nearest is
+  “Salt on the Doors” +1
 
 PDF
 https://arxiv.org/pdf/2611.00001
@@ -236,7 +236,7 @@ def test_what_has_no_room_is_named_and_the_lowest_ranked_go_first(renderer: Rend
     assert f"And {len(gone):,} more on the web" in html and f"And {len(gone):,} more on the web" in text
     scores = {one.position: one.score for one in many.items}
     assert min(scores[position] for position in kept) >= max(scores[position] for position in gone)
-    printed = {int(found) for found in re.findall(r"^\d+ +(\d+)\s+w", text, re.MULTILINE)}
+    printed = {int(found) for found in re.findall(r"^ *\d+ +(\d+)\s+w", text, re.MULTILINE)}
     assert printed == kept
 
 
