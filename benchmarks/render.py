@@ -1,21 +1,29 @@
-"""What rendering costs, as counts and ratios of one run: ``python benchmarks/render.py``.
+"""What rendering costs, as ratios of one run: ``python benchmarks/render.py [ROUNDS]``.
 
-Inlining once against inlining each mail, one render against a thousand stamps, bytes a paper.
+One edition of thirty papers, rendered again and again: with its templates inlined once, and with every mail inlined, by
+premailer and by css-inline. Each round measures all of them, one behind the other, so that they meet the same machine;
+the median counts, and the least tells what an idle machine would do. Beside it, editions of papers that were never
+printed before, five papers, and stamping a recipient.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from datetime import time as clock
+from itertools import count
 
 from digest.model.editions import Counts, Digest, Edition, EditionId, Item, Part, Schedule, Section, Slot
 from digest.model.feeds import EntryId, WorkId
 from digest.model.mail import Sender, Stamp
 from digest.model.people import Profile
 from digest.rendering.inline import inline_document
+from digest.rendering.language import Language
+from digest.rendering.library import Library
 from digest.rendering.message import fill, parts, segments, stamp
 from digest.rendering.render import Renderer, default_template_folder
 
@@ -30,12 +38,27 @@ DIGEST = Digest(
 VALUES = dict.fromkeys(Stamp, "t" * 22)
 
 
-def edition(papers: int) -> Edition:
-    """An edition of papers with abstracts of about 1,300 characters."""
+class InliningEach(Library):
+    """Templates as they are written, each mail's styles put on after rendering it."""
+
+    def mail(self, name: str, context: Mapping[str, object], language: Language) -> str:
+        written = self.page(name, context, language)
+        return inline_document(written, self._inliner) if name.endswith(".html.j2") else written
+
+
+def inlining_each(inliner: str) -> Renderer:
+    renderer = Renderer([default_template_folder()])
+    renderer._library = InliningEach([default_template_folder()], inliner)
+    return renderer
+
+
+def edition(papers: int, day: int = 0) -> Edition:
+    """An edition of papers with abstracts of about 1,300 characters; another ``day`` has other papers."""
     items = tuple(
         Item(
-            position=n, entry_id=EntryId(n), work=WorkId(f"arxiv:2611.{n:05d}"), title=f"Salt on the Windows, Part {n}",
-            url=f"https://arxiv.org/abs/2611.{n:05d}", abstract="Tides leave salt on every window of the room. " * 28,
+            position=n, entry_id=EntryId(n), work=WorkId(f"arxiv:2611.{day:02d}{n:03d}"),
+            title=f"Salt on the Windows, Part {n} of Day {day}", url=f"https://arxiv.org/abs/2611.{n:05d}",
+            abstract=f"On day {day} we counted {n}. " + "Tides leave salt on every window of the room. " * 28,
             authors=("Mira Halden", "Wen Li", "Oda Berg", "Tom Vega"), institutions=("Wren Hall",), category="cs.CL",
             published_at=datetime(2026, 11, 20, tzinfo=UTC), score=90, upvotes=64, comments=9, arxiv_id=f"2611.{n:05d}",
             parts=(Part(key="trend", points=90, figures={"votes": 64, "hours": 9.0, "expected": 120.0}),),
@@ -50,42 +73,65 @@ def edition(papers: int) -> Edition:
     )  # fmt: skip
 
 
-def seconds(act: Callable[[], object], times: int) -> float:
-    """Processor time of one call, the best of three rounds."""
-    rounds: list[float] = []
-    for _ in range(3):
-        start = time.process_time()
-        for _ in range(times):
+def measured(acts: Mapping[str, Callable[[], object]], rounds: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Processor milliseconds of each: the median of all rounds, and the least."""
+    taken: dict[str, list[float]] = {name: [] for name in acts}
+    for _ in range(rounds):
+        for name, act in acts.items():
+            start = time.process_time()
             act()
-        rounds.append((time.process_time() - start) / times)
-    return min(rounds)
+            taken[name].append(time.process_time() - start)
+    medians = {name: 1000 * statistics.median(times) for name, times in taken.items()}
+    return medians, {name: 1000 * min(times) for name, times in taken.items()}
 
 
 def main() -> None:
-    renderer = Renderer([default_template_folder()])
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    once, premailer, css_inline = (
+        Renderer([default_template_folder()]), inlining_each("premailer"), inlining_each("css-inline"),
+    )  # fmt: skip
+    thirty, five, days = edition(30), edition(5), count(1)
 
-    def render(papers: int) -> Callable[[], object]:
-        one = edition(papers)
-        return lambda: renderer.edition((one,), (DIGEST,), sender=SENDER, language="en")
+    def render(renderer: Renderer, one: Edition) -> Callable[[], object]:
+        return lambda: renderer.edition((one,), (DIGEST,), sender=SENDER)
 
-    seconds_of_first = time.process_time()
-    render(30)()
-    seconds_of_first = time.process_time() - seconds_of_first
-    message = renderer.edition((edition(30),), (DIGEST,), sender=SENDER, language="en")
+    start = time.process_time()
+    message = once.edition((thirty,), (DIGEST,), sender=SENDER)
+    first = 1000 * (time.process_time() - start)
     html, _ = parts(b"".join(stamp(message, VALUES)))
     cut = segments(message)
-    warm, stamped = seconds(render(30), 5), seconds(lambda: fill(cut, VALUES), 5_000)
+    few = {
+        "inlined once": render(once, thirty),
+        "css-inline each": render(css_inline, thirty),
+        "premailer each": render(premailer, thirty),
+    }
+    beside = {
+        "warm": render(once, thirty),
+        "five": render(once, five),
+        "new papers": lambda: once.edition((edition(30, next(days)),), (DIGEST,), sender=SENDER),
+        "making the edition": lambda: edition(30, 0),
+        "1000 stamps": lambda: [fill(cut, VALUES) for _ in range(1000)],
+    }
+    for act in (*few.values(), *beside.values()):
+        act()
+    compared, _ = measured(few, max(5, rounds // 10))
+    found, least = measured(beside, rounds)
+    warm = found["warm"]
     print(
         json.dumps(
             {
-                "first_render_per_warm_render": round(seconds_of_first / warm, 1),
-                "inlining_the_mail_per_warm_render": round(seconds(lambda: inline_document(html), 2) / warm, 1),
-                "warm_render_30_per_5": round(warm / seconds(render(5), 10), 1),
-                "stamps_per_warm_render": round(warm / stamped),
-                "warm_render_milliseconds": round(1000 * warm, 2),
-                "stamp_microseconds": round(1e6 * stamped, 2),
+                "milliseconds_warm_30": round(warm, 2),
+                "milliseconds_warm_30_undisturbed": round(least["warm"], 2),
+                "milliseconds_30_new_papers": round(found["new papers"] - found["making the edition"], 2),
+                "milliseconds_warm_5": round(found["five"], 2),
+                "milliseconds_first": round(first),
+                "premailer_each_mail_per_inlined_once": round(compared["premailer each"] / compared["inlined once"], 1),
+                "css_inline_each_mail_per_inlined_once": round(
+                    compared["css-inline each"] / compared["inlined once"], 1
+                ),
+                "stamp_microseconds": round(found["1000 stamps"], 2),
+                "stamps_per_warm_render": round(1000 * warm / found["1000 stamps"]),
                 "html_bytes_30": len(html.encode()),
-                "html_bytes_a_paper_beside_its_text": round((len(html.encode()) - 30 * 1_300) / 30),
                 "stamps_a_message": len(message.stamps),
             },
             indent=1,
