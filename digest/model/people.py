@@ -18,6 +18,8 @@ SubscriptionId = NewType("SubscriptionId", int)
 #: The languages that mails are written in, by their BCP 47 code.
 LANGUAGE_NAMES = {"en": "English", "de": "German", "fr": "French", "es": "Spanish", "zh": "Chinese", "ar": "Arabic"}
 LANGUAGES = tuple(LANGUAGE_NAMES)
+#: What their readers call them.
+OWN_NAMES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "zh": "中文", "ar": "العربية"}
 #: Language, script, region (RFC 5646); an underscore as POSIX writes it.
 _TAG = re.compile(r"([A-Za-z]{2})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|[0-9]{3}))?", re.ASCII)
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digest.app import App
 from digest.model.errors import DigestError, InputError
-from digest.model.people import Subscription, SubscriptionState
+from digest.model.people import OWN_NAMES, Profile, Subscription, SubscriptionState
 from digest.services.subscribe import Choices
 from digest.web.forms import TooLarge, read_form
 
@@ -113,7 +113,7 @@ class Pages:
             return await self._dead_link()
         app = self._current()
         try:
-            choices = _choices(form, mine, dict(app.subscribe.digest(mine.digest).profile.categories))
+            choices = _choices(form, mine, app.subscribe.digest(mine.digest).profile)
             saved = await run_in_threadpool(app.subscribe.choose, mine, choices)
         except InputError as error:
             return await self._preferences(request, problems=(str(error),), status=422)
@@ -177,6 +177,8 @@ class Pages:
             "days": [{"number": n, "name": name, "chosen": n in days} for n, name in enumerate(_DAYS)],
             "max_items": profile.max_items or "",
             "layout": profile.layout,
+            "language": profile.language,
+            "languages": _languages(profile.language),
             "categories": [
                 {"code": code, "title": app.category_title(code), "chosen": code in chosen} for code in offered
             ],
@@ -217,7 +219,15 @@ class Pages:
         return await self._page("message", {"title": "Something went wrong", "lines": lines}, 503)
 
 
-def _choices(form: Mapping[str, list[str]], mine: Subscription, weights: Mapping[str, float]) -> Choices:
+def _languages(current: str) -> list[Mapping[str, str]]:
+    """What a reader may choose from: ours, and his own where it has a region."""
+    offered: list[Mapping[str, str]] = [{"code": code, "name": name} for code, name in OWN_NAMES.items()]
+    if current not in OWN_NAMES:
+        offered.insert(0, {"code": current, "name": f"{OWN_NAMES.get(current.split('-')[0], current)} ({current})"})
+    return offered
+
+
+def _choices(form: Mapping[str, list[str]], mine: Subscription, general: Profile) -> Choices:
     """What the preferences form says;
 
     InputError names the field that cannot be. Ticked categories keep the digest's weights.
@@ -232,15 +242,18 @@ def _choices(form: Mapping[str, list[str]], mine: Subscription, weights: Mapping
         preferences.pop("max_items", None)
     if layout := _first(form, "layout"):
         preferences["layout"] = layout
+    weights = dict(general.categories)
     wished = form.get("categories", [])
     if wished:
         preferences["categories"] = {code: weights.get(code, 1.0) for code in wished}
     else:
         preferences.pop("categories", None)
+    language = _first(form, "language") or mine.language
     days = sorted({int(day) for day in form.get("days", []) if day in "0123456" and len(day) == 1})
     if not days:
         raise InputError("tick at least one day, or unsubscribe", where="Days")
     return Choices(
+        language=language if language != general.language else "",
         timezone=_first(form, "timezone"),
         send_at=_first(form, "send_at")[:5],
         days=tuple(days),

@@ -335,6 +335,8 @@ PAGES: dict[str, dict[str, object]] = {
         "days": DAYS,
         "max_items": 12,
         "layout": "brief",
+        "language": "de",
+        "languages": [{"code": "en", "name": "English"}, {"code": "de", "name": "Deutsch"}],
         "categories": [{"code": "cs.CL", "title": "Language", "chosen": True}],
         "joined": None,
         "problems": ["Wrong."],
@@ -370,6 +372,6 @@ def test_the_unsubscribe_page_of_a_joined_mail_offers_each_digest(renderer: Rend
 def test_the_preferences_page_shows_what_is_set(renderer: Renderer) -> None:
     document = lxml.html.document_fromstring(renderer.page("preferences", PAGES["preferences"]))
     assert document.xpath("//input[@name='days'][@checked]/@value") == ["0"]
-    assert document.xpath("//option[@selected]/@value") == ["brief"]
+    assert document.xpath("//option[@selected]/@value") == ["brief", "de"]
     assert document.xpath("//input[@name='categories'][@checked]/@value") == ["cs.CL"]
     assert not document.xpath("//input[@name='joined']")

@@ -363,6 +363,19 @@ class TestPreferences:
         assert 'value="cs.CV" checked' in page
         assert 'value="cs.CL">' in page
         assert 'value="titles" selected' in page
+        assert 'value="en" selected' in page
+
+    def test_the_language_of_the_mail_can_be_chosen(self, road, client, link, ada):
+        assert client.post(link, data={**GOOD, "language": "de"}).status_code == 200
+        assert road.app.subscribe.show(ada.address)[0].language == "de"
+        assert 'value="de" selected>Deutsch<' in client.get(link).text
+        refused = client.post(link, data={**GOOD, "language": "klingon"})
+        assert refused.status_code == 422
+        assert road.app.subscribe.show(ada.address)[0].language == "de"
+
+    def test_a_language_with_a_region_stays_when_other_things_are_saved(self, road, client, link, ada):
+        client.post(link, data={**GOOD, "language": "de-AT"})
+        assert 'value="de-AT" selected>Deutsch (de-AT)<' in client.get(link).text
 
     def test_what_was_saved_is_what_the_next_mail_is_printed_by(self, road, client, link, ada):
         client.post(link, data={**GOOD, "send_at": "01:30", "timezone": "UTC"})
