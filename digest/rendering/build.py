@@ -12,7 +12,7 @@ from digest.model.editions import AuthorCard, Digest, Edition
 from digest.model.people import Layout, Profile
 from digest.rendering import remarks
 from digest.rendering.items import Printed, badge, clean_item, fit_item, safe_url
-from digest.rendering.ladder import Step
+from digest.rendering.ladder import MAX_DIGESTS, Step
 from digest.rendering.language import Language
 from digest.rendering.palette import colours
 from digest.rendering.subject import preheader_of, subject_of
@@ -31,7 +31,6 @@ from digest.rendering.words import quoted
 WORDS_A_MINUTE = 230
 #: Mails of more papers than this have a list of contents, as long as each paper has its own place to jump to.
 CONTENTS = 8
-MAX_DIGESTS = 12
 MAX_NOTES = 20
 MAX_CARDS = 6
 Spot = tuple[int, int, int]
@@ -105,7 +104,7 @@ def build(ready: Prepared, step: Step) -> EditionView:
     """The view at one step of the ladder."""
     language = ready.language
     lead = _lead(ready, step)
-    digests = tuple(_digest(ready, step, d, lead) for d in range(min(MAX_DIGESTS, len(ready.editions))))
+    digests = tuple(_digest(ready, step, d, lead) for d in range(min(step.digests, len(ready.editions))))
     shown = [item for digest in digests for section in digest.sections for item in (*section.items, *section.rows)]
     full = [item for item in shown if not item.brief]
     total = len(ready.place)
@@ -121,7 +120,7 @@ def build(ready: Prepared, step: Step) -> EditionView:
 
 
 def _has_room(d: int, rank: int, step: Step) -> bool:
-    return d < MAX_DIGESTS and rank < step.papers
+    return d < step.digests and rank < step.papers
 
 
 def _lead(ready: Prepared, step: Step) -> ItemView | None:

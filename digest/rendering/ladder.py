@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 LIMIT = 98 * 1024
+#: Of so many joined digests something is printed in any case.
+MAX_DIGESTS = 12
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
     """``abstracts``: characters for the lead, the ten best, the others. ``full``: how many papers are more than a
-    title line.
+    title line. ``digests``: of how many joined ones anything is printed.
     """
 
     abstracts: tuple[int, int, int] = (720, 480, 480)
@@ -26,6 +28,7 @@ class Step:
     title: int = 300
     url: int = 1_500
     papers: int = 1_000_000
+    digests: int = 1_000_000
 
     def room(self, rank: int) -> int:
         """Characters of abstract for the paper of this rank (0 leads); 0 means a title line."""
@@ -53,8 +56,8 @@ STEPS = (
 
 
 def smaller(papers: int) -> Step:
-    """The last resort: only this many title lines."""
-    return Step(full=0, title=48, url=120, papers=papers)
+    """The last resort: only this many title lines, of a dozen digests."""
+    return Step(full=0, title=48, url=120, papers=papers, digests=MAX_DIGESTS)
 
 
 def fit(attempt: Callable[[Step], tuple[T, int]], papers: int) -> T:

@@ -19,8 +19,10 @@ _HARMFUL = re.compile(
 )
 _MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 _MARKS = re.compile(f"({_MARK}{{3}}){_MARK}+")
-#: Three letters or digits and more, one or two are a formula; and the two Arabic signs that are whole sentences.
-_STYLED = re.compile("[\U0001d400-\U0001d7ff]{3,}|[\ufdfa\ufdfd]")
+#: Three letters or digits and more, one or two are a formula; and an Arabic sign that is a whole sentence.
+_STYLED = re.compile("[\U0001d400-\U0001d7ff]{3,}|\ufdfa")
+#: Another, which Unicode does not resolve: one glyph of some ten letters' width.
+_BASMALA = "\ufdfd"
 #: Marks and joiners that nothing stands before.
 _STRAY = re.compile(f"(?:(?<=\\s)|^)(?:{_MARK}|[\u200d\ufe00-\ufe0f])+")
 _MERGE = re.compile(r"(?<=\{)(?=[{%])|(?<=[}%])(?=\})")
@@ -83,6 +85,7 @@ def plain(text: str, limit: int = 100_000) -> str:
         text = text[: 4 * limit + 100]
     if not (text.isascii() and text.isprintable()):
         text = _HARMFUL.sub("", text.replace("\r", " ").replace("\n", " "))
+        text = text.replace(_BASMALA, " بسم الله الرحمن الرحيم ")
         text = _STRAY.sub("", _MARKS.sub(r"\1", text))
         text = _STYLED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
     if "{" in text or "}" in text:
