@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, time
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 from typing import NewType
 
 SubscriberId = NewType("SubscriberId", int)
@@ -110,7 +111,12 @@ class Profile:
     @property
     def key(self) -> str:
         """SHA-256, hex, of the canonical form."""
-        return hashlib.sha256(self.canonical().encode()).hexdigest()
+        return _key_of(self)
+
+
+@lru_cache(maxsize=4096)
+def _key_of(profile: Profile) -> str:
+    return hashlib.sha256(profile.canonical().encode()).hexdigest()
 
 
 class SubscriptionState(StrEnum):

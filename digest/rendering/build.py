@@ -83,7 +83,15 @@ def prepare(editions: tuple[Edition, ...], digests: tuple[Digest, ...], language
     place: dict[Spot, tuple[Printed, int]] = {}
     for number, spot in enumerate(spots, start=1):
         section = editions[spot[0]].sections[spot[1]]
-        printed = clean_item(section.items[spot[2]], number, palette[section.category], language=language, year=year)
+        printed = clean_item(
+            section.items[spot[2]],
+            number,
+            palette[section.category],
+            rank=ranks[spot],
+            layout=editions[spot[0]].profile.layout,
+            language=language,
+            year=year,
+        )
         place[spot] = (printed, ranks[spot])
     titles = tuple(printed.whole.title for printed, _ in sorted(place.values(), key=lambda pair: pair[1])[:4])
     date = language.short_date(editions[0].slot.local_date, with_year=False)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from digest.model.editions import Item
 from digest.model.people import Layout
 from digest.rendering import text as texts
-from digest.rendering.ladder import Step
+from digest.rendering.ladder import STEPS, Step
 from digest.rendering.language import Language
 from digest.rendering.palette import ColourView
 from digest.rendering.text import shorten
@@ -37,13 +37,18 @@ _sentence = lru_cache(maxsize=4096)(texts.first_sentence)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Printed:
-    """An item cleaned once, so that a smaller step of the ladder costs only the cutting."""
+    """An item cleaned once, so that a smaller step of the ladder costs only the cutting.
+
+    ``whole`` is the paper as most mails print it, at the first step; ``abstract`` is uncut.
+    """
 
     abstract: str
     whole: ItemView
 
 
-def clean_item(item: Item, number: int, colour: ColourView, *, language: Language, year: int) -> Printed:
+def clean_item(
+    item: Item, number: int, colour: ColourView, *, rank: int, layout: str, language: Language, year: int
+) -> Printed:
     """Everything about a paper that does not depend on the room there is for it."""
     title, title_direction = _cleaned(item.title, 300)
     if not title:
@@ -74,7 +79,7 @@ def clean_item(item: Item, number: int, colour: ColourView, *, language: Languag
             *_facts(published, year, item.code_url, item.stars, item.version, item.arxiv_id or "", language),
         ),
         comment=plain(item.comment, 160),
-        abstract=abstract,
+        abstract=_fitting(abstract, STEPS[0].room(rank), layout),
         abstract_direction=abstract_direction,
         abstract_language=_language_of(abstract, item.language),
         why=tuple(WhyView(text=reason(part, language), points=part.points) for part in item.parts[:8] if part.points),
@@ -90,11 +95,9 @@ def fit_item(printed: Printed, rank: int, step: Step, layout: str) -> ItemView:
     whole = printed.whole
     room = step.room(rank)
     brief = layout == Layout.TITLES or room == 0
-    abstract = ""
-    if printed.abstract and not brief:
-        abstract = (
-            _sentence(printed.abstract, min(room, SENTENCE)) if layout == Layout.BRIEF else _cut(printed.abstract, room)
-        )
+    abstract = "" if brief else _fitting(printed.abstract, room, layout)
+    if abstract == whole.abstract and not brief and step.url == STEPS[0].url and step.title == STEPS[0].title:
+        return whole
     title = whole.title if len(whole.title) <= step.title else shorten(whole.title, step.title)
     return replace(
         whole,
@@ -106,6 +109,12 @@ def fit_item(printed: Printed, rank: int, step: Step, layout: str) -> ItemView:
         also=_short(whole.also, step.url),
         brief=brief,
     )
+
+
+def _fitting(abstract: str, room: int, layout: str) -> str:
+    if not abstract:
+        return ""
+    return _sentence(abstract, min(room, SENTENCE)) if layout == Layout.BRIEF else _cut(abstract, room)
 
 
 def _short(links: tuple[LinkView, ...], limit: int) -> tuple[LinkView, ...]:

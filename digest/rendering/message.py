@@ -209,25 +209,24 @@ def _quoted_printable(body: str) -> list[bytes | Stamp]:
         if i % 2:
             pieces += (b"=\r\n", Stamp(piece), b"=\r\n")
         else:
-            encoded = b"\n".join(map(_encoded_line, piece.split("\n")))
-            # Relays and mailboxes that divide mails by lines beginning with "From " put a ">" before them, for readers
-            # and signatures to stumble on. A soft break inside the word keeps a line within 76 characters, =46 may not.
-            whole = b"\n" + _room_for_break(encoded)
-            pieces.append(whole.replace(b"\nFrom ", b"\nF=\r\nrom ")[1:])
+            pieces.append(_room_for_break(b"\r\n".join(map(_encoded_line, piece.split("\n")))))
     return pieces
 
 
 @lru_cache(maxsize=8192)
 def _encoded_line(line: str) -> bytes:
     """A line of a body in quoted-printable. A paper's lines are the same in all editions of a day, so they are kept."""
-    return binascii.b2a_qp(line.encode("utf-8", "ignore"), quotetabs=False, istext=True)
+    encoded = b"\n" + binascii.b2a_qp(line.encode("utf-8", "ignore"), quotetabs=False, istext=True)
+    # Relays and mailboxes that divide mails by lines beginning with "From " put a ">" before them, for readers and
+    # signatures to stumble on. A soft break inside the word keeps a line within 76 characters, =46 may not.
+    return encoded.replace(b"\nFrom ", b"\nF=\nrom ").replace(b"\n", b"\r\n")[2:]
 
 
 def _room_for_break(encoded: bytes) -> bytes:
-    """CRLF line ends, and a last line that can take one more ``=`` within the 76 characters of RFC 2045."""
+    """A last line that can take one more ``=`` within the 76 characters of RFC 2045."""
     if len(encoded) - encoded.rfind(b"\n") > 75:
         cut = len(encoded) - 8
         while b"=" in encoded[cut - 2 : cut]:
             cut -= 1
-        encoded = encoded[:cut] + b"=\n" + encoded[cut:]
-    return encoded.replace(b"\n", b"\r\n")
+        encoded = encoded[:cut] + b"=\r\n" + encoded[cut:]
+    return encoded
