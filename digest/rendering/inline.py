@@ -33,7 +33,8 @@ _ELSEWHERE = re.compile(r"\{%-?\s*(extends|import|from|include)\b")
 _TAG = re.compile(rf"<[A-Za-z/](?:{_QUOTED}|[^'\">])*>")
 #: Marks stand for Jinja's: zqs a statement, zqo an output, zqk a style that is kept as it is.
 _STATEMENT_MARK = re.compile(r"zqs(\d+)qz")
-_MARK = re.compile(r"(?:<!--)?zq[sok](\d+)qz(?:-->)?")
+#: An output that stands for a whole attribute comes back with an empty value.
+_MARK = re.compile(r"(?:<!--)?zq[sok](\d+)qz(?:-->|=\"\")?")
 #: Where a comment inside would be text: conditional comments, styles, scripts, the title.
 _RAW = r"<!--\[if[^\]]*\]>(?!<!).*?<!\[endif\]-->|<(?P<raw>style|script|title|textarea)\b.*?</(?P=raw)\s*>"
 _OUTSIDE = re.compile(rf"(?P<kept>{_RAW})|(?P<mark>zqs\d+qz)", re.DOTALL | re.IGNORECASE)

@@ -199,7 +199,6 @@ def _actions(arxiv_id: str, pdf_url: str, html_url: str, project_url: str, langu
     candidates = (
         ("PDF", pdf_url or (arxiv and f"https://arxiv.org/pdf/{arxiv}")),
         ("HTML", html_url),
-        ("BibTeX", arxiv and f"https://arxiv.org/bibtex/{arxiv}"),
         (language.say("Project"), project_url),
     )
     return tuple(LinkView(text=text, url=safe) for text, url in candidates if url and (safe := safe_url(url)))

@@ -25,6 +25,7 @@ from digest.rendering.inline import LostMark, Source, check, engine_for, expand,
 from digest.rendering.language import ENGLISH, Language
 from digest.rendering.quick import Quick
 from digest.rendering.text import direction, shorten, soft, width, wrap
+from digest.rendering.view import PageView
 
 
 def default_template_folder() -> Path:
@@ -234,6 +235,17 @@ def _hang(text: str, first: str) -> str:
     return first + _wrap_cached(str(text), indent, 72)[len(indent) :]
 
 
+def _speech(language: str, direction: str, page: PageView) -> Markup:
+    """``lang`` and ``dir`` of a text, as far as they are not those of the mail around it."""
+    return _attributes(language if language != page.language else "", direction if direction != page.direction else "")
+
+
+@lru_cache(maxsize=256)
+def _attributes(language: str, direction: str) -> Markup:
+    said = (f'{name}="{escape(value)}"' for name, value in (("lang", language), ("dir", direction)) if value)
+    return Markup(" ".join(said))  # noqa: S704 - escaped above
+
+
 def _nobreak(text: str) -> str:
     return text.replace(" ", "\u00a0")
 
@@ -251,6 +263,7 @@ _FILTERS = {
     "underline": _underline,
     "nobreak": _nobreak,
     "direction": direction,
+    "speech": _speech,
 }
 
 

@@ -68,8 +68,6 @@ Why here:
 
 PDF
 https://arxiv.org/pdf/2611.00001
-BibTeX
-https://arxiv.org/bibtex/2611.00001
 
 also on doi.org, papers.example, arXiv cs.CL
 https://doi.org/10.5555/salt
