@@ -6,7 +6,7 @@ happens twice happens once, the first time. Nothing here reads a clock.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from digest.model.editions import Digest, Schedule, Slot
@@ -118,8 +118,3 @@ def parse_instant(text: str, schedule: Schedule) -> tuple[datetime, bool]:
         at = datetime.fromisoformat(text)
         return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(schedule.timezone))).astimezone(UTC), False
     return slot_on("", schedule, day).at, True
-
-
-def parse_time(text: str) -> time:
-    """``07:30`` as a time of day. Raises ValueError."""
-    return time.fromisoformat(text).replace(second=0, microsecond=0)

@@ -14,7 +14,6 @@ from digest.editions.schedule import (
     is_due,
     next_slot,
     parse_instant,
-    parse_time,
     previous_slot,
     publishes_on,
     schedule_for,
@@ -297,9 +296,3 @@ def test_anything_else_is_no_instant(text):
 
 def test_a_slots_key_names_its_date_and_its_instant():
     assert slot_on("d", schedule("00:30"), date(2026, 5, 4)).key == "2026-05-04@2026-05-03T22:30:00Z"
-
-
-def test_a_time_of_day_has_no_seconds():
-    assert parse_time("07:30:45") == time(7, 30)
-    with pytest.raises(ValueError):
-        parse_time("half past seven")
