@@ -44,7 +44,6 @@ _ALL_WIDE = re.compile("[\u3001-\u3003\u3005-\u3029\u3041-\u3096\u30a1-\u30ff\u3
 _WIDE_PIECE = re.compile(
     "[\uff08\u300c\u300e\u3010\u3008\u300a]{0,3}.[\u3001\u3002\uff0c\uff0e\uff1a\uff1b\uff01\uff1f\uff09\u300d\u300f\u3011\u3009\u300b\u30fc]{0,3}"
 )
-_LETTER = re.compile(r"[^\W\d_]")
 #: Where a sentence may end: a stop with its closing marks before white space, or a full stop of Chinese or Japanese.
 _STOP = re.compile(
     "([.!?\u061f\u06d4\u0964])[\"'\u201d\u2019\u00bb)\\]]*\\s+(?=[\"'\u201c\u2018\u00ab(\\[]*(\\w))"
@@ -204,7 +203,8 @@ def direction(text: str, around: str = "ltr") -> str:
         return "ltr"
     if around == "rtl" and _RTL.search(text):
         return "rtl"
-    return "rtl" if 2 * len(_RTL.findall(text)) > len(_LETTER.findall(text)) else "ltr"
+    right_to_left = len(_RTL.findall(text))
+    return "rtl" if right_to_left and 2 * right_to_left > sum(map(str.isalpha, text)) else "ltr"
 
 
 def language_of(text: str, said: str) -> str:
