@@ -116,7 +116,9 @@ class Preferences(BaseModel):
         kind="table",
         example={"trend": 50, "topic": 30, "people": 15, "novelty": 5},
     )
-    max_items: Count | None = option(None, "At most this many papers in a mail.", kind="number", example=25)
+    max_items: Count | None = option(
+        None, "At most this many papers in a mail; without it 12.", kind="number", example=25
+    )
     per_category: Count | None = option(None, "At most this many papers of one category.", kind="number", example=8)
     min_score: Score | None = option(
         None, "Leave out papers whose score (0 to 100) is below.", kind="number", example=20

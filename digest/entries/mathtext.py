@@ -338,10 +338,13 @@ class _Reader:
         return sign
 
     def _spaced(self, sign: str, before: str) -> str:
-        """TeX eats the space behind a command; a sign between two things gets the space it has in front."""
-        self._skip_space()
-        at_end = self.pos >= len(self.text)
-        return sign + " " if symbols.is_between(sign) and before == " " and not at_end else sign
+        """TeX eats the space behind a command; a sign between two things gets the space it has in front, and a relation
+        keeps the one it has.
+        """
+        gap = self._skip_space()
+        following = self.text[self.pos : self.pos + 1]
+        between = symbols.is_between(sign) and before == " "
+        return sign + " " if following and (between or (gap and following in "=<>≤≥≈∈")) else sign
 
     def _operator(self, name: str, before: str) -> str:
         self._skip_space()

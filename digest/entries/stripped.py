@@ -56,7 +56,9 @@ _OF_MONEY = re.compile(
 )
 
 _SCRIPT = re.compile(r"(?<=[\w)\]|}])([_^])\{((?:[^{}]|\{[^{}]*\}){1,60})\}")
-_POWER = re.compile(r"(?<=[A-Za-z0-9)\u0370-\u03ff\u2100-\u2214])\^(-?\d{1,3}|circ\b|ast\b|top\b|\((?:-?\d{1,3})\))")
+_POWER = re.compile(
+    r"(?<=[A-Za-z0-9)\u0370-\u03ff\u2100-\u2214])\^(-?\d{1,3}(?!\d|\.\d)|circ\b|ast\b|top\b|\((?:-?\d{1,3})\))"
+)
 _INDEX = re.compile(r"(?<![\w.\\{-])([A-Za-z]|[\u0370-\u03ff]|[ℓ∇])_(\d{1,2}(?:\.\d)?|[aehijkmnt])(?![\w{^.]*\w)")
 _INNER = re.compile(rf"(?<![\\A-Za-z])({_GREEK}|ast|circ|star|top|infty|prime|times|cdot|pm)(?![A-Za-z])")
 

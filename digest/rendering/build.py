@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from digest.model.editions import AuthorCard, Digest, Edition
-from digest.model.people import Layout, Profile
+from digest.model.editions import AuthorCard, Digest, Edition, Item
+from digest.model.people import Layout
 from digest.rendering import remarks
 from digest.rendering.items import Printed, badge, clean_item, fit_item, safe_url
 from digest.rendering.ladder import MAX_DIGESTS, Step
@@ -155,7 +155,7 @@ def _digest(ready: Prepared, step: Step, d: int, lead: ItemView | None) -> Diges
                     title=_heading(section.category, section.title, language, alone=len(edition.sections) == 1),
                     category=plain(section.category, 40),
                     colour=views[0].colour,
-                    count=_share(len(section.items), section.new, language),
+                    count=_share(len(views), section.new, language),
                     items=tuple(view for view in views if not view.brief),
                     rows=tuple(view for view in views if view.brief),
                 )
@@ -164,7 +164,7 @@ def _digest(ready: Prepared, step: Step, d: int, lead: ItemView | None) -> Diges
     return DigestView(
         heading=plain(ready.digests[d].title, 80) if several else "",
         summary=_summary(edition, language) if several else "",
-        intro=_intro(edition.profile, language),
+        intro=_intro(edition, language),
         cards=tuple(_card(card, language) for card in edition.cards[:MAX_CARDS]),
         reason=remarks.sentences(edition.reason, language),
         notes=tuple(filter(None, (shorten(remarks.sentence(note, language), 240) for note in notes))),
@@ -173,8 +173,16 @@ def _digest(ready: Prepared, step: Step, d: int, lead: ItemView | None) -> Diges
 
 
 def _contents(digests: tuple[DigestView, ...]) -> tuple[ContentsView, ...]:
+    """The papers of each digest, the best first."""
     lists = (
-        ContentsView(heading=one.heading, items=tuple(item for section in one.sections for item in section.items))
+        ContentsView(
+            heading=one.heading,
+            items=tuple(
+                sorted(
+                    (item for section in one.sections for item in section.items), key=lambda item: -(item.score or 0)
+                )
+            ),
+        )
         for one in digests
     )
     return tuple(one for one in lists if one.items)
@@ -196,19 +204,22 @@ def _title(digests: tuple[Digest, ...], language: Language) -> str:
     return " + ".join(plain(digest.title, 80) for digest in digests)
 
 
-def _intro(profile: Profile, language: Language) -> str:
-    """What a digest is about that follows mostly one thing: topics or people."""
-    weights = profile.weights
-    if weights is None:
-        return ""
-    half = (weights.trend + weights.topic + weights.people + weights.novelty) / 2
-    if profile.topics and weights.topic >= half:
+def _intro(edition: Edition, language: Language) -> str:
+    """What an edition is about all of whose papers are there for the reader's topics, or for the people he follows."""
+    profile, items = edition.profile, edition.items
+    if profile.topics and items and all(_has_part(item, "topic") for item in items):
         topics = language.listed(tuple(quoted(plain(topic, 80), language) for topic in profile.topics[:3]))
         return language.say("The papers closest to %(topics)s.", topics=topics)
-    if profile.authors and weights.people >= half:
+    if profile.authors and items and all(_has_part(item, "people") for item in items):
         names = tuple(plain(name, 80) for name in profile.authors[:3])
         return language.say("New papers by %(authors)s.", authors=language.listed(names))
     return ""
+
+
+def _has_part(item: Item, key: str) -> bool:
+    """Whether this part brought most of the score."""
+    points = {part.key: part.points for part in item.parts}
+    return points.get(key, 0) > 0 and points[key] == max(points.values())
 
 
 def _card(card: AuthorCard, language: Language) -> CardView:
@@ -270,7 +281,7 @@ def _papers(number: int, language: Language) -> str:
 
 
 def _share(printed: int, new: int, language: Language) -> str:
-    """How many papers of a section the mail prints, the leading one among them."""
+    """How many papers stand in a section; the one that leads the mail stands above."""
     if new > printed:
         return language.say("%(printed)s of %(new)s new", printed=language.number(printed), new=language.number(new))
     return _papers(printed, language)

@@ -7,6 +7,7 @@ from.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass, replace
 from datetime import date
@@ -26,6 +27,8 @@ from digest.rendering.words import reason, short_authors
 BAR = 56
 #: Longest first sentence of the layout ``brief``.
 SENTENCE = 320
+#: The space in "71 %" is none to break a line at.
+_UNIT = re.compile(r"(?<=\d) (?=[%°‰])")
 
 safe_url = lru_cache(maxsize=16_384)(texts.safe_url)
 plain = lru_cache(maxsize=16_384)(texts.plain)
@@ -125,7 +128,7 @@ def _short(links: tuple[LinkView, ...], limit: int) -> tuple[LinkView, ...]:
 @lru_cache(maxsize=8192)
 def _cleaned(text: str, limit: int) -> tuple[str, str]:
     """(harmless text, its direction)."""
-    text = plain(text, limit)
+    text = _UNIT.sub("\u00a0", plain(text, limit))
     return text, _direction(text)
 
 

@@ -52,16 +52,16 @@ PLAIN = AccentView(rule="#1b1f24", link="#0b4a8f", dark_rule="#e9edf1", dark_lin
 #: Grounds on which links stand: card, lead, page; light and dark.
 LIGHT = ("#ffffff", "#f7f5ef", "#eef0f3")
 DARK = ("#181c21", "#1f2329", "#101317")
-ENOUGH = 4.5
+#: What is enough to be read (WCAG 2.2, 1.4.3), and what a light colour on dark needs so as not to look dim (1.4.6).
+ENOUGH, BRIGHT = 4.5, 7.0
 _WELL_KNOWN = {"cs.CL": 0, "cs.CV": 1, "cs.LG": 2, "cs.AI": 3, "cs.RO": 4, "stat.ML": 5, "cs.IR": 6, "eess.AS": 7}
 
 
 def colours(categories: Iterable[str]) -> dict[str, ColourView]:
-    """A colour a category, the same every day unless another category of this edition already wears it."""
+    """A colour a category, the same every day; of two that would wear one, the better known or earlier keeps it."""
+    wanted = dict.fromkeys(categories)
     chosen: dict[str, ColourView] = {}
-    for category in categories:
-        if category in chosen:
-            continue
+    for category in sorted(wanted, key=lambda name: name not in _WELL_KNOWN):
         start = _WELL_KNOWN.get(category, zlib.crc32(category.encode("utf-8", "replace")) % len(PALETTE))
         taken = {colour.number for colour in chosen.values()}
         free = [number for step in range(len(PALETTE)) if (number := (start + step) % len(PALETTE)) not in taken]
@@ -74,7 +74,7 @@ def accent(colour: str) -> AccentView:
     """An accent from ``#rrggbb``, darker or lighter as reading needs it; anything else gives the plain one."""
     if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
         return PLAIN
-    light, dark = _readable(colour, LIGHT, -1), _readable(colour, DARK, 1)
+    light, dark = _readable(colour, LIGHT, -1, ENOUGH), _readable(colour, DARK, 1, BRIGHT)
     return AccentView(rule=light, link=light, dark_rule=dark, dark_link=dark)
 
 
@@ -84,14 +84,14 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def _readable(colour: str, grounds: tuple[str, ...], step: int) -> str:
+def _readable(colour: str, grounds: tuple[str, ...], step: int, enough: float) -> str:
     """The colour, its lightness moved by hundredths until it can be read on every ground; at the end black or white."""
     red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
     hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
     for moved in range(101):
         shown = colorsys.hls_to_rgb(hue, min(1.0, max(0.0, lightness + step * moved / 100)), saturation)
         made = "#" + "".join(f"{round(255 * part):02x}" for part in shown)
-        if all(contrast(made, ground) >= ENOUGH for ground in grounds):
+        if all(contrast(made, ground) >= enough for ground in grounds):
             return made
     return "#000000" if step < 0 else "#ffffff"
 

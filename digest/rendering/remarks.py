@@ -101,7 +101,7 @@ def _source(figures: Figures, language: Language) -> str:
         case "unchanged" | "quiet":
             return language.say("%(source)s: nothing new", source=name)
         case "holiday":
-            return language.say("%(source)s: announces no papers today (week-end or holiday)", source=name)
+            return language.say("%(source)s: announces no papers today (weekend or holiday)", source=name)
         case "stale":
             return language.say("%(source)s: today’s list has not appeared yet", source=name)
         case "throttled":

@@ -185,6 +185,7 @@ def _page(
         end="right" if left_to_right else "left",
         comma=language.comma,
         gap=language.gap,
+        mark="" if left_to_right else "\u200f",
         title=title,
         date=date,
         accent=accent(look.accent),

@@ -134,6 +134,7 @@ class PageView:
     end: str
     comma: str
     gap: str
+    mark: str
     title: str
     date: str
     accent: AccentView

@@ -177,7 +177,7 @@ class Pages:
             "days": [{"number": n, "name": name, "chosen": n in days} for n, name in enumerate(_DAYS)],
             "max_items": profile.max_items or "",
             "layout": profile.layout,
-            "language": profile.language,
+            "chosen_language": profile.language,
             "languages": _languages(profile.language),
             "categories": [
                 {"code": code, "title": app.category_title(code), "chosen": code in chosen} for code in offered

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.entries.mathtext import MAX_CHARS, to_unicode
+from digest.entries.normalize import clean_abstract
 
 FORMULAS = {
     r"$D^3$ and F$^3$": "D³ and F³",
@@ -123,7 +124,7 @@ def test_a_price_before_a_formula_does_not_swallow_the_prose_between_them() -> N
 def test_hostile_text_takes_no_longer_than_its_length_warrants(hostile: str) -> None:
     started = time.process_time()
     to_unicode(hostile)
-    assert time.process_time() - started < 3
+    assert time.process_time() - started < 30  # a second when it is linear, many minutes when it is not
 
 
 def test_behind_the_longest_text_that_is_read_everything_stays() -> None:
@@ -157,3 +158,16 @@ def test_no_word_is_lost_around_latex(tokens: list[str], latex: str) -> None:
     shown = to_unicode(f"{' '.join(tokens)} {latex} {' '.join(tokens)}")
     left = re.findall(r"[^\W_]+", shown)
     assert all(left.count(w) >= 2 for w in re.findall(r"[^\W_]+", " ".join(tokens)))
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (r"$O(n^{1.5})$", "O(n^1.5)"),
+        (r"depth $d^{1.1}$", "depth d^1.1"),
+        (r"At $\varepsilon = 2$ it", "At ε = 2 it"),
+        (r"$\alpha=0.1$", "α=0.1"),
+    ],
+)
+def test_a_power_with_a_point_and_a_relation_stay_what_they_are(raw: str, shown: str) -> None:
+    assert clean_abstract(raw) == shown

@@ -18,7 +18,7 @@ VIEWS = (
 )  # fmt: skip
 VERSION_1 = {
     "PageView": (
-        "version subject preheader language direction start end comma gap title date accent logo header footer "
+        "version subject preheader language direction start end comma gap mark title date accent logo header footer "
         "links sender postal_address"
     ),
     "AccentView": "rule link dark_rule dark_link",

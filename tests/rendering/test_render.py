@@ -9,10 +9,10 @@ from email import message_from_bytes
 import lxml.html
 import pytest
 
-from digest.model.editions import Counts, Look
+from digest.model.editions import Counts, Item, Look, Part
 from digest.model.errors import ConfigError, TemplateError
 from digest.model.mail import Sender
-from digest.model.people import Profile, Weights
+from digest.model.people import Profile
 from digest.rendering.message import parts, stamp
 from digest.rendering.palette import accent
 from digest.rendering.render import Renderer, message_key
@@ -69,7 +69,7 @@ Why here:
 PDF
 https://arxiv.org/pdf/2611.00001
 
-also on doi.org, papers.example, arXiv cs.CL
+also on doi.org · papers.example · arXiv cs.CL
 https://doi.org/10.5555/salt
 https://papers.example/salt
 
@@ -177,6 +177,23 @@ def test_a_note_has_one_dash_however_long_it_is(renderer: Renderer) -> None:
     assert text.count("\n- ") == 1
 
 
+def test_a_score_of_nought_is_a_score(renderer: Renderer) -> None:
+    nought = item(score=0, parts=(Part(key="trend", points=0),))
+    _, text = bodies(renderer.edition((edition(nought),), (DIGEST,), sender=SENDER))
+    assert "cs.CL · 0 · 128 votes" in text
+
+
+def test_the_contents_begin_with_the_best(renderer: Renderer) -> None:
+    many = [item(n, score=n, category=["cs.CL", "cs.CV"][n % 2]) for n in range(1, 12)]
+    _, text = bodies(renderer.edition((edition(*many),), (DIGEST,), sender=SENDER))
+    assert re.findall(r"^ +(\d+)  Salt", text, re.MULTILINE) == [str(n) for n in range(10, 0, -1)]
+
+
+def test_a_section_counts_the_papers_that_stand_in_it(renderer: Renderer) -> None:
+    _, text = bodies(renderer.edition((edition(item(1), item(2), item(3)),), (DIGEST,), sender=SENDER))
+    assert "\n2 of 83 new\n" in text  # the third leads the mail
+
+
 def test_a_mail_tells_who_reads_it_why_only_where_it_is_known(renderer: Renderer) -> None:
     message = renderer.edition((edition(item(parts=(), score=0)),), (DIGEST,), sender=SENDER)
     _, text = bodies(message)
@@ -198,20 +215,17 @@ def test_an_author_digest_begins_with_the_card(renderer: Renderer) -> None:
     assert "105" in bare and not re.search("h-index|citations|novelty<|AI score|None", bare)
 
 
-def test_a_digest_that_follows_topics_or_people_says_so(renderer: Renderer) -> None:
-    def text(**preferences: object) -> str:
+def test_an_edition_that_is_all_about_topics_or_people_says_so(renderer: Renderer) -> None:
+    def text(key: str, *more: Item, **preferences: object) -> str:
         profile = Profile(**preferences)  # type: ignore[arg-type]
-        return bodies(renderer.edition((edition(item(), profile=profile),), (DIGEST,), sender=SENDER))[1]
+        mine = item(parts=(Part(key=key, points=60), Part(key="trend", points=10)))
+        return bodies(renderer.edition((edition(mine, *more, profile=profile),), (DIGEST,), sender=SENDER))[1]
 
-    mostly_topic, mostly_people = (
-        Weights(topic=80, trend=20, people=0),
-        Weights(people=60, trend=40, topic=0, novelty=0),
-    )
-    assert "The papers closest to “long documents” and “salt”." in text(
-        topics=("long documents", "salt"), weights=mostly_topic
-    )
-    assert "New papers by Mira Halden." in text(authors=("Mira Halden",), weights=mostly_people)
-    assert "closest to" not in text(topics=("salt",))
+    topics, authors = ("long documents", "salt"), ("Mira Halden",)
+    assert "The papers closest to “long documents” and “salt”." in text("topic", topics=topics)
+    assert "New papers by Mira Halden." in text("people", authors=authors)
+    assert "closest to" not in text("people", topics=topics)
+    assert "New papers by" not in text("people", item(2), authors=authors)  # one is there for its votes
 
 
 def test_an_operator_changes_the_look_without_a_template(renderer: Renderer) -> None:
@@ -333,7 +347,7 @@ PAGES: dict[str, dict[str, object]] = {
         "days": DAYS,
         "max_items": 12,
         "layout": "brief",
-        "language": "de",
+        "chosen_language": "de",
         "languages": [{"code": "en", "name": "English"}, {"code": "de", "name": "Deutsch"}],
         "categories": [{"code": "cs.CL", "title": "Language", "chosen": True}],
         "joined": None,
