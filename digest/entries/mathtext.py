@@ -17,6 +17,8 @@ from digest.entries import stripped, symbols
 MAX_CHARS = 100_000
 _MAX_FORMULA = 2_000
 _MAX_DEPTH = 24
+#: Dollars that are tried as the end of a formula whose words hold formulas.
+_MAX_NESTED = 12
 
 _PLAIN_PROSE = re.compile(r"[^\\{}$]+")
 _PLAIN_MATHS = re.compile(r"[^\\{}$^_~&'\s]+")
@@ -231,7 +233,9 @@ class _Reader:
     def _nested_end(self, start: int, end: int, limit: int) -> int:
         r"""Where the formula ends whose words hold formulas (``$\textbf{a $\to$ b}$``); ``end`` if nowhere near."""
         further = end
-        while 0 <= further < min(limit, start + 300):
+        for _ in range(_MAX_NESTED):
+            if not 0 <= further < min(limit, start + 300):
+                break
             if not self._unbalanced(start, further):
                 return further
             further = self.text.find("$", further + 1, limit)

@@ -43,7 +43,8 @@ def put_right(names: Sequence[str]) -> tuple[str, ...]:
     parts = _family_named(parts[: MAX_NAMES * 2])
     found: list[str] = []
     for part in parts:
-        name = _cased(_turned(_unmarked(part)))[:MAX_NAME].strip(" ,;.&" if part.endswith((",", ";")) else " ,;&")
+        name = _unmarked(part[: 2 * MAX_NAME])  # marks are searched for from every place
+        name = _cased(_turned(name))[:MAX_NAME].strip(" ,;.&" if part.endswith((",", ";")) else " ,;&")
         if any(c.isalpha() for c in name) and name.casefold().rstrip(".") not in ("et al", "and", "others", "et al."):
             found.append(name)
     return tuple(_once(found)[:MAX_NAMES])

@@ -18,7 +18,7 @@ _KEPT = re.compile(
 )
 _COLOURS = "red|green|blue|cyan|magenta|yellow|orange|purple|violet|brown|teal|olive|gray|grey|pink|black|colorblue"
 _LINKED = re.compile(
-    rf"((?:https?://|www\.|github\.com/|huggingface\.co/)[^\s{{}}]+)\{{(?:(?:{_COLOURS})\{{)?([^{{}}]{{1,300}})\}}+"
+    rf"((?:https?://|www\.|github\.com/|huggingface\.co/)[^\s{{}}]{{1,300}})\{{(?:(?:{_COLOURS})\{{)?([^{{}}]{{1,300}})\}}+"
 )
 _STYLED = re.compile(
     r"(?<![\\A-Za-z])(text(?:bf|it|tt|sc|rm|sf|sl|md|up|normal)?|math(?:bf|rm|it|sf|tt|cal|bb|frak|scr|ds)"

@@ -106,7 +106,10 @@ class Profile:
 
     def canonical(self) -> str:
         """The profile as JSON with sorted keys: equal profiles give equal text."""
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        values = asdict(self) | {"categories": [(name, float(weight)) for name, weight in self.categories]}
+        if self.weights is not None:  # 1 and 1.0 are equal, so they must read alike
+            values["weights"] = {name: float(share) for name, share in asdict(self.weights).items()}
+        return json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
     @property
     def key(self) -> str:

@@ -204,6 +204,17 @@ class _Counting(NodeTransformer):
         node.body.insert(0, _step(node))
         return node
 
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        texts = {"_": 1, "count": 2}.get(node.node.name, 0) if isinstance(node.node, nodes.Name) else 0
+        said = node.args[:texts]
+        if texts and (len(said) < texts or not all(isinstance(one, nodes.Const) for one in said)):
+            # What they say is printed as it stands; only values are escaped.
+            raise jinja2.TemplateSyntaxError(
+                '_ and count take the text itself; give what changes as a value: _("… %(x)s", x=…)', node.lineno
+            )
+        return node
+
     def visit_Mul(self, node: nodes.Mul) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
         return _filtered(_PRODUCT, node.left, node.right)

@@ -32,7 +32,6 @@ WORDS_A_MINUTE = 230
 #: Mails of more papers than this have a list of contents, as long as each paper has its own place to jump to.
 CONTENTS = 8
 MAX_NOTES = 20
-MAX_CARDS = 6
 Spot = tuple[int, int, int]
 """Where a paper stands: digest, section, item, each counted from 0."""
 
@@ -165,7 +164,7 @@ def _digest(ready: Prepared, step: Step, d: int, lead: ItemView | None) -> Diges
         heading=plain(ready.digests[d].title, 80) if several else "",
         summary=_summary(edition, language) if several else "",
         intro=_intro(edition, language),
-        cards=tuple(_card(card, language) for card in edition.cards[:MAX_CARDS]),
+        cards=tuple(_card(card, language) for card in edition.cards[: step.cards]),
         reason=remarks.sentences(edition.reason, language),
         notes=tuple(filter(None, (shorten(remarks.sentence(note, language), 240) for note in notes))),
         sections=tuple(sections),

@@ -120,7 +120,15 @@ def _faults(catalogue: Catalog, text: Any) -> list[str]:
         found.append(f"{len(forms)} plural forms and not {expected}: {text!r}")
     else:
         found += [f"other values in {form!r}: {text!r}" for form in forms if not needed <= _values(form) <= values]
+        found += [f"a lone % or markup in {form!r}: {text!r}" for form in forms if not _is_sound(form, values)]
     return found
+
+
+def _is_sound(form: str, values: frozenset[str]) -> bool:
+    """Whether it can be filled in, and is a text: templates print it as it is."""
+    if values and "%" in _VALUE.sub("", form).replace("%%", ""):
+        return False
+    return not set("<>&") & set(form)
 
 
 def _forms(text: object) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ from digest.rendering.view import ItemView, LinkView, WhyView
 from digest.rendering.words import reason, short_authors
 
 BAR = 56
+#: Longer texts are not remembered.
+_REMEMBERED = 4_000
 #: Longest first sentence of the layout ``brief``.
 SENTENCE = 320
 #: The space in "71 %" is none to break a line at.
@@ -34,8 +36,8 @@ safe_url = lru_cache(maxsize=16_384)(texts.safe_url)
 plain = lru_cache(maxsize=16_384)(texts.plain)
 _direction = lru_cache(maxsize=8192)(texts.direction)
 _language_of = lru_cache(maxsize=16_384)(texts.language_of)
-_cut = lru_cache(maxsize=8192)(texts.cut_at_sentence)
-_sentence = lru_cache(maxsize=4096)(texts.first_sentence)
+_cut = lru_cache(maxsize=2048)(texts.cut_at_sentence)
+_sentence = lru_cache(maxsize=2048)(texts.first_sentence)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,17 +127,21 @@ def _short(links: tuple[LinkView, ...], limit: int) -> tuple[LinkView, ...]:
     return tuple(link for link in links if len(link.url) <= limit)
 
 
-@lru_cache(maxsize=8192)
 def _cleaned(text: str, limit: int) -> tuple[str, str]:
-    """(harmless text, its direction)."""
-    text = _UNIT.sub("\u00a0", plain(text, limit))
-    return text, _direction(text)
+    """(harmless text, its direction). Long ones are rare, and too large to be remembered by the thousand."""
+    return _cleaned_cached(text, limit) if len(text) <= _REMEMBERED else _cleaned_cached.__wrapped__(text, limit)
+
+
+@lru_cache(maxsize=2048)
+def _cleaned_cached(text: str, limit: int) -> tuple[str, str]:
+    text = _UNIT.sub("\u00a0", texts.plain(text, limit))
+    return text, texts.direction(text)
 
 
 @lru_cache(maxsize=1024)
 def badge(category: str) -> str:
     """A category so short that it never has to break: some 18 letters of usual width."""
-    text = unicodedata.normalize("NFKC", plain(category, 60))
+    text = texts.plain(unicodedata.normalize("NFKC", plain(category, 60)), 60)
     room = 18
     for at, letter in enumerate(text):
         room -= 2 if letter in "WM@%" or ord(letter) > 0x52F else 1

@@ -20,7 +20,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
     """``abstracts``: characters for the lead, the ten best, the others. ``full``: how many papers are more than a
-    title line. ``digests``: of how many joined ones anything is printed.
+    title line. ``digests``: of how many joined ones anything is printed. ``cards``: people a digest.
     """
 
     abstracts: tuple[int, int, int] = (720, 480, 480)
@@ -29,6 +29,7 @@ class Step:
     url: int = 1_500
     papers: int = 1_000_000
     digests: int = 1_000_000
+    cards: int = 6
 
     def room(self, rank: int) -> int:
         """Characters of abstract for the paper of this rank (0 leads); 0 means a title line."""
@@ -51,17 +52,24 @@ STEPS = (
     Step(full=0, url=300, title=160),
     Step(full=0, url=200, title=110),
     Step(full=0, url=160, title=80),
-    Step(full=0, url=120, title=48),
+    Step(full=0, url=120, title=48, cards=0),
 )
+
+
+class TooLarge(Exception):
+    """The template alone is above LIMIT; the argument is its size."""
 
 
 def smaller(papers: int) -> Step:
     """The last resort: only this many title lines, of a dozen digests."""
-    return Step(full=0, title=48, url=120, papers=papers, digests=MAX_DIGESTS)
+    return Step(full=0, title=48, url=120, papers=papers, digests=MAX_DIGESTS, cards=0)
 
 
 def fit(attempt: Callable[[Step], tuple[T, int]], papers: int) -> T:
-    """The result of the first step whose size is at most LIMIT. Sizes fall from step to step, so halving finds it."""
+    """The result of the first step whose size is at most LIMIT. Sizes fall from step to step, so halving finds it.
+
+    TooLarge where not even a mail without papers fits.
+    """
     result, size = attempt(STEPS[0])
     if size <= LIMIT:
         return result
@@ -76,6 +84,8 @@ def fit(attempt: Callable[[Step], tuple[T, int]], papers: int) -> T:
     while best is None:
         papers = papers * LIMIT * 9 // (size * 10) if papers > 1 else 0
         result, size = attempt(smaller(papers))
-        if size <= LIMIT or papers == 0:
+        if size <= LIMIT:
             best = result
+        elif papers == 0:
+            raise TooLarge(size)
     return best

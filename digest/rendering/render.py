@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from digest.model.errors import TemplateError
 from digest.model.mail import Message, Sender, Stamp
 from digest.rendering.build import Prepared, build, prepare
 from digest.rendering.items import safe_url
-from digest.rendering.ladder import Step, fit
+from digest.rendering.ladder import LIMIT, Step, TooLarge, fit
 from digest.rendering.language import Language, language_for
 from digest.rendering.library import Library, default_template_folder
 from digest.rendering.message import Head, encode, mailto, mark, marks
@@ -31,6 +32,9 @@ __all__ = ["Renderer", "default_template_folder", "message_key"]
 
 #: A secret has 22 characters; joined ones are divided by dots.
 TOKEN = 23
+_LANGUAGE = re.compile(r'<html lang="([^"]+)"')
+#: Of a notice's context: so many texts, each so long.
+_ENTRIES, _CHARACTERS = 24, 800
 
 
 def message_key(editions: Sequence[Edition]) -> str:
@@ -53,8 +57,10 @@ class Renderer:
         first = digests[0]
         if not re.fullmatch(r"[\w-]+", first.template):
             raise TemplateError("a template's name is letters, digits, - and _", where=first.template, try_="rename it")
+        if language:
+            editions = tuple(replace(one, profile=replace(one.profile, language=language)) for one in editions)
         key = message_key(editions)
-        ready = prepare(editions, digests, language_for(language or editions[0].profile.language))
+        ready = prepare(editions, digests, language_for(editions[0].profile.language))
         slot = editions[0].slot
         page = _page(
             ready.language,
@@ -110,8 +116,11 @@ class Renderer:
         )
         given: dict[str, object] = {**values, "page": page, "view": None}
         if isinstance(edition, Edition) and digest is not None:
-            html, text, _ = self._fitted(f"mail/{kind}", prepare((edition,), (digest,), spoken), given)
+            ready = prepare((edition,), (digest,), spoken)
+            html, text, step = self._fitted(f"mail/{kind}", ready, given)
+            omitted = ready.omitted(step)
         else:
+            omitted = ()
             html = self._library.mail(f"mail/{kind}.html.j2", given, spoken)
             text = self._library.mail(f"mail/{kind}.txt.j2", given, spoken)
         return encode(
@@ -122,16 +131,19 @@ class Renderer:
             html=html,
             text=text,
             head=_notice_head(notice, sender, digest, date),
+            omitted=omitted,
         )
 
     def page(self, name: str, context: Mapping[str, object]) -> str:
         """A small web page, templates/pages/NAME.html.j2; its context is described at its top."""
         return self._library.page(f"pages/{name}.html.j2", context)
 
-    def read_page(self, html: str, items: Sequence[Item], language: str) -> str:
-        """The page of a mail: its own HTML, and below it the papers for which the mail had no room."""
+    def read_page(self, html: str, items: Sequence[Item]) -> str:
+        """The page of a mail: its own HTML, and below it the papers for which the mail had no room, in its language."""
         if not items:
             return html
+        said = _LANGUAGE.search(html)
+        language = said[1] if said else "en"
         rows = tuple(
             (LinkView(text=plain(item.title, 300) or plain(item.work, 100), url=safe_url(item.url)), item.score)
             for item in items
@@ -153,7 +165,14 @@ class Renderer:
             html = self._library.mail(f"{name}.html.j2", {**given, "view": view}, ready.language)
             return (html, view, step), size_of(html, digests)
 
-        html, view, step = fit(attempt, len(ready.place))
+        try:
+            html, view, step = fit(attempt, len(ready.place))
+        except TooLarge as error:
+            raise TemplateError(
+                f"the template makes {error.args[0]:,} bytes of HTML without any paper; a mail has room for {LIMIT:,}",
+                where=f"{name}.html.j2",
+                try_="shorten it, or its styles",
+            ) from error
         return html, self._library.mail(f"{name}.txt.j2", {**given, "view": view}, ready.language), step
 
 
@@ -224,7 +243,7 @@ def _notice_head(notice: Notice, sender: Sender, digest: Digest | None, date: da
 def _cleaned(value: object) -> object:
     """Texts of a notice's context, and those in its lists, made harmless."""
     if isinstance(value, str):
-        return plain(value, 2_000)
+        return plain(value, _CHARACTERS)
     if isinstance(value, (list, tuple)):
-        return tuple(_cleaned(one) for one in list[object](value)[:100])  # pyright: ignore[reportUnknownArgumentType]
+        return tuple(_cleaned(one) for one in list[object](value)[:_ENTRIES])  # pyright: ignore[reportUnknownArgumentType]
     return value

@@ -5,6 +5,7 @@ inside.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from digest.rendering.language import Language
 from digest.rendering.text import plain, shorten
@@ -30,7 +31,7 @@ def subject_of(
     more = papers - 1
     tail = f" {language.count('+ %(n)s more paper', '+ %(n)s more papers', more)}" if more else ""
     title = _calm(titles[0])
-    if _REPLY.match(title):
+    if _claims(title):
         title = f"{digest}: {title}"
     return honest(shorten(plain(title), LONGEST - len(tail)) + tail, digest)
 
@@ -38,9 +39,15 @@ def subject_of(
 def honest(text: str, digest: str) -> str:
     """One clean line of at most LONGEST characters that never claims to be a reply."""
     text = plain(text, LONGEST)
-    if _REPLY.match(text):
+    if _claims(text):
         text = plain(f"{digest or 'Digest'} – {text}", LONGEST)
-    return f"New – {text}"[:LONGEST] if _REPLY.match(text) else text
+    return f"New – {text}"[:LONGEST] if _claims(text) else text
+
+
+def _claims(text: str) -> bool:
+    """Whether it begins as answers do, also in wide letters or behind invisible ones."""
+    seen = "".join(letter for letter in text[:40] if unicodedata.category(letter) != "Cf")
+    return _REPLY.match(unicodedata.normalize("NFKC", seen)) is not None
 
 
 def _calm(title: str) -> str:

@@ -71,6 +71,8 @@ _NARROW = re.compile(
 )
 #: White space at which a line may break: the no-break spaces are none.
 _SPACE = re.compile("[^\\S\u00a0\u2007\u202f]+")
+#: A word that is an address, perhaps in brackets.
+_ADDRESS = re.compile(r"[\W_]{0,3}[A-Za-z][A-Za-z0-9+.-]*://")
 _NOT_IN_URL = re.compile(r"[\s<>\"\\^`{|}]")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 
@@ -203,7 +205,7 @@ def direction(text: str, around: str = "ltr") -> str:
         return "ltr"
     if around == "rtl" and _RTL.search(text):
         return "rtl"
-    right_to_left = len(_RTL.findall(text))
+    right_to_left = sum(map(str.isalpha, _RTL.findall(text)))
     return "rtl" if right_to_left and 2 * right_to_left > sum(map(str.isalpha, text)) else "ltr"
 
 
@@ -304,7 +306,7 @@ def _narrow_lines(text: str, room: int) -> list[str]:
 
 def _pieces(word: str, room: int) -> list[tuple[str, bool, int]]:
     """``word`` as (piece, stands directly behind the piece before, columns): whole if it fits and is narrow."""
-    if "://" in word or (word.isascii() and len(word) <= room):
+    if _ADDRESS.match(word) or (word.isascii() and len(word) <= room):
         return [(word, False, width(word))]
     if _ALL_WIDE.fullmatch(word):
         return [(piece, at > 0, 2 * len(piece)) for at, piece in enumerate(_WIDE_PIECE.findall(word))]

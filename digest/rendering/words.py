@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import isfinite
 
 from babel.dates import format_time, get_day_names
 
@@ -48,7 +49,7 @@ def _reason(key: str, figures: tuple[tuple[str, Figure], ...], language: Languag
 
 def _figure(figures: Figures, key: str) -> float | None:
     value = figures.get(key)
-    return None if value is None or isinstance(value, (str, tuple)) or value != value else float(value)
+    return None if value is None or isinstance(value, (str, tuple)) or not isfinite(value) else float(value)
 
 
 def _names(figures: Figures, key: str, limit: int = 3) -> tuple[str, ...]:

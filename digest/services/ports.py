@@ -18,8 +18,8 @@ Prepare = Callable[[Sequence[Entry], Sequence[Entry], datetime], Callable[[Profi
 Print = Callable[[tuple[Edition, ...], tuple[Digest, ...]], Message]
 #: Asks whether somebody wants a digest: (digest's name, language or "" for the digest's, instant, key) -> message.
 PrintQuestion = Callable[[str, str, datetime, str], Message]
-#: The page of a mail with what the mail had no room for: (the mail's own HTML, items, language) -> HTML.
-ReadPage = Callable[[str, tuple[Item, ...], str], str]
+#: The page of a mail with what the mail had no room for: (the mail's own HTML, items) -> HTML.
+ReadPage = Callable[[str, Sequence[Item]], str]
 #: What a reader is printed by: the digest's preferences with his own over them.
 ProfileOf = Callable[[Digest, Subscription | None], Profile]
 #: The current instant, aware UTC.

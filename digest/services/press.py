@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from digest.model.editions import Digest, Edition, Remark, Section, WhenEmpty
 from digest.model.mail import Message
+from digest.rendering.render import message_key
 from digest.services.ports import Print
 from digest.storage import editions
 from digest.storage.engine import Store
@@ -63,7 +64,7 @@ class Press:
             mailed = [sheet for sheet in sheets if sheet.alone is not None]
             if len(mailed) < 2:
                 return Pressed(sheets=sheets, message=mailed[0].alone if mailed else None)
-            message = self.print_edition(tuple(one.edition for one in mailed), tuple(one.digest for one in mailed))
+            message = self._together(tuple(one.edition for one in mailed), tuple(one.digest for one in mailed))
             if self.has_public_url or not message.omitted:
                 return Pressed(sheets=sheets, message=message)
             # What has room alone may have none in company.
@@ -92,13 +93,17 @@ class Press:
         return less if held is None else replace(held, public=held.public or edition.public)
 
     def _alone(self, edition: Edition, digest: Digest) -> Message:
-        """An edition's own mail; one that was frozen before keeps its bytes."""
+        """An edition's own mail."""
+        return self._together((edition,), (digest,))
+
+    def _together(self, printed: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
+        """The mail of these editions; one that was printed before keeps its bytes."""
         if not self.afresh:
             with self.store.reading() as tx:
-                kept = editions.message(tx, edition.key)
+                kept = editions.message(tx, message_key(printed))
             if kept is not None:
                 return kept
-        return self.print_edition((edition,), (digest,))
+        return self.print_edition(printed, digests)
 
 
 def is_printable(edition: Edition, digest: Digest) -> bool:

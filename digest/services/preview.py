@@ -124,8 +124,7 @@ class Preview:
         if not known:
             return html
         at = {(name, item.position): item for name, edition in known.items() for item in edition.items}
-        language = next(iter(known.values())).profile.language
-        return self.read_page(html, tuple(at[place] for place in message.omitted if place in at), language)
+        return self.read_page(html, tuple(at[place] for place in message.omitted if place in at))
 
     def _together(
         self, composer: Composer, digest: Digest, reader: Subscription | None, slot: Slot, supposed: _Supposed

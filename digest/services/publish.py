@@ -287,7 +287,7 @@ class Publish:
         edition = composer.edition(wanted, sent, public=True)
         # Readers without a history may have this very one.
         (sheet,) = self._press.run([(edition, digest)]).sheets
-        message = sheet.alone or self.print_edition((edition,), (digest,))
+        message = sheet.alone or self.print_edition((sheet.edition,), (digest,))
         with self.store.transaction() as tx:
             frozen = editions.freeze(tx, sheet.edition)
             editions.keep_message(tx, message, self.clock())

@@ -88,6 +88,7 @@ Index(
     postgresql_where=deliveries.c.kind != "edition",
 )
 Index("ix_deliveries_work", deliveries.c.state, deliveries.c.id)
+Index("ix_deliveries_day", deliveries.c.digest, deliveries.c.local_date, deliveries.c.state)
 Index("ix_deliveries_reader", deliveries.c.subscriber_id, deliveries.c.edition_id)
 
 attempts = Table(

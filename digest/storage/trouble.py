@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import func, select
 
@@ -37,7 +37,11 @@ def newest(tx: Tx, digest: str, planned_since: datetime) -> Publication | None:
     """A digest's newest publication that was planned since an instant."""
     mine = (deliveries.c.kind == "edition", deliveries.c.digest == digest)
     day = tx.execute(
-        select(func.max(deliveries.c.local_date)).where(*mine, deliveries.c.created_at >= planned_since)
+        select(func.max(deliveries.c.local_date)).where(
+            *mine,
+            deliveries.c.local_date >= (planned_since - timedelta(days=2)).date(),
+            deliveries.c.created_at >= planned_since,
+        )
     ).scalar()
     if day is None:
         return None

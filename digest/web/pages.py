@@ -222,8 +222,9 @@ class Pages:
 def _languages(current: str) -> list[Mapping[str, str]]:
     """What a reader may choose from: ours, and his own where it has a region."""
     offered: list[Mapping[str, str]] = [{"code": code, "name": name} for code, name in OWN_NAMES.items()]
-    if current not in OWN_NAMES:
-        offered.insert(0, {"code": current, "name": f"{OWN_NAMES.get(current.split('-')[0], current)} ({current})"})
+    base = current.split("-")[0]
+    if current not in OWN_NAMES and base in OWN_NAMES:
+        offered.insert(0, {"code": current, "name": f"{OWN_NAMES[base]} ({current})"})
     return offered
 
 

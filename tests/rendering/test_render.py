@@ -254,12 +254,12 @@ def test_what_has_no_room_is_named_and_the_lowest_ranked_go_first(renderer: Rend
 
 def test_the_page_of_a_mail_lists_what_the_mail_had_no_room_for(renderer: Renderer) -> None:
     html, _ = bodies(renderer.edition((edition(item()),), (DIGEST,), sender=SENDER))
-    page = renderer.read_page(html, [item(7, title="<Alpha>"), item(8, url="javascript:x")], "en")
+    page = renderer.read_page(html, [item(7, title="<Alpha>"), item(8, url="javascript:x")])
     document = lxml.html.document_fromstring(page)
     assert page.startswith(html.rpartition("</body>")[0])
     assert "2 more papers of this edition" in page and not document.xpath("//alpha")
     assert document.xpath("//a[@href='https://arxiv.org/abs/2611.00007']") and "javascript" not in page
-    assert renderer.read_page(html, [], "en") == html
+    assert renderer.read_page(html, []) == html
 
 
 def test_the_same_edition_is_the_same_bytes(renderer: Renderer) -> None:

@@ -91,7 +91,7 @@ def test_the_page_of_a_mail_lists_what_it_had_no_room_for(renderer: Renderer) ->
     mail = made(CROWDED)
     message = printed(renderer, mail)
     papers = places(mail)
-    page = renderer.read_page(sent(message).html, [papers[place][1] for place in message.omitted], mail.language)
+    page = renderer.read_page(sent(message).html, [papers[place][1] for place in message.omitted])
     links = Counter(lxml.html.document_fromstring(page).xpath("//a/@href"))
     assert len(message.omitted) > 100
     assert {links[address(n, paper.position)] for n, paper in papers.values()} == {1}

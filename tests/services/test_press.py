@@ -267,9 +267,9 @@ def test_a_paper_that_had_no_room_is_explained_until_it_is_sent(open_road):
 
 
 @pytest.mark.parametrize("web", [WEB, NO_WEB])
-def test_five_hundred_papers_are_printed_or_listed_or_wait_and_none_is_lost(open_road, web):
-    road = open_road({"name": "daily", "max_items": 500}, web=web)
-    road.bring(*(paper(n) for n in range(1, 501)))
+def test_eight_hundred_papers_are_printed_or_listed_or_wait_and_none_is_lost(open_road, web):
+    road = open_road({"name": "daily", "max_items": 800}, web=web)
+    road.bring(*(paper(n) for n in range(1, 801)))
     road.reader()
     before = road.preview(to="ada@example.org", at="2026-05-04T07:31")
     road.publish()
@@ -278,14 +278,14 @@ def test_five_hundred_papers_are_printed_or_listed_or_wait_and_none_is_lost(open
     assert is_stamped(raw, before)
     (row,) = ledger(road)
     page = road.app.preview.stored_html(row.message_key)
-    listed = {n for n in range(1, 501) if f"Tidal gauges number {n} and" in page}
+    listed = {n for n in range(1, 801) if f"Tidal gauges number {n} and" in page}
     recorded_ = {int(n) for n in road.printed_for("ada@example.org")[0]}
     assert listed == recorded_
-    assert (len(recorded_) == 500) == (web is WEB)
+    assert (len(recorded_) == 800) == (web is WEB)
     road.now += DAY
     road.publish()
     later = [int(n) for printed in road.printed_for("ada@example.org")[1:] for n in printed]
-    assert sorted([*recorded_, *later]) == list(range(1, 501))
+    assert sorted([*recorded_, *later]) == list(range(1, 801))
 
 
 # The knife

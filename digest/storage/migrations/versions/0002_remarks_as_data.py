@@ -1,5 +1,5 @@
 """Reasons and notes become data, so that they can be said in the reader's language; room for cards and for what a mail
-omits.
+omits; an index for the alert that looks at the newest publication each minute.
 
 ``reason`` is a new column under the old name, in both databases: SQLite cannot change a column's type in place, and
 making the table anew would take its items along.
@@ -23,6 +23,7 @@ def upgrade() -> None:
     op.alter_column("editions", "said", new_column_name="reason")
     op.add_column("editions", sa.Column("cards", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("messages", sa.Column("omitted", sa.JSON(), nullable=False, server_default="[]"))
+    op.create_index("ix_deliveries_day", "deliveries", ["digest", "local_date", "state"])
 
 
 def _convert() -> None:
