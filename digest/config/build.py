@@ -38,6 +38,11 @@ class Builder:
         s = self.settings
         self._unique("source", "id", [source.id for source in s.source])
         self._unique("digest", "name", [digest.name for digest in s.digest])
+        mail = self._absolute(s.mail)
+        if mail.templates is not None and not mail.templates.is_dir():
+            raise self._wrong(
+                ("mail", "templates"), f"names {mail.templates}, which is no folder", "make it, or leave it out"
+            )
         name, address = parseaddr(s.mail.from_)
         fetch = self._absolute(s.fetch)
         return Config(
@@ -46,7 +51,7 @@ class Builder:
             database_url=self._database_url(s.database.url),
             relays=tuple(self._absolute(relay) for relay in s.smtp),
             delivery=s.delivery,
-            mail=self._absolute(s.mail),
+            mail=mail,
             web=self._absolute(s.web),
             fetch=fetch if fetch.contact else fetch.model_copy(update={"contact": address}),
             inbound=self._absolute(s.inbound),

@@ -31,6 +31,14 @@ def language_tag(text: str) -> str:
     Raises ValueError, with a sentence that names the known languages and the nearest, where no mail is written in it.
     """
     found = _TAG.fullmatch(text.strip())
+    if (
+        found is not None
+        and found[1].lower() == "zh"
+        and {"hant", "tw", "hk", "mo"} & set(re.split("[-_]", text.strip().lower()))
+    ):
+        raise ValueError(
+            f"{text[:40]!r} is written in traditional Chinese; mails are written in simplified Chinese: zh"
+        )
     if found is not None and found[1].lower() in LANGUAGES:
         parts = (found[1].lower(), (found[2] or "").title(), (found[3] or "").upper())
         return "-".join(filter(None, parts))

@@ -8,6 +8,7 @@ preview reloads while templates are edited).
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -161,6 +162,8 @@ class Library:
     def _inlined(self, name: str, source: str, sources: Mapping[str, Source]) -> str:
         if not name.endswith(".html.j2"):
             return source
+        if "<" not in source:
+            raise TemplateError("the template holds no element", where=name, try_="copy ours and change it")
         try:
             return inline_template(source, self._inliner)
         except LostMark as lost:
@@ -267,6 +270,10 @@ _FILTERS = {
 }
 
 
+#: How Jinja says that a view has no such field.
+_LACKS = re.compile(r"'?(?:[\w.]*\.)?(\w+) object'? has no attribute '(\w+)'")
+
+
 def _told(error: Exception, name: str) -> TemplateError:
     """The error with the file, the line's number and the line itself."""
     if isinstance(error, TemplateError):
@@ -289,6 +296,10 @@ def _told(error: Exception, name: str) -> TemplateError:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8; save it so"
+    if isinstance(error, jinja2.UndefinedError) and (lacks := _LACKS.fullmatch(str(error))):
+        return f"{lacks[1]} has no field {lacks[2]!r}"
     if isinstance(error, RecursionError):
         return "templates, macros or loops call themselves without end"
     if isinstance(error, jinja2.TemplateError) and str(error):

@@ -51,6 +51,8 @@ class Previewed:
     mail: bytes | None
     reason: str
     notes: tuple[str, ...] = ()
+    kept: bool = False
+    """These are the bytes of an edition that was printed before; templates may have changed since."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +99,7 @@ class Preview:
         if frozen is not None:
             edition, message = frozen
             message = self.print_edition((edition,), (digest,)) if afresh else message
-            return self._shown(digest, slot, address, edition, message)
+            return self._shown(digest, slot, address, edition, message, afresh=afresh)
         composer = Composer(self.store, self.prepare, as_of)
         together, sent = self._together(composer, digest, reader, slot, supposed)
         chain = compose_chain(composer, together, composer_base(composer, together, sent))
@@ -109,7 +111,9 @@ class Preview:
         )
         pressed = press.run([(edition, w.digest) for edition, w in zip(chain, together, strict=True)])
         sheet = next(one for one in pressed.sheets if one.digest.name == digest.name)
-        return self._shown(digest, slot, address, sheet.edition, pressed.message if sheet.alone else None)
+        return self._shown(
+            digest, slot, address, sheet.edition, pressed.message if sheet.alone else None, afresh=afresh
+        )
 
     def stored_html(self, key: str) -> str | None:
         """What "read on the web" shows: the HTML of a kept message, without anybody's tokens, and below it the papers
@@ -167,7 +171,11 @@ class Preview:
             message = editions.message(tx, rows[0].message_key)
         return (edition, message) if edition is not None and message is not None else None
 
-    def _shown(self, digest: Digest, slot: Slot, address: str, edition: Edition, message: Message | None) -> Previewed:
+    def _shown(
+        self, digest: Digest, slot: Slot, address: str, edition: Edition, message: Message | None, *, afresh: bool
+    ) -> Previewed:
+        with self.store.reading() as tx:
+            kept = message is not None and not afresh and editions.message(tx, message.key) is not None
         mail = message and b"".join(fill(segments(message), dead_stamps(address or "reader@example.org")))
         return Previewed(
             digest=digest,
@@ -178,6 +186,7 @@ class Preview:
             mail=mail,
             reason=remarks.sentences(edition.reason),
             notes=tuple(map(remarks.for_operator, edition.notes)),
+            kept=kept,
         )
 
 

@@ -19,7 +19,7 @@ def test_every_language_that_mails_are_written_in_is_taken(code):
         ("de_at", "de-AT"),
         (" EN-us\n", "en-US"),
         ("zh-hans", "zh-Hans"),
-        ("ZH_HANT_tw", "zh-Hant-TW"),
+        ("ZH_HANS_cn", "zh-Hans-CN"),
         ("es-419", "es-419"),
     ],
 )
@@ -55,3 +55,10 @@ def test_any_other_is_refused_with_the_nearest_and_the_known(written, near):
     known = "en (English), de (German), fr (French), es (Spanish), zh (Chinese), ar (Arabic)"
     assert str(caught.value).endswith(f"; {hint}known are: {known}")
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("tag", ["zh-TW", "zh-Hant", "zh_HK", "zh-Hant-HK"])
+def test_traditional_chinese_is_refused_and_told_what_there_is(tag: str) -> None:
+    with pytest.raises(ValueError, match="simplified Chinese: zh"):
+        language_tag(tag)
+    assert [language_tag(one) for one in ("zh", "zh-Hans", "zh-CN")] == ["zh", "zh-Hans", "zh-CN"]

@@ -393,3 +393,12 @@ def test_the_only_digest_need_not_be_named(tmp_path):
     two = load(written(tmp_path, f'{MINIMAL}[[digest]]\nname = "a"\n[[digest]]\nname = "b"\n'), {})
     with pytest.raises(UsageError, match="several digests"):
         two.digest(None)
+
+
+def test_a_folder_of_templates_that_is_not_there_is_refused(tmp_path):
+    file = written(tmp_path, MINIMAL + 'templates = "nowhere"\n')
+    with pytest.raises(ConfigError, match="which is no folder") as refused:
+        load(file, environ={})
+    assert "templates" in refused.value.where
+    (tmp_path / "nowhere").mkdir()
+    assert load(file, environ={}).mail.templates == tmp_path / "nowhere"

@@ -115,9 +115,9 @@ WRONG = {
     "a statement that is not closed": ("<p>\n{% if page %}</p>", 2, r"endif"),
     "a tag of Jinja that does not exist": ("<p>\n\n{% fro x in y %}</p>", 3, r"unknown tag 'fro'"),
     "an output that is not closed": ("<p>\n{{ page.subject }</p>", 2, r"unexpected '}'"),
-    "a field that does not exist": ("<p>\n{{ page.sbuject }}</p>", 2, r"no attribute 'sbuject'"),
+    "a field that does not exist": ("<p>\n{{ page.sbuject }}</p>", 2, r"PageView has no field 'sbuject'"),
     "a field of a loop's value that does not exist": (
-        "{% for d in view.digests %}\n<p>{{ d.hedaing }}</p>\n{% endfor %}", 2, r"no attribute 'hedaing'",
+        "{% for d in view.digests %}\n<p>{{ d.hedaing }}</p>\n{% endfor %}", 2, r"DigestView has no field 'hedaing'",
     ),
     "a name that does not exist": ("<p>{{ pgae }}</p>", 1, r"'pgae' is undefined"),
     "a filter that does not exist": ("<p>\n{{ page.subject | sfot }}</p>", 2, r"No filter named 'sfot'"),

@@ -87,6 +87,11 @@ def preview(
         f"Subject: {shown.message.subject}",
         f"{counts.printed} of {counts.candidates} new papers; {counts.already_sent} sent before, {counts.muted} muted.",
         *([shown.reason] if shown.reason else []),
+        *(
+            ["This is the mail as it was printed for that slot; --layout, --language or --serve print it anew."]
+            if shown.kept
+            else []
+        ),
         *notes,
         *(str(path) for path in written.values()),
     )

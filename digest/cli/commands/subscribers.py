@@ -201,12 +201,13 @@ def _show(door: Door, found: tuple[Subscription, ...]) -> None:
     door.show(
         {"subscriptions": [_row(one) for one in found]},
         Rows(
-            ("address", "digest", "state", "since", "last slot"),
+            ("address", "digest", "state", "language", "since", "last slot"),
             [
                 (
                     one.address,
                     one.digest,
                     one.state.value,
+                    one.language or "-",
                     when(one.confirmed_at or one.created_at),
                     one.last_slot_date or "-",
                 )
