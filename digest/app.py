@@ -229,6 +229,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             digests=config.digests,
             configured=config.sources,
             sender=config.sender,
+            template_problems=renderer.problems,
             exits=tuple(
                 Exit(where=relay.where, is_server=relay.path is None, connect=_connector(relay)) for relay in relays
             ),

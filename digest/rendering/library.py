@@ -133,6 +133,22 @@ class Library:
         except Exception as error:
             raise _told(error, name) from error
 
+    def problems(self) -> tuple[TemplateError, ...]:
+        """What is wrong with mails and pages, as far as reading, inlining and compiling them tells; each once."""
+        found: dict[str, TemplateError] = {}
+        for name in self._env.list_templates(extensions=("j2",)):
+            if name.startswith("parts/"):
+                continue  # they are looked at with what includes them
+            try:
+                if name.startswith("pages/"):
+                    self._env.get_template(name)
+                else:
+                    self._resolved(name)
+            except Exception as error:
+                told = error if isinstance(error, TemplateError) else _told(error, name)
+                found.setdefault(f"{told.where} {told.what}", told)
+        return tuple(found.values())
+
     def _resolved(self, name: str) -> _Resolved:
         with self._lock:
             held = self._held.get(name)

@@ -138,6 +138,10 @@ class Renderer:
         """A small web page, templates/pages/NAME.html.j2; its context is described at its top."""
         return self._library.page(f"pages/{name}.html.j2", context)
 
+    def problems(self) -> tuple[TemplateError, ...]:
+        """What is wrong with the templates, also with those that are seldom used."""
+        return self._library.problems()
+
     def read_page(self, html: str, items: Sequence[Item]) -> str:
         """The page of a mail: its own HTML, and below it the papers for which the mail had no room, in its language."""
         if not items:

@@ -60,6 +60,7 @@ class Doctor:
     sender: Sender
     exits: tuple[Exit, ...]
     fetch: Fetch
+    template_problems: Callable[[], tuple[DigestError, ...]]
     print_edition: Print
     print_question: PrintQuestion
     text_records: Callable[[str], Sequence[str]]
@@ -71,7 +72,9 @@ class Doctor:
     def run(self, *, live: bool = False) -> Iterator[Finding]:
         """The findings, as they are made. ``live`` also fetches every source."""
         yield from self._database()
-        yield from self._digests()
+        broken = self.template_problems()
+        yield from (_failed("templates", problem) for problem in broken)
+        yield from self._digests(are_printed=not broken)
         yield from self._sources(live)
         yield from self._exits()
         yield from self._leaving()
@@ -96,13 +99,16 @@ class Doctor:
                 try_="digest db restored --sent-until INSTANT, the last time the lost one sent",
             )
 
-    def _digests(self) -> Iterator[Finding]:
+    def _digests(self, *, are_printed: bool) -> Iterator[Finding]:
+        """``are_printed``: whether the templates can be tried; what is wrong with them was told before."""
         if not self.digests:
             yield Finding(what="digest", state=State.FAIL, detail="there is none", try_="add a [[digest]]")
         with self.store.reading() as tx:
             readers = people.readers_by_digest(tx)
         for digest in self.digests:
             what = f"digest {digest.name}"
+            if not are_printed:
+                continue
             try:
                 mail = self.print_edition((_sample(digest, self.clock()),), (digest,))
                 if self.sender.public_url:  # without it nobody can join by himself, so nobody is asked

@@ -90,8 +90,23 @@ def test_the_doctor_tells_a_broken_template_with_its_line(call, read):
     Path("mine/edition.html.j2").write_text("one\n{% if %}")
     told = call("doctor", "--json")
     (wrong,) = (one for one in told.json["findings"] if one["state"] == "fail")
-    assert (told.code, wrong["what"]) == (1, "digest papers")
-    assert "edition.html.j2" in wrong["detail"]
+    assert (told.code, wrong["what"]) == (1, "templates")
+    assert "edition.html.j2:2" in wrong["detail"]
+
+
+def test_the_doctor_looks_at_pages_that_are_seldom_used_and_tells_each_fault_once(call, read):
+    text = Path("config.toml").read_text().replace("[mail]", '[mail]\ntemplates = "mine"')
+    Path("config.toml").write_text(text)
+    Path("mine/pages").mkdir(parents=True)
+    Path("mine/parts").mkdir()
+    Path("mine/pages/unsubscribe.html.j2").write_text("{# Context: x. #}\n{% if %}")
+    Path("mine/parts/foot.html.j2").write_text("{{ oops")
+    told = call("doctor", "--json")
+    wrong = [one["detail"] for one in told.json["findings"] if one["state"] == "fail"]
+    assert told.code == 1
+    assert len(wrong) == 2
+    assert any("pages/unsubscribe.html.j2:2" in one for one in wrong)
+    assert any("parts/foot.html.j2:1" in one for one in wrong)
 
 
 def test_a_mail_server_that_is_not_there_is_a_finding(call, read):
