@@ -77,7 +77,7 @@ class Notify:
                 found = trouble.newest(tx, digest.name, now - _WORTH)
                 if found is None or trouble.was_alerted(tx, key := f"deliveries:{digest.name}:{found.local_date}"):
                     continue
-                lines = _failures(tx, found)
+                lines = _failures(tx, found, now)
                 if refused is not None and not {digest.name, "*"} & set(deliveries.paused(tx)):
                     lines = (*_refusal(*refused, found, now), *lines)
             if lines:
@@ -151,13 +151,17 @@ class Notify:
             also(tx)
 
 
-def _failures(tx: Tx, found: Publication) -> tuple[str, ...]:
-    """What failed, how often, and what was answered; nothing while it is few."""
-    failed = found.number(*FAILED)
+def _failures(tx: Tx, found: Publication, now: datetime) -> tuple[str, ...]:
+    """What failed, how often, and what was answered; nothing while it is few. Many relays put off what they see for the
+    first time, so what is deferred counts after a while only.
+    """
+    is_late = found.waits_since is not None and now - found.waits_since >= ALERT_AFTER_REFUSING
+    failed = found.number(*FAILED) - (0 if is_late else found.number(DeliveryState.DEFERRED))
     tried = failed + found.number(DeliveryState.ACCEPTED)
     if tried < ALERT_FROM_TRIED or failed * ALERT_ONE_IN <= tried:
         return ()
-    each = ", ".join(f"{number} {state.value}" for state in FAILED if (number := found.number(state)))
+    counted = (state for state in FAILED if is_late or state is not DeliveryState.DEFERRED)
+    each = ", ".join(f"{number} {state.value}" for state in counted if (number := found.number(state)))
     lines = [f"Of the {tried} mails of {found.local_date:%d %B %Y} that were tried, {failed} failed: {each}."]
     said, number = trouble.answer(tx, found)
     if said:
