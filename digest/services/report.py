@@ -248,7 +248,7 @@ def _source(held: HeldSource) -> SourceStatus:
 
 
 def _digest(tx: Tx, digest: Digest, readers: int, paused: tuple[str, ...], now: datetime) -> DigestStatus:
-    last = editions.last_public(tx, digest.name)
+    last = editions.last_public(tx, digest.name) or editions.last_of(tx, digest.name)
     following = next_slot(digest.name, digest.schedule, now)
     return DigestStatus(
         name=digest.name,

@@ -165,6 +165,13 @@ def last_public(tx: Tx, digest: str) -> Edition | None:
     return _edition(tx, row) if row is not None else None
 
 
+def last_of(tx: Tx, digest: str) -> Edition | None:
+    """A digest's newest edition, a reader's own or the public one."""
+    query = select(editions).where(editions.c.digest == digest).order_by(editions.c.slot_at.desc(), editions.c.id)
+    row = tx.execute(query.limit(1)).first()
+    return _edition(tx, row) if row is not None else None
+
+
 def printed_in(tx: Tx, ids: Sequence[int]) -> tuple[tuple[Slot, str], ...]:
     """(slot, edition key) of the editions that printed one of these entry rows, newest first."""
     query = (

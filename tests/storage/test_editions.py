@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
-from digest.model.editions import AuthorCard, Counts, Edition, EditionId, Remark, Slot
+from digest.model.editions import AuthorCard, Counts, Digest, Edition, EditionId, Remark, Schedule, Slot
 from digest.model.mail import Message, MessageKey, Stamp
 from digest.model.people import Profile
+from digest.services.report import Report
 from digest.storage import editions
 
 NOW = datetime(2026, 5, 4, 5, 30, tzinfo=UTC)
@@ -57,3 +58,27 @@ def test_a_message_is_given_back_with_what_it_omits_and_the_first_one_stays(stor
         editions.keep_message(tx, MESSAGE, NOW)
         editions.keep_message(tx, replace(MESSAGE, omitted=()), NOW)
         assert editions.message(tx, "k") == MESSAGE
+
+
+def test_the_newest_edition_of_a_digest_may_be_a_readers_own(store):
+    later = replace(EDITION, slot=replace(EDITION.slot, at=NOW + timedelta(hours=1)), history_key="i")
+    with store.transaction() as tx:
+        editions.freeze(tx, later)
+        editions.freeze(tx, EDITION)
+        assert editions.last_public(tx, "daily") is None
+        assert editions.last_of(tx, "daily").slot == later.slot
+        assert editions.last_of(tx, "weekly") is None
+
+
+def test_a_digest_that_only_readers_got_in_their_own_slots_counts_as_published(store):
+    with store.transaction() as tx:
+        editions.freeze(tx, EDITION)
+    daily = Digest(
+        name="daily",
+        title="The Daily",
+        list_id="daily.example.org",
+        schedule=Schedule(send_at=time(7, 30), timezone="UTC"),
+    )
+    (told,) = Report(store=store, digests=(daily,), clock=lambda: NOW).status().digests
+    assert told.last_slot == EDITION.slot.key
+    assert told.reason.startswith("No new paper fits your settings")
