@@ -25,7 +25,8 @@ from tests.acceptance.archive import CONFIG, DAYS, FIRST, READERS, SEND_AT, Arch
 pytestmark = [pytest.mark.shared, pytest.mark.timeout(1500)]
 ROOT = Path(__file__).parents[2]
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
-_TITLE = re.compile(r"""class=["'](?:ink|quiet)\b""")
+#: A paper's own link: that of a heading, or that of a title line.
+_TITLE = re.compile(r'<a class="ink"[^>]*>|(?<=<td>)<a [^>]*>')
 _PAPER = re.compile(r"(?:arxiv\.org/abs/|huggingface\.co/papers/|doi\.org/10\.48550/arxiv\.)(\d{4}\.\d{4,5})", re.I)
 
 
@@ -44,8 +45,7 @@ def printed_papers(raw: bytes) -> list[str]:
     """The papers of a mail, by the links of its titles, read from the HTML a person gets."""
     message = email.message_from_bytes(raw, policy=email.policy.default)
     html = message.get_body(("html",)).get_content()
-    titles = re.findall(r"<a [^>]*>", html)
-    found = [match.group(1) for title in titles if _TITLE.search(title) and (match := _PAPER.search(title))]
+    found = [match.group(1) for title in _TITLE.findall(html) if (match := _PAPER.search(title))]
     return list(dict.fromkeys(found))
 
 
