@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.shared, pytest.mark.timeout(1500)]
 ROOT = Path(__file__).parents[2]
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 #: A paper's own link: that of a heading, or that of a title line.
-_TITLE = re.compile(r'<a class="ink"[^>]*>|(?<=<td>)<a [^>]*>')
+_TITLE = re.compile(r'<a class="ink"[^>]*>|<td>\s*<a [^>]*>')
 _PAPER = re.compile(r"(?:arxiv\.org/abs/|huggingface\.co/papers/|doi\.org/10\.48550/arxiv\.)(\d{4}\.\d{4,5})", re.I)
 
 
