@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 from digest.model.editions import Item
 from digest.ranking.explain import why
+from digest.rendering.ladder import LIMIT
 from digest.rendering.message import parts
 from digest.services.preview import Previewed
+
+#: What the HTML part of a mail weighs at most, for doors that show it.
+HTML_LIMIT = LIMIT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,39 +17,20 @@ import digest
 from digest.cli.workbench.clients import FRAMES
 from digest.rendering.render import default_template_folder
 from tests.acceptance.browser import Browser, chromium
+from tests.cli.conftest import CONFIG as INSTALLED
 
 pytestmark = pytest.mark.needs_chromium
 
-CONFIG = """
-[mail]
-from = "Digest <digest@example.org>"
-templates = "own"
-[smtp]
-transport = "folder"
-path = "outbox"
-[web]
-public_url = "https://digest.example.org"
-[fetch]
-arxiv_api = ""
-[[source]]
-id = "hf-daily"
-kind = "huggingface"
-url = "feeds/hf-daily.json"
-[[source]]
-id = "arxiv"
-kind = "arxiv"
-url = "feeds/arxiv.atom"
-[[digest]]
-name = "papers"
-title = "Trending papers"
-send_at = "07:00"
-max_items = 25
+CONFIG = (
+    INSTALLED.replace("[smtp]", 'templates = "own"\n[smtp]', 1)
+    + """
 [[digest]]
 name = "theory"
 title = "Theory"
 categories = ["math.CO"]
 send_at = "08:00"
 """
+)
 #: What stands in a frame, as far as the page may look into it.
 DOCUMENT = "document.querySelector('#{name} iframe').contentDocument"
 

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from digest.services.ports import Clock, Print
     from digest.services.preview import Preview, Previewed
 
-#: What the HTML part may weigh at most: rendering's law.
-LIMIT = 98 * 1024
 _READERS, _SLOTS = 50, 14
 #: So many wishes are remembered: somebody who compares goes to and fro.
 _KEPT = 12
@@ -291,13 +289,15 @@ def _proofs(shown: Previewed, timed: _Timed, seconds: float) -> Proofs:
 
 
 def _measured(proofs: Proofs) -> dict[str, object]:
+    from digest.services.documents import HTML_LIMIT
+
     told: dict[str, object] = asdict(proofs)
     html, text = str(told.pop("html")), str(told.pop("text"))
     return told | {
         "is_mail": proofs.is_mail,
         "html_bytes": len(html.encode("utf-8", "replace")),
         "text_bytes": len(text.encode("utf-8", "replace")),
-        "limit_bytes": LIMIT,
+        "limit_bytes": HTML_LIMIT,
     }
 
 
