@@ -292,4 +292,5 @@ def _minutes(full: list[ItemView], lines: int) -> int:
 
 
 def _words(text: str) -> int:
-    return text.count(" ") + 1 if text.isascii() else len(text.split())
+    """Of a cleaned text, whose words are one space apart."""
+    return text.count(" ") + 1 if text else 0

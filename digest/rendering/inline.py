@@ -40,10 +40,7 @@ _RAW = r"<!--\[if[^\]]*\]>(?!<!).*?<!\[endif\]-->|<(?P<raw>style|script|title|te
 _OUTSIDE = re.compile(rf"(?P<kept>{_RAW})|(?P<mark>zqs\d+qz)", re.DOTALL | re.IGNORECASE)
 _ANY_COMMENT = re.compile(r"<!--(?!\[|<!|>).*?-->", re.DOTALL)
 _COMMENT = re.compile(r"<!--(?!\[|<!|>|zq).*?-->", re.DOTALL)
-#: The second word is premailer's own, of templates written before there was a choice.
-_KEPT = re.compile(
-    r"(<style\b[^>]*?)\sdata-(?:keep\b(?:=\"\")?|premailer=\"ignore\")([^>]*>.*?</style\s*>)", re.DOTALL | re.IGNORECASE
-)
+_KEPT = re.compile(r"(<style\b[^>]*?)\sdata-keep\b(?:=\"\")?([^>]*>.*?</style\s*>)", re.DOTALL | re.IGNORECASE)
 _STYLE = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
 _BODY = re.compile(r"<(/?)tbody\b([^>]*)>", re.IGNORECASE)
 _CLASSES = re.compile(r'\sclass="([^"]*)"')

@@ -46,11 +46,6 @@ def mark(stamp: Stamp) -> str:
     return f"\x02{stamp.value}\x03"
 
 
-def unmarked(text: str, values: Mapping[Stamp, str]) -> str:
-    """A body with its sentinels replaced."""
-    return _SENTINEL.sub(lambda found: values.get(Stamp(found[1]), ""), text)
-
-
 def marks(text: str) -> int:
     """How many sentinels a body holds."""
     return text.count("\x02")

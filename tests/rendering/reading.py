@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import lxml.html
 from lxml.html import HtmlElement
 
-from digest.model.mail import Message
+from digest.model.mail import Message, Stamp
 from digest.rendering.message import parts, stamp
 from tests.rendering.samples import VALUES
 
+_STAMP = re.compile("\x02([a-z-]+)\x03")
 _UNSEEN = re.compile("[\u00ad\u034f\u200b-\u200f\u2060\ufeff]")
 #: Where one word ends and the next begins although no white space stands between them.
 _BLOCKS = ("p", "div", "td", "th", "tr", "table", "br", "li", "h1", "h2", "h3")
+
+
+def unmarked(html: str, values: Mapping[Stamp, str]) -> str:
+    """A body as templates give it, with its stamps filled in."""
+    return _STAMP.sub(lambda found: values.get(Stamp(found[1]), ""), html)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,8 +15,8 @@ from digest.model.editions import Digest, Edition
 from digest.rendering.inline import ENGINES, inline_document, inline_template
 from digest.rendering.language import ENGLISH, Language
 from digest.rendering.library import Library, default_template_folder
-from digest.rendering.message import unmarked
 from digest.rendering.render import Renderer
+from tests.rendering.reading import unmarked
 from tests.rendering.samples import DIGEST, SENDER, SLOT, VALUES, card, edition, item, said, silence
 
 CATEGORIES = ("cs.CL", "cs.CV", "other", "q-bio.NC")
@@ -217,9 +217,3 @@ def test_statements_keep_their_order_and_number(engine: str) -> None:
     marks = re.compile(r"\{%.*?%\}")
     # A comment holds none that is left out: what it holds is run.
     assert marks.findall(inline_template(TEMPLATE, engine)) == marks.findall(TEMPLATE)
-
-
-def test_a_kept_style_may_bear_the_word_that_premailer_has_for_it() -> None:
-    head = '<head><style data-premailer="ignore">p{top:0}</style></head>'
-    html = inline_document(f"<!DOCTYPE html>\n<html>{head}<body><p>a</p></body></html>")
-    assert "<style>p{top:0}</style>" in html
