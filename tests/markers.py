@@ -13,6 +13,10 @@ import pytest
 #: The programs of a need, any of which will do; a need that is not listed is a program of its own name.
 PROGRAMS = {
     "needs_chromium": ("chromium", "chromium-browser", "google-chrome"),
+    # These two exclude Postfix, so their tests install them in a root of their own.
+    "needs_exim4": ("unshare",),
+    "needs_opensmtpd": ("unshare",),
+    "needs_opendkim": ("opendkim", "/usr/sbin/opendkim"),
     "needs_postfix": ("postfix", "/usr/sbin/postfix"),
 }
 

@@ -54,9 +54,11 @@ def test_the_example_loads_and_names_real_sources(tmp_path):
 def test_every_option_the_example_comments_out_may_be_uncommented(tmp_path):
     file = tmp_path / "config.toml"
     (tmp_path / "templates").mkdir()
-    every_option = re.sub(r"(?m)^# (\w+ = )", r"\1", example())
-    # But for the two that exclude another: a maildir beside a host, a category beside a kind that has none.
-    file.write_text(re.sub(r'(?m)^maildir = .*\n|^(?<!kind = "arxiv"\n)category = .*\n', "", every_option))
+    every_option = re.sub(r"(?m)^# (\w+ = |\[\[)", r"\1", example())
+    # But for those that exclude another: a maildir beside a host, a token beside a password, a category beside a kind
+    # that has none.
+    excluded = r'(?m)^(?:maildir|token_command) = .*\n|^(?<!kind = "arxiv"\n)category = .*\n'
+    file.write_text(re.sub(excluded, "", every_option))
     assert load(file, {}).inbound.host == "imap.example.org"
 
 

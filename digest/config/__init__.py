@@ -17,6 +17,7 @@ from digest.config.settings import (
     MailSettings,
     RelaySettings,
     RetentionSettings,
+    SigningSettings,
     WebSettings,
 )
 from digest.config.starter import Answers, write_config
@@ -30,6 +31,7 @@ __all__ = [
     "MailSettings",
     "RelaySettings",
     "RetentionSettings",
+    "SigningSettings",
     "WebSettings",
     "apply_preferences",
     "find",

@@ -50,6 +50,7 @@ class Builder:
             folder=self.folder,
             database_url=self._database_url(s.database.url),
             relays=tuple(self._absolute(relay) for relay in s.smtp),
+            signing=tuple(self._absolute(key) for key in s.dkim),
             delivery=s.delivery,
             mail=mail,
             web=self._absolute(s.web),

@@ -88,7 +88,10 @@ def example() -> str:
         assert model is not None  # every top-level option is a section
         shown = SHOWN.get(name, {})
         tables = cast("list[dict[str, Any]]", shown if isinstance(shown, list) else [shown])
-        header = f"[[{name}]]" if is_array(field.annotation) and name != "smtp" else f"[{name}]"
+        array = is_array(field.annotation) and name != "smtp"
+        header = f"[[{name}]]" if array else f"[{name}]"
+        if array and name not in SHOWN:
+            header = f"# {header}"  # an entry that nobody asked for must not be made by an uncommented header
         blocks.append(_example_section(model, header, tables[0]))
         blocks.extend(_example_table(header, table) for table in tables[1:])
     return "\n".join(blocks)

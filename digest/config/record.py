@@ -14,6 +14,7 @@ from digest.config.settings import (
     MailSettings,
     RelaySettings,
     RetentionSettings,
+    SigningSettings,
     WebSettings,
 )
 from digest.model.editions import Digest
@@ -33,6 +34,7 @@ class Config:
     """As SQLAlchemy takes it; may hold a password, so it is never printed."""
     relays: tuple[RelaySettings, ...]
     """In order of preference."""
+    signing: tuple[SigningSettings, ...]
     delivery: DeliverySettings
     mail: MailSettings
     web: WebSettings

@@ -30,6 +30,8 @@ from digest.config.fields import (
 from digest.config.preferences import STRICT
 from digest.config.publication import LONGEST_WINDOW_DAYS, DigestSettings, SourceSettings
 
+#: Labels of the DNS; the name of a key.
+SELECTOR = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,60}[A-Za-z0-9])?$"
 #: Days for which something is kept; no shorter than an edition may reach back.
 Kept = Annotated[int, Field(strict=True, ge=LONGEST_WINDOW_DAYS)]
 
@@ -71,11 +73,18 @@ class RelaySettings(BaseModel):
     password_file: OptionalPath = option(
         None, "File whose first line is the password.", kind="path", example="smtp-password"
     )
+    token_command: str = option(
+        "",
+        "Command that prints an OAuth 2.0 access token; logs in with it (XOAUTH2) instead of a password.",
+        kind="command",
+        example="oauth-token --account digest",
+    )
     allow_plain_auth: bool = option(
         False, 'Let the password travel unencrypted (security = "none" with a username).', kind="true | false"
     )
     ca_file: OptionalPath = option(None, "Certificates to trust, not the system's.", kind="path", example="ca.pem")
-    connections: Count = option(4, "How many connections are open at once.", kind="number", le=64)
+    connections: Count = option(8, "At most so many connections are open at once.", kind="number", le=256)
+    chunking: bool = option(True, "Send in chunks (BDAT, RFC 3030) where the server offers it.", kind="true | false")
     rate: Rate | None = option(None, "At most this many mails a second.", kind="number", example=10)
     domain_rates: dict[str, Rate] = option(
         {}, "At most this many mails a second to one domain.", kind="table", example={"gmail.com": 2}
@@ -87,8 +96,12 @@ class RelaySettings(BaseModel):
     def _whole(self) -> RelaySettings:
         if self.transport in ("maildir", "folder") and self.path is None:
             raise ValueError(f'the transport "{self.transport}" needs a path to write the mails to')
-        if self.username and self.password_file is None:
-            raise ValueError("a username needs a password_file")
+        if self.password_file is not None and self.token_command:
+            raise ValueError("give either a password_file or a token_command, not both")
+        if self.token_command and not self.username:
+            raise ValueError("a token_command needs a username")
+        if self.username and self.password_file is None and not self.token_command:
+            raise ValueError("a username needs a password_file or a token_command")
         if self.username and self.security == "none" and not self.allow_plain_auth:
             raise ValueError(
                 'the password would travel unencrypted: set security to "starttls" or "tls", or allow_plain_auth = true'
@@ -102,6 +115,29 @@ class RelaySettings(BaseModel):
         return 24 if self.transport == "lmtp" else {"starttls": 587, "tls": 465, "none": 25}[self.security]
 
 
+class SigningSettings(BaseModel):
+    """A key that signs every mail (DKIM); write one [[dkim]] for each. Needs the extra "dkim"."""
+
+    model_config = STRICT
+
+    selector: str = option(
+        ...,
+        "Name of the key in the DNS: SELECTOR._domainkey.DOMAIN.",
+        example="digest",
+        pattern=SELECTOR,
+    )
+    key_file: OptionalPath = option(
+        ..., "File with the private key, as `digest dkim keygen` writes it.", kind="path", example="dkim-digest.pem"
+    )
+    domain: str = option("", "The signing domain; empty is the sender's.", example="example.org", max_length=253)
+
+    @model_validator(mode="after")
+    def _whole(self) -> SigningSettings:
+        if self.key_file is None:
+            raise ValueError("a [[dkim]] needs a key_file")
+        return self
+
+
 class DeliverySettings(BaseModel):
     """What happens to a mail that could not be settled."""
 
@@ -113,6 +149,10 @@ class DeliverySettings(BaseModel):
         kind="hold | resend",
     )
     expire_after: Duration = option("36h", "Give up on an edition this long after it was planned.", kind="duration")
+    soft_bounces: Count = option(
+        5, "Suppress an address after so many soft bounces (a full mailbox, say) on different days.", kind="number"
+    )
+    soft_window: Duration = option("15d", "The time within which soft bounces are counted.", kind="duration")
     lease: Duration = option(
         "10m", "A sender that says nothing for this long has lost its mails to another.", kind="duration"
     )
@@ -138,6 +178,12 @@ class MailSettings(BaseModel):
         "Who is told when a source stays broken.",
         kind="address or list",
         example=["you@example.org"],
+    )
+    bounces_to: Address = option(
+        "",
+        "Where bounces come back to, with a token before the @. Empty: to the sender, and none counts. See [inbound].",
+        kind="address",
+        example="bounces@example.org",
     )
     unsubscribe_to: Address = option(
         "",
@@ -209,7 +255,7 @@ class FetchSettings(BaseModel):
 
 
 class InboundSettings(BaseModel):
-    """Where mail to the unsubscribe address arrives: a maildir, or an IMAP mailbox. Empty: it is not read."""
+    """Where mail to unsubscribe_to and bounces_to arrives: a maildir, or an IMAP mailbox. Empty: it is not read."""
 
     model_config = STRICT
 
@@ -252,6 +298,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     mail: MailSettings
     smtp: Annotated[tuple[RelaySettings, ...], OneOrMany] = Field(default=(RelaySettings(),), min_length=1)
+    dkim: Annotated[tuple[SigningSettings, ...], OneOrMany] = ()
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     web: WebSettings = Field(default_factory=WebSettings)
     fetch: FetchSettings = Field(default_factory=FetchSettings)

@@ -179,6 +179,8 @@ class Subscription:
 
 class SuppressionReason(StrEnum):
     HARD_BOUNCE = "hard-bounce"
+    SOFT_BOUNCE = "soft-bounce"
+    """Undeliverable so often that it is no passing trouble."""
     COMPLAINT = "complaint"
     OPERATOR = "operator"
     REQUEST = "request"
