@@ -7,7 +7,7 @@ settle.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -26,17 +26,21 @@ from sqlalchemy import (
     and_,
     delete,
     func,
+    literal_column,
     or_,
     select,
+    true,
+    union_all,
     update,
 )
 
 from digest.model.editions import EditionId
 from digest.model.mail import OPEN_STATES, SENT_STATES, Delivery, DeliveryId, DeliveryState, MessageKey
 from digest.model.people import SubscriberId, SubscriptionId
-from digest.storage.base import Instant, Tx, add_missing, batched, insert, metadata
+from digest.storage.base import Instant, Tx, add_alike, add_missing, among, batched, insert, metadata
 from digest.storage.editions import editions, items
 from digest.storage.entries import Id
+from digest.storage.people import subscribers
 
 deliveries = Table(
     "deliveries",
@@ -52,7 +56,7 @@ deliveries = Table(
     Column("notice_key", String(200), nullable=False),
     Column("edition_id", Id, ForeignKey("editions.id"), index=True),
     Column("message_key", String(64), nullable=False),
-    Column("leader_id", Id, ForeignKey("deliveries.id"), index=True),
+    Column("leader_id", Id, ForeignKey("deliveries.id")),
     Column("state", String(20), nullable=False),
     Column("lease", String(100), nullable=False),
     Column("leased_until", Instant),
@@ -65,6 +69,8 @@ deliveries = Table(
     Column("remote", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("settled_at", Instant),
+    Column("tried_at", Instant),
+    Column("relay", String(200), nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
 
@@ -87,9 +93,32 @@ Index(
     sqlite_where=deliveries.c.kind != "edition",
     postgresql_where=deliveries.c.kind != "edition",
 )
-Index("ix_deliveries_work", deliveries.c.state, deliveries.c.id)
-Index("ix_deliveries_day", deliveries.c.digest, deliveries.c.local_date, deliveries.c.state)
+Index("ix_deliveries_day", deliveries.c.digest, deliveries.c.local_date)
 Index("ix_deliveries_reader", deliveries.c.subscriber_id, deliveries.c.edition_id)
+
+
+def _some(name: str, where: ColumnElement[bool], *columns: Column[Any]) -> None:
+    """An index of the rows that are still looked for by it; the settled millions cost it nothing."""
+    Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+#: Written out, not bound: a database uses such an index only where it can see that the query asks for no more.
+IS_WAITING = deliveries.c.state.in_([literal_column("'queued'"), literal_column("'deferred'")])
+IS_HELD = deliveries.c.lease != literal_column("''")
+IS_NOTICE = deliveries.c.kind != literal_column("'edition'")
+IS_TROUBLED = deliveries.c.state.in_(
+    [literal_column(f"'{state}'") for state in ("rejected", "suppressed", "expired", "deferred", "uncertain")]
+)
+_some("ix_deliveries_waiting", deliveries.c.state.in_(["queued", "deferred"]), deliveries.c.id)
+_some("ix_deliveries_held", deliveries.c.lease != "", deliveries.c.lease)
+_some(
+    "ix_deliveries_troubled",
+    deliveries.c.state.in_(["rejected", "suppressed", "expired", "deferred", "uncertain"]),
+    deliveries.c.digest,
+    deliveries.c.local_date,
+    deliveries.c.state,
+)
+_some("ix_deliveries_leader_id", deliveries.c.leader_id.is_not(None), deliveries.c.leader_id)
 
 attempts = Table(
     "attempts",
@@ -126,6 +155,8 @@ totals = Table(
 OPEN = [s.value for s in OPEN_STATES]
 WAITING = [DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]
 HELD = [DeliveryState.LEASED.value, DeliveryState.SENDING.value]
+#: As the index of the troubled ones has them.
+TROUBLED = ["rejected", "suppressed", "expired", "deferred", "uncertain"]
 _SENT = [s.value for s in SENT_STATES]
 
 
@@ -181,6 +212,12 @@ def plan(tx: Tx, rows: Sequence[Mapping[str, object]]) -> int:
     return add_missing(tx, deliveries, rows)
 
 
+def plan_alike(tx: Tx, row: Mapping[str, object], each: Sequence[Mapping[str, int | str | None]]) -> int:
+    """Plans many deliveries that are ``row`` but for what ``each`` says of one: ids, address, message, edition."""
+    shared = {name: value for name, value in row.items() if not each or name not in each[0]}
+    return add_alike(tx, deliveries, shared, each)
+
+
 def plan_together(tx: Tx, rows: Sequence[dict[str, object]]) -> int:
     """Plans the rows of one joined mail: the first leads. A row that exists already drops out of the group."""
     leader: int | None = None
@@ -197,19 +234,20 @@ def plan_together(tx: Tx, rows: Sequence[dict[str, object]]) -> int:
 def history(tx: Tx, subscriber_ids: Sequence[int], *, composed_since: datetime) -> Mapping[int, frozenset[int]]:
     """Per subscriber the editions that count as sent, of any digest, composed since an instant."""
     sent: dict[int, set[int]] = defaultdict(set)
-    for some in batched(sorted(set(subscriber_ids)), 500):
-        query = (
-            select(deliveries.c.subscriber_id, deliveries.c.edition_id)
-            .join(editions, editions.c.id == deliveries.c.edition_id)
-            .where(
-                deliveries.c.subscriber_id.in_(some),
-                deliveries.c.state.in_(_SENT),
-                editions.c.composed_at >= composed_since,
-            )
+    query = (
+        select(deliveries.c.subscriber_id, deliveries.c.edition_id)
+        .join(editions, editions.c.id == deliveries.c.edition_id)
+        .where(
+            among(tx, deliveries.c.subscriber_id, sorted(set(subscriber_ids))),
+            deliveries.c.state.in_(_SENT),
+            editions.c.composed_at >= composed_since,
         )
-        for row in tx.execute(query):
-            sent[row.subscriber_id].add(row.edition_id)
-    return {key: frozenset(value) for key, value in sent.items()}
+    )
+    for subscriber_id, edition_id in tx.execute(query).all():
+        sent[subscriber_id].add(edition_id)
+    alike: dict[frozenset[int], frozenset[int]] = {}  # thousands were sent the same: one set serves them all
+    found = {key: frozenset(value) for key, value in sent.items()}
+    return {key: alike.setdefault(value, value) for key, value in found.items()}
 
 
 def sent_with(tx: Tx, subscriber_id: int, entry_ids: Sequence[int]) -> tuple[tuple[Delivery, datetime], ...]:
@@ -233,38 +271,66 @@ def sent_with(tx: Tx, subscriber_id: int, entry_ids: Sequence[int]) -> tuple[tup
 
 def needed_messages(tx: Tx) -> frozenset[str]:
     """Keys of the messages that an unfinished delivery may still send, with the single ones behind a joined mail."""
-    waits = deliveries.c.state.in_([*OPEN, DeliveryState.DEFERRED.value, DeliveryState.UNCERTAIN.value])
-    alone = select(editions.c.key).join(deliveries, deliveries.c.edition_id == editions.c.id).where(waits)
-    return frozenset(
-        (
-            *tx.execute(select(deliveries.c.message_key).where(waits).distinct()).scalars(),
-            *tx.execute(alone.distinct()).scalars(),
-        )
-    )
+    found: set[str] = set()
+    for waits in in_states([*OPEN, DeliveryState.DEFERRED.value, DeliveryState.UNCERTAIN.value]):
+        alone = select(editions.c.key).join(deliveries, deliveries.c.edition_id == editions.c.id).where(waits)
+        found.update(tx.execute(select(deliveries.c.message_key).where(waits).distinct()).scalars())
+        found.update(tx.execute(alone.distinct()).scalars())
+    return frozenset(found)
 
 
 def counts(
     tx: Tx, *, digest: str = "", local_date: date | None = None, ids: Sequence[int] | None = None
 ) -> Mapping[str, int]:
     """Deliveries by state; what retention has folded into daily totals is included unless ids are named."""
-    query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
-    folded = select(totals.c.state, func.sum(totals.c.count)).group_by(totals.c.state)
-    if digest:
-        query, folded = query.where(deliveries.c.digest == digest), folded.where(totals.c.digest == digest)
-    if local_date is not None:
-        query, folded = (
-            query.where(deliveries.c.local_date == local_date),
-            # A notice has no date of its own; its total stands under the day it was planned.
-            folded.where(totals.c.local_date == local_date, totals.c.kind == "edition"),
-        )
-    found: dict[str, int] = defaultdict(int)
     if ids is not None:
+        found: Counter[str] = Counter()
+        of_ids = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
         for some in batched(ids, 500):
-            for state, number in tx.execute(query.where(deliveries.c.id.in_(some))):
+            for state, number in tx.execute(of_ids.where(deliveries.c.id.in_(some))):
                 found[state] += number
         return found
-    for state, number in (*tx.execute(query), *tx.execute(folded)):
+    found = Counter(unfolded(tx, digest=digest, local_date=local_date))
+    folded = select(totals.c.state, func.sum(totals.c.count)).group_by(totals.c.state)
+    if digest:
+        folded = folded.where(totals.c.digest == digest)
+    if local_date is not None:
+        # A notice has no date of its own; its total stands under the day it was planned.
+        folded = folded.where(totals.c.local_date == local_date, totals.c.kind == "edition")
+    for state, number in tx.execute(folded):
         found[state] += int(number)
+    return found
+
+
+def unfolded(tx: Tx, *, digest: str = "", local_date: date | None = None) -> Mapping[str, int]:
+    """Deliveries that stand in the ledger, by state.
+
+    Nearly all of them are accepted, and no index tells these apart. So all are counted in the index of the days, the
+    others in the indexes that hold them, and the accepted ones are what is left: in one statement, for else a mail
+    that is settled meanwhile would be counted twice or not at all.
+    """
+    state = deliveries.c.state
+    listed: list[ColumnElement[bool]] = []
+    apart: list[ColumnElement[bool]] = []
+    if digest:
+        listed.append(deliveries.c.digest == digest)
+        # The same, said so that no index of all states is thought to be of use.
+        apart.append(deliveries.c.digest.concat("") == digest)
+    if local_date is not None:
+        listed.append(deliveries.c.local_date == local_date)
+        apart.append(deliveries.c.local_date == local_date)
+    states = select(state, func.count()).group_by(state)
+    counted = tx.execute(
+        union_all(
+            select(literal_column("''", String), func.count(deliveries.c.id)).where(*listed),
+            states.where(IS_TROUBLED, *listed),
+            states.where(IS_WAITING, state == DeliveryState.QUEUED.value, *apart),
+            states.where(IS_HELD, state.in_(HELD), *apart),
+        )
+    )
+    found = {str(name): int(number) for name, number in counted}
+    every = found.pop("")
+    found[DeliveryState.ACCEPTED.value] = every - sum(found.values())
     return found
 
 
@@ -275,19 +341,52 @@ def listing(
     digest: str = "",
     address: str = "",
     slot: tuple[date, str] | None = None,
+    local_date: date | None = None,
+    after: int = 0,
     limit: int = 100,
 ) -> tuple[Delivery, ...]:
-    """Deliveries by id, oldest first."""
-    query = select(deliveries).order_by(deliveries.c.id).limit(limit)
-    if states:
-        query = query.where(deliveries.c.state.in_(list(states)))
+    """Deliveries by id, oldest first, those behind ``after``."""
+    some = deliveries.c.id > after
     if digest:
-        query = query.where(deliveries.c.digest == digest)
+        some &= deliveries.c.digest == digest
     if address:
-        query = query.where(deliveries.c.address == address)
+        some &= addressed(address)
     if slot is not None:
-        query = query.where(deliveries.c.local_date == slot[0], deliveries.c.digest == slot[1])
-    return tuple(delivery_of(row) for row in tx.execute(query))
+        some &= and_(deliveries.c.local_date == slot[0], deliveries.c.digest == slot[1])
+    if local_date is not None:
+        some &= deliveries.c.local_date == local_date
+    found: list[Row[Any]] = []
+    for of_states in in_states(states):
+        found += tx.execute(select(deliveries).where(of_states, some).order_by(deliveries.c.id).limit(limit))
+    found.sort(key=lambda row: row.id)
+    return tuple(delivery_of(row) for row in found[:limit])
+
+
+def in_states(states: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    """Conditions that together mean these states (none: every state), each one a search in the index that holds them.
+
+    A database finds a partial index by its own condition only, so that stands beside the states, written out.
+    """
+    if not states:
+        return (true(),)
+    left = list(dict.fromkeys(states))
+    found: list[ColumnElement[bool]] = []
+    for members, condition in (
+        (WAITING, IS_WAITING),
+        (HELD, IS_HELD),
+        (TROUBLED, IS_TROUBLED),
+    ):
+        if here := [state for state in left if state in members]:
+            found.append(and_(condition, deliveries.c.state.in_(here)))
+            left = [state for state in left if state not in members]
+    return (*found, deliveries.c.state.in_(left)) if left else tuple(found)
+
+
+def addressed(address: str) -> ColumnElement[bool]:
+    """To this address: found by its reader, or among the few that have none (alerts)."""
+    reader = select(subscribers.c.id).where(subscribers.c.address == address).scalar_subquery()
+    of_reader = or_(deliveries.c.subscriber_id == reader, deliveries.c.subscriber_id.is_(None))
+    return and_(deliveries.c.address == address, of_reader)
 
 
 def one(tx: Tx, delivery_id: int) -> Delivery | None:
@@ -363,7 +462,7 @@ def doubt_open(tx: Tx, now: datetime) -> int:
 
 def next_due(tx: Tx) -> datetime | None:
     """When the next waiting delivery may go."""
-    return tx.execute(select(func.min(deliveries.c.next_at)).where(deliveries.c.state.in_(WAITING))).scalar()
+    return tx.execute(select(func.min(deliveries.c.next_at)).where(IS_WAITING)).scalar()
 
 
 def forget_address(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, column, func, inspect, select, table
 
 from digest.model.errors import SchemaError, StorageError
-from digest.storage import deliveries, editions, entries, meta, people, sources
+from digest.storage import bounces, deliveries, editions, entries, meta, people, sources
 from digest.storage.base import metadata
 from digest.storage.engine import Store
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: Every file that holds tables, so that ``metadata`` is whole wherever this is imported.
-SUBJECTS = (meta, sources, entries, editions, people, deliveries)
+SUBJECTS = (meta, sources, entries, editions, people, deliveries, bounces)
 
 #: Alembic keeps its context in globals, so the threads of a process take turns.
 _ALEMBIC = threading.Lock()
