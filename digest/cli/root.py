@@ -11,6 +11,7 @@ from digest import __version__
 from digest.cli.commands import (
     deliveries,
     demo,
+    dkim,
     fetch,
     info,
     preview,
@@ -67,6 +68,7 @@ root.add_typer(sources.group, name="sources")
 root.add_typer(subscribers.group, name="subscribers")
 root.add_typer(deliveries.group, name="deliveries")
 root.add_typer(suppressions.group, name="suppressions")
+root.add_typer(dkim.group, name="dkim")
 root.add_typer(info.entries, name="entries")
 root.command("status")(info.status)
 root.command("doctor")(setup.doctor)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from digest.delivery.relay import Session
+from digest.delivery.signing_key import GOOD_BITS, compare
 from digest.editions.schedule import next_slot
 from digest.model.editions import Counts, Digest, Edition, EditionId, Item, Part, Section, Slot
 from digest.model.errors import DigestError
 from digest.model.feeds import EntryId, Source, SourceState, WorkId
 from digest.model.mail import Sender
+from digest.model.signing import KeyKind, SigningKey
 from digest.services.ingest import read_document
 from digest.services.ports import Clock, Fetch, Print, PrintQuestion
 from digest.services.publish import MOST_WITHOUT_URL
@@ -21,7 +22,7 @@ from digest.storage import meta, people, sources
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
 
-#: DKIM's selector is the mail server's choice; these are the usual ones.
+#: Where the mail server signs, the selector is its choice; these are the usual ones.
 SELECTORS = ("default", "dkim", "mail", "selector1", "s1", "k1", "google", "key1")
 
 
@@ -43,11 +44,11 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exit:
-    """A way out: what to call it, whether it is a mail server, and how to open it (raises RelayError)."""
+    """A way out: what to call it, whether it is a mail server, and how to look in there (raises RelayError)."""
 
     where: str
     is_server: bool
-    connect: Callable[[], Session]
+    look_in: Callable[[], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,8 +66,12 @@ class Doctor:
     print_question: PrintQuestion
     text_records: Callable[[str], Sequence[str]]
     """The TXT records of a name; raises OSError when no resolver answers."""
+    signing: tuple[Callable[[], SigningKey], ...]
+    """Reads each configured key; raises ConfigError. Empty where the mail server is to sign."""
     read_inbox: Callable[[], bool]
     """Opens the mailbox; False when none is named. Raises DigestError."""
+    bounces_to: str
+    """Where bounces come back to, if an address of their own."""
     clock: Clock
 
     def run(self, *, live: bool = False) -> Iterator[Finding]:
@@ -153,7 +158,7 @@ class Doctor:
     def _exits(self) -> Iterator[Finding]:
         for one in self.exits:
             try:
-                one.connect().close()
+                one.look_in()
             except DigestError as error:
                 yield _failed("mail server", error)
                 continue
@@ -194,17 +199,30 @@ class Doctor:
             yield _failed("mailbox", error)
             return
         if read:
-            yield Finding(what="mailbox", state=State.OK, detail="mail asking to leave is read")
-        else:
+            yield Finding(what="mailbox", state=State.OK, detail="mail asking to leave is read, and so are bounces")
+            return
+        if self.bounces_to:
             yield Finding(
-                what="mailbox",
+                what="bounces",
                 state=State.WARN,
-                detail=f"mail asking to leave goes to {self.sender.unsubscribe_address} and is not read",
+                detail=f"they come back to {self.bounces_to} and are not read: dead addresses stay on the list",
                 try_="name its mailbox in [inbound], or pipe it to digest bounce",
             )
+        yield Finding(
+            what="mailbox",
+            state=State.WARN,
+            detail=f"mail asking to leave goes to {self.sender.unsubscribe_address} and is not read",
+            try_="name its mailbox in [inbound], or pipe it to digest bounce",
+        )
 
     def _domain(self) -> Iterator[Finding]:
         domain = self.sender.from_address.rpartition("@")[2]
+        keys: list[SigningKey] = []
+        for read in self.signing:
+            try:
+                keys.append(read())
+            except DigestError as error:
+                yield _failed("DKIM", error)
         if "." not in domain or domain.endswith((".localhost", ".test", ".example", ".invalid", ".local")):
             yield Finding(
                 what="DNS",
@@ -214,21 +232,30 @@ class Doctor:
             )
             return
         try:
-            spf = _having(self.text_records(domain), "v=spf1")
-            dmarc = _having(self.text_records(f"_dmarc.{domain}"), "v=DMARC1")
-            selector = next((s for s in SELECTORS if self._has_key(f"{s}._domainkey.{domain}")), "")
+            # All or nothing: without a resolver there is one finding, not one for each record.
+            yield from [*self._policies(domain), *self._keys(domain, keys)]
         except OSError as error:
             yield Finding(
                 what="DNS", state=State.WARN, detail=f"not checked: {error}", try_="look again where a resolver answers"
             )
-            return
+
+    def _policies(self, domain: str) -> Iterator[Finding]:
+        spf = _having(self.text_records(domain), "v=spf1")
         yield _record("SPF", spf, f'publish a TXT record at {domain}: "v=spf1 … -all" with your mail server in it')
+        dmarc = _having(self.text_records(f"_dmarc.{domain}"), "v=DMARC1")
         yield _record("DMARC", dmarc, f'publish a TXT record at _dmarc.{domain}: "v=DMARC1; p=none" to begin with')
+
+    def _keys(self, domain: str, keys: Sequence[SigningKey]) -> Iterator[Finding]:
+        for key in keys:
+            yield _published(key, domain, self.text_records(key.name))
+        if self.signing:
+            return
+        selector = next((s for s in SELECTORS if self._has_key(f"{s}._domainkey.{domain}")), "")
         yield _record(
             "DKIM",
             f"a key at {selector}._domainkey.{domain}" if selector else "",
-            "let the mail server sign; if it does with a selector of its own, this is well: a test copy "
-            "(digest send --to you@…) shows dkim=pass in its header",
+            "let Digest sign (digest dkim keygen) or the mail server; if it does with a selector of its own, this is "
+            "well: a test copy (digest send --to you@…) shows dkim=pass in its header",
             missing=f"no key under the usual selectors ({', '.join(SELECTORS)})",
         )
 
@@ -266,6 +293,43 @@ def _record(what: str, found: str, remedy: str, *, missing: str = "there is no r
     if found:
         return Finding(what=what, state=State.OK, detail=found[:200])
     return Finding(what=what, state=State.WARN, detail=missing, try_=remedy)
+
+
+def _published(key: SigningKey, sender: str, records: Sequence[str]) -> Finding:
+    """Whether receivers can verify what the key signs, and whether it speaks for the sender's domain."""
+    what, found = f"DKIM {key.selector}", compare(key, records)
+    if found.wrong:
+        return Finding(
+            what=what,
+            state=State.FAIL,
+            detail=f"{key.name}: {found.wrong}, so its signatures do not verify",
+            try_=f'publish this TXT record there: "{key.record}" (digest dkim record prints it for zone files)',
+        )
+    if found.doubt:
+        return Finding(
+            what=what, state=State.WARN, detail=f"{key.name}: {found.doubt}", try_="take t=y out of the record"
+        )
+    if not _aligned(key.domain, sender):
+        return Finding(
+            what=what,
+            state=State.WARN,
+            detail=f"it signs for {key.domain}, but mails are from {sender}: for DMARC both must be one domain's",
+            try_=f"leave domain out of its [[dkim]], and publish the key at {key.selector}._domainkey.{sender}",
+        )
+    if key.kind is KeyKind.RSA and key.bits < GOOD_BITS:
+        return Finding(
+            what=what,
+            state=State.WARN,
+            detail=f"the key at {key.name} has {key.bits} bits, which is weak",
+            try_=f"make one of {GOOD_BITS} with digest dkim keygen, under another selector",
+        )
+    return Finding(what=what, state=State.OK, detail=f"the record at {key.name} is this key's")
+
+
+def _aligned(signing: str, sender: str) -> bool:
+    """Relaxed alignment (RFC 7489 section 3.1.1), as far as it shows without the list of public suffixes."""
+    one, other = signing.lower(), sender.lower()
+    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
 
 
 def _sample(digest: Digest, now: datetime) -> Edition:
