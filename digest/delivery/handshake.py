@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import smtplib
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
+from digest.delivery.oauth import TokenCommand
 from digest.delivery.relay import Relay
 from digest.delivery.wire import MAX_TEXT, Wire, printable
 from digest.model.errors import DigestError, RelayError
@@ -28,6 +31,10 @@ class Connection:
     """What EHLO offered after TLS: lower-case keyword -> parameters."""
     tls: str
     """The TLS version; empty without encryption."""
+
+
+#: Speaks one way to log in: client, username, secret -> the server's last answer.
+Mechanism = Callable[[smtplib.SMTP, str, str], tuple[int, bytes]]
 
 
 def open_connection(relay: Relay) -> Connection:
@@ -92,21 +99,112 @@ def _tls_context(relay: Relay) -> ssl.SSLContext:
 
 
 def _log_in(client: smtplib.SMTP, relay: Relay) -> None:
-    password = _password(relay)
+    offered = client.esmtp_features.get("auth", "").upper().split()
     if not client.has_extn("auth"):
         raise RelayError(
             "the server offers no login on this connection",
             where=relay.where,
             try_="check security and port (587 with starttls is usual), or leave the username empty",
         )
-    if (relay.username + password).isascii():
-        client.login(relay.username, password)
-        return
-    # smtplib speaks ASCII; PLAIN is UTF-8 (RFC 4616).
-    secret = base64.b64encode(f"\0{relay.username}\0{password}".encode()).decode("ascii")
-    code, text = client.docmd("AUTH", f"PLAIN {secret}")
-    if code != 235:
-        raise smtplib.SMTPAuthenticationError(code, text)
+    mechanisms = _mechanisms(client, relay, offered)
+    if not mechanisms:
+        raise RelayError(
+            f"the server offers no login that we know, only {printable(' '.join(offered).encode()) or 'nothing'}",
+            where=relay.where,
+            try_="use password_file instead of token_command" if relay.token else "check host and port",
+        )
+    secret = relay.token() if relay.token else _password(relay)
+    code, text = 504, b""
+    for mechanism in mechanisms:
+        code, text = mechanism(client, relay.username, secret)
+        if code in (235, 503):  # 503: already logged in
+            return
+        if code != 504:  # 504: offered, and yet not spoken (RFC 4954 section 4); the next one may be
+            break
+    if isinstance(relay.token, TokenCommand):
+        relay.token.forget()
+    raise _refused_login(code, text, relay, secret)
+
+
+def _mechanisms(client: smtplib.SMTP, relay: Relay, offered: Sequence[str]) -> list[Mechanism]:
+    """The ways to log in that both sides know, best first. A wrong password is tried once, not once a mechanism: some
+    servers lock the account after three.
+    """
+    if relay.token is not None:
+        known: dict[str, Mechanism] = {"XOAUTH2": _xoauth2}
+    elif isinstance(client.sock, ssl.SSLSocket):
+        known = {"PLAIN": _plain, "LOGIN": _login, "CRAM-MD5": _cram_md5}
+    else:
+        known = {"CRAM-MD5": _cram_md5, "PLAIN": _plain, "LOGIN": _login}
+    return [speak for name, speak in known.items() if name in offered]
+
+
+def _plain(client: smtplib.SMTP, username: str, password: str) -> tuple[int, bytes]:
+    """RFC 4616, in UTF-8; the standard library's speaks ASCII only."""
+    return client.docmd("AUTH", "PLAIN " + _base64(f"\0{username}\0{password}"))
+
+
+def _login(client: smtplib.SMTP, username: str, password: str) -> tuple[int, bytes]:
+    code, text = client.docmd("AUTH", "LOGIN")
+    for word in (username, password):
+        if code != 334:
+            break
+        code, text = client.docmd(_base64(word))
+    return code, text
+
+
+def _cram_md5(client: smtplib.SMTP, username: str, password: str) -> tuple[int, bytes]:
+    if not (username + password).isascii():
+        return 504, b"CRAM-MD5 is not defined for letters outside ASCII"
+    client.user, client.password = username, password  # type: ignore[attr-defined]
+    try:
+        return client.auth("CRAM-MD5", client.auth_cram_md5)
+    except smtplib.SMTPAuthenticationError as exc:
+        error = exc.smtp_error
+        return exc.smtp_code, error if isinstance(error, bytes) else error.encode()
+
+
+def _xoauth2(client: smtplib.SMTP, username: str, token: str) -> tuple[int, bytes]:
+    """Google's and Microsoft's way. A refusal is a challenge that holds JSON; an empty line brings its code."""
+    code, text = client.docmd("AUTH", "XOAUTH2 " + _base64(f"user={username}\1auth=Bearer {token}\1\1"))
+    if code != 334:
+        return code, text
+    challenge = _challenge(text)
+    code, text = client.docmd("")
+    return code, text + challenge
+
+
+def _challenge(text: bytes) -> bytes:
+    """What the JSON of a refused token says, as words to put behind the refusal."""
+    try:
+        said: object = json.loads(base64.b64decode(text))
+    except ValueError:
+        return b""
+    known = cast("dict[str, object]", said) if isinstance(said, dict) else {}
+    words = [f"{name} {known[name]}" for name in ("status", "scope") if known.get(name)]
+    return f" ({', '.join(words)})".encode() if words else b""
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")
+
+
+def _refused_login(code: int, text: bytes, relay: Relay, secret: str) -> RelayError:
+    """The server's words, without ours should it repeat them."""
+    answer = _answer(smtplib.SMTPResponseException(code, text))
+    for word in (secret, _base64(secret)):
+        answer = answer.replace(word, "…") if len(word) > 3 else answer
+    by_hand = "run token_command by hand: is it this account's token, and with the scope for sending mail?"
+    remedies = {
+        432: "set a new password at the provider first",
+        454: "the server cannot check logins now: try again later",
+        530: 'the server wants encryption first: set security to "starttls" or "tls"',
+        534: "the provider wants another login: an app password in password_file, or OAuth by token_command",
+        535: by_hand if relay.token else "check username and password_file; some providers want an app password",
+        538: 'the server wants encryption first: set security to "starttls" or "tls"',
+    }
+    usual = by_hand if relay.token else "check username and password_file"
+    return RelayError(f"the server refused the login: {answer}", where=relay.where, try_=remedies.get(code, usual))
 
 
 def _password(relay: Relay) -> str:
@@ -129,7 +227,7 @@ def _hand_over(client: smtplib.SMTP, relay: Relay) -> Connection:
     if sock is None:
         raise smtplib.SMTPServerDisconnected("the server closed the connection")
     tls = (sock.version() or "") if isinstance(sock, ssl.SSLSocket) else ""
-    return Connection(wire=Wire(sock, relay.timeout), features=dict(client.esmtp_features), tls=tls)
+    return Connection(wire=Wire(sock), features=dict(client.esmtp_features), tls=tls)
 
 
 def _explained(exc: OSError | ValueError, relay: Relay) -> DigestError:
@@ -140,25 +238,20 @@ def _explained(exc: OSError | ValueError, relay: Relay) -> DigestError:
 def _what_and_try(exc: OSError | ValueError, relay: Relay) -> tuple[str, str]:
     match exc:
         case ssl.SSLCertVerificationError():
-            return (
-                f"the server's certificate is not trusted: {exc.verify_message}",
-                "set host to the name in the certificate, or ca_file to the authority that signed it",
-            )
+            return f"the server's certificate is not trusted: {exc.verify_message}", _trust(exc.verify_code)
         case ssl.SSLError():
             return (
                 f"TLS could not be set up: {exc.reason or exc}",
                 'check security: "tls" is for port 465, "starttls" for 587 and 25',
             )
-        case smtplib.SMTPAuthenticationError():
-            return f"the server refused the login: {_answer(exc)}", "check username and password_file"
         case smtplib.SMTPResponseException():
-            return f"the server answered {_answer(exc)}", "try again later, or ask the server's operator"
+            return f"the server answered {_answer(exc)}", _after_answer(exc.smtp_code)
         case smtplib.SMTPServerDisconnected():
             return f"no conversation came about: {exc}", "check host, port and security"
         case smtplib.SMTPException():
             return f"the server cannot be used: {exc}", "check host, port and security"
         case socket.gaierror():
-            return f"the host name cannot be resolved: {exc.strerror}", "check host and the name server"
+            return f"the host name cannot be resolved: {exc.strerror}", _after_name(exc.errno)
         case ConnectionRefusedError():
             return "nothing listens there", "check host and port, and that the mail server runs"
         case TimeoutError():
@@ -167,6 +260,35 @@ def _what_and_try(exc: OSError | ValueError, relay: Relay) -> tuple[str, str]:
             return f"the server cannot be reached: {exc}", "check host, port and the network"
         case _:
             return f"the settings cannot be sent: {exc}", "check host, username and helo_name"
+
+
+#: OpenSSL's X509_V_ERR codes: certificate not yet valid, expired; of another host name or address.
+_CLOCK, _NAME = (9, 10), (62, 64)
+
+
+def _trust(code: int) -> str:
+    if code in _CLOCK:
+        return "ask the server's operator for a new certificate, and check this machine's clock"
+    if code in _NAME:
+        return "set host to the name in the certificate"
+    return (
+        "if it is your own server, set ca_file to its certificate or to that of the authority that signed it; "
+        "else something stands between it and you"
+    )
+
+
+def _after_answer(code: int) -> str:
+    if 400 <= code <= 499:
+        return "try again later; it is tried again by itself"
+    if code in (550, 553, 554):
+        return "the server does not talk to this machine: ask its operator, or use the relay of your provider"
+    return "check host and port, or ask the server's operator"
+
+
+def _after_name(code: int | None) -> str:
+    if code == socket.EAI_AGAIN:
+        return "the name server does not answer: check the network; it is tried again by itself"
+    return "check host for a typo"
 
 
 def _answer(exc: smtplib.SMTPResponseException) -> str:

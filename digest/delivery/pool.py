@@ -1,73 +1,189 @@
-"""How much may be sent now: connections after a relay asked us to slow down, and mails a second. Pure: seconds of some
-steady clock come in as ``now``. Not locked: whoever shares one between threads holds a lock.
+"""How much may be sent now: connections (growing while that helps, fewer after a relay asked us to slow down, none
+while it refuses everything), and mails a second. Pure: seconds of some steady clock come in as ``now``. Not locked:
+whoever shares one between threads holds a lock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from digest.delivery.retry import THROTTLE_SECONDS
+from digest.delivery.retry import OPERATOR_SECONDS, THROTTLE_SECONDS
 from digest.model.mail import Outcome, OutcomeKind, Scope
 
 #: So many hang-ups in a row, with nothing accepted between them, are taken as being asked to stop.
 HANG_UPS = 3
+#: So many refusals in a row by the same code, with nothing accepted between them, are not about the readers.
+REFUSALS = 20
+#: Throughput is measured over at least so many seconds …
+WINDOW = 0.1
+#: … and so many accepted mails of each connection.
+SAMPLE = 2
+#: More connections that bring less than this share of the throughput before are taken back.
+WORSE = 0.7
+#: Seconds until more connections are tried again.
+REST = 10.0
+#: So many seconds without an accepted mail: there was nothing to send, and so nothing to measure. (A relay may well
+#: look at each mail for some seconds.)
+IDLE = 60.0
 
 
 class Throttle:
     """How many connections a relay may have now.
 
-    Throttled: none for ten minutes, then one, and one more after each ``step`` accepted mails. A 421 that names no
-    reason halves them.
+    Begins with ``start`` and doubles up to ``connections`` as long as mails go out no slower for it (hill climbing:
+    what made it worse is taken back, and growing rests). Throttled: none for as long as the outcome says, then one, and
+    one more after each ``step`` accepted mails. A 421 that names no reason halves them. Refused the same way
+    ``REFUSALS`` times in a row: none for an hour, then one, and the first such refusal stops it again.
     """
 
-    def __init__(self, connections: int, *, step: int = 50) -> None:
+    def __init__(self, connections: int, *, step: int = 50, start: int = 4) -> None:
         self._most = connections
         self._step = step
-        self._allowed = connections
+        self._allowed = min(start, connections)
         self._paused_until = float("-inf")
-        self._accepted = 0
+        self._cause: Outcome | None = None
         self._hang_ups = 0
+        self._refusals = 0
+        self._refused: tuple[int | None, str] = (None, "")
+        self._patience = REFUSALS
+        self._careful = False
+        """After trouble: one connection more after each step, however fast."""
+        self._climb = _Climb()
+        self._count = 0
+        """Mails accepted since the last look."""
+        self._look_at = self._stride()
+        self._last = float("-inf")
 
     def allowed(self, now: float) -> int:
-        """Connections that may be open now; 0 while the relay has asked us to stop."""
+        """Connections that may be open now; 0 while sending pauses."""
         return 0 if now < self._paused_until else self._allowed
 
     def wait(self, now: float) -> float:
         """Seconds until anything may be sent."""
         return max(0.0, self._paused_until - now)
 
-    def on_outcome(self, outcome: Outcome, now: float) -> None:
-        """Learn from how a try ended."""
-        if outcome.kind is OutcomeKind.ACCEPTED:
-            self._hang_ups = 0
-            self._grow()
-        elif outcome.kind is OutcomeKind.DEFERRED and outcome.scope is Scope.RELAY:
-            if outcome.retry_after is not None:
-                self._pause(now + outcome.retry_after)
-            elif outcome.code == 421:
-                self._hang_up(now)
+    @property
+    def cause(self) -> Outcome | None:
+        """What led to the last pause; None after the next accepted mail."""
+        return self._cause
 
-    def _grow(self) -> None:
-        if self._allowed == self._most:
+    def on_outcome(self, outcome: Outcome, now: float, backlog: bool = True) -> None:
+        """Learn from how a try ended. ``backlog``: other mails wait, so connections are what sending lacks."""
+        if outcome.kind is not OutcomeKind.ACCEPTED:
+            self._not_accepted(outcome, now)
             return
-        self._accepted += 1
-        if self._accepted >= self._step:
-            self._accepted = 0
-            self._allowed += 1
+        # Some thousand times a second: all else happens at every so many mails.
+        if now - self._last > IDLE or not backlog:
+            self._climb.forget()
+            self._count = 0
+        self._last = now
+        self._count += 1
+        self._refusals = self._hang_ups = 0
+        if self._cause is not None:
+            self._cause, self._patience = None, REFUSALS
+        if self._count >= self._look_at:
+            self._look(now)
 
-    def _hang_up(self, now: float) -> None:
+    def _look(self, now: float) -> None:
+        """So many more were accepted: may there be more connections?"""
+        count, self._count = self._count, 0
+        if self._careful:
+            self._allowed = min(self._allowed + 1, self._most)
+            self._careful = self._allowed < self._most
+            self._climb.forget()
+        else:
+            self._allowed = self._climb.after(count, now, self._allowed, self._most)
+        self._look_at = self._stride()
+
+    def _stride(self) -> int:
+        return self._step if self._careful else self._allowed
+
+    def _not_accepted(self, outcome: Outcome, now: float) -> None:
+        if outcome.kind is OutcomeKind.DEFERRED and outcome.scope is Scope.RELAY:
+            if outcome.retry_after is not None:
+                self._pause(now + outcome.retry_after, outcome)
+            elif outcome.code == 421:
+                self._hang_up(outcome, now)
+        elif outcome.kind is OutcomeKind.REJECTED or outcome.scope is Scope.MESSAGE:
+            self._refuse(outcome, now)
+
+    def _refuse(self, outcome: Outcome, now: float) -> None:
+        """A refusal for good, or one that is ours to mend. An address that does not exist says nothing about us."""
+        if outcome.suppress or outcome.code is None:
+            return
+        said = (outcome.code, outcome.enhanced)
+        self._refusals = self._refusals + 1 if said == self._refused else 1
+        self._refused = said
+        if self._refusals >= self._patience:
+            self._pause(now + OPERATOR_SECONDS, outcome)
+            self._patience = 1
+
+    def _hang_up(self, outcome: Outcome, now: float) -> None:
         self._hang_ups += 1
-        self._accepted = 0
-        self._allowed = max(1, self._allowed // 2)
+        self._shrink(max(1, self._allowed // 2))
         if self._hang_ups >= HANG_UPS:
-            self._pause(now + THROTTLE_SECONDS)
+            self._pause(now + THROTTLE_SECONDS, outcome)
 
-    def _pause(self, until: float) -> None:
+    def _pause(self, until: float, cause: Outcome) -> None:
         # Several connections hear of one throttling; it is the same pause, only ever lengthened.
-        self._paused_until = max(self._paused_until, until)
-        self._allowed = 1
-        self._accepted = 0
-        self._hang_ups = 0
+        if until > self._paused_until:
+            self._paused_until, self._cause = until, cause
+        self._shrink(1)
+        self._hang_ups = self._refusals = 0
+
+    def _shrink(self, connections: int) -> None:
+        self._allowed = connections
+        self._careful = connections < self._most
+        self._count = 0
+        self._look_at = self._stride()
+        self._climb.forget()
+
+
+class _Climb:
+    """Whether more connections bring more: throughput before and after each step, measured while there is a backlog."""
+
+    __slots__ = ("_before", "_count", "_from", "_is_new", "_rest_until", "_since")
+
+    def __init__(self) -> None:
+        self._rest_until = float("-inf")
+        self.forget()
+
+    def forget(self) -> None:
+        """Start to measure anew, and judge no step by what was measured before."""
+        self._since: float | None = None
+        self._count = 0
+        self._before: tuple[int, float] | None = None
+        """Connections and mails a second before the last step."""
+        self._is_new = False
+        """The last step's connections are just being opened: what goes out meanwhile judges nothing."""
+
+    def after(self, count: int, now: float, allowed: int, most: int) -> int:
+        """How many connections there may be, now that ``count`` more mails were accepted over ``allowed``."""
+        if self._since is None:
+            self._since = now
+            return allowed
+        self._count += count
+        seconds = now - self._since
+        if seconds < WINDOW or self._count < (1 if self._is_new else SAMPLE) * allowed:
+            return allowed
+        rate = self._count / seconds
+        self._since, self._count = now, 0
+        if self._is_new:
+            self._is_new = False
+            return allowed
+        return self._step(rate, now, allowed, most)
+
+    def _step(self, rate: float, now: float, allowed: int, most: int) -> int:
+        if self._before is not None:
+            fewer, rate_before = self._before
+            self._before = None
+            if rate < WORSE * rate_before:
+                self._rest_until = now + REST
+                return fewer
+        if allowed >= most or now < self._rest_until:
+            return allowed
+        self._before, self._is_new = (allowed, rate), True
+        return min(2 * allowed, most)
 
 
 class RateLimit:
@@ -76,9 +192,12 @@ class RateLimit:
     def __init__(self, rate: float | None, domain_rates: Mapping[str, float]) -> None:
         self._overall = None if rate is None else _Bucket(rate)
         self._domains = {domain.casefold(): _Bucket(each) for domain, each in domain_rates.items()}
+        self._limits = rate is not None or bool(domain_rates)
 
     def take(self, address: str, now: float) -> float:
         """0.0, and one mail to ``address`` is counted; or the seconds to wait before asking again, and none is."""
+        if not self._limits:
+            return 0.0
         domain = self._domains.get(address.rpartition("@")[2].casefold())
         buckets = [bucket for bucket in (self._overall, domain) if bucket is not None]
         wait = max((bucket.wait(now) for bucket in buckets), default=0.0)
