@@ -30,19 +30,22 @@ def unstructured(name: str, value: str) -> bytes:
 def address(name: str, display: str, mailbox: str) -> bytes:
     """An address field with a display name."""
     mailbox = plain(mailbox, 320).replace(" ", "").replace("<", "").replace(">", "")
-    return _folded(name, [*phrase(display), f"<{mailbox}>"])
+    return _folded(name, [*phrase(display, _LINE - len(name) - 2), f"<{mailbox}>"])
 
 
-def phrase(text: str) -> list[str]:
-    """Words of a display name: atoms, a quoted string, or encoded words."""
+def phrase(text: str, room: int = 74) -> list[str]:
+    """Words of a display name: atoms, a quoted string, or encoded words; each has ``room`` behind the field's name."""
     text = plain(text, 120)
     if not text:
         return []
     if text.isascii() and "=?" not in text:
-        if _ATOMS.fullmatch(text):
-            return text.split(" ")
-        return ['"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"']
-    return encoded_words(text, 74)
+        words = text.split(" ")
+        if _ATOMS.fullmatch(text) and max(map(len, words)) <= room:
+            return words
+        quoted = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        if len(quoted) <= room:
+            return [quoted]
+    return encoded_words(text, room)
 
 
 def verbatim(name: str, value: str) -> bytes:

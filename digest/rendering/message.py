@@ -24,6 +24,8 @@ from digest.model.mail import Message, MessageKey, Sender, Stamp
 from digest.rendering import headers
 from digest.rendering.text import plain
 
+#: With what stands around it, a line stays within the 998 bytes of RFC 5322.
+MAX_STAMP = 600
 _SENTINEL = re.compile("\x02([a-z-]+)\x03")
 Segments = tuple[bytes | Stamp, ...]
 
@@ -107,20 +109,44 @@ def segments(message: Message) -> Segments:
 
 
 def fill(cut: Segments, values: Mapping[Stamp, str]) -> tuple[bytes, ...]:
-    """The mail of one recipient, in pieces. InputError for a missing stamp or one that would break a line."""
-    ready: dict[Stamp, bytes] = {}
-    for stamp_, value in values.items():
-        if not value.isascii() or not value.isprintable():
-            raise InputError(
-                "the value is not printable ASCII", where=f"stamp {stamp_}", try_="check the address or token"
-            )
-        ready[stamp_] = value.encode()
+    """The mail of one recipient, in pieces. InputError for a missing stamp or one that would break a line.
+
+    An address may hold any letters: with others than ASCII it stands in To as UTF-8 (RFC 6532), and the mail may be
+    sent only where SMTPUTF8 is offered.
+    """
+    ready = stamp_bytes(values)
     try:
         return tuple([piece if type(piece) is bytes else ready[cast(Stamp, piece)] for piece in cut])
     except KeyError as error:
         raise InputError(
             "no value was given", where=f"stamp {error.args[0]}", try_="pass all stamps of the message"
         ) from None
+
+
+def stamp_bytes(values: Mapping[Stamp, str]) -> dict[Stamp, bytes]:
+    """The stamps as they stand in the mail, LEAVE among them. InputError for one that would break a line."""
+    ready: dict[Stamp, bytes] = {}
+    for stamp_, value in values.items():
+        if not value.isprintable() or len(value) > MAX_STAMP or not (value.isascii() or stamp_ is Stamp.TO):
+            raise InputError(
+                f"the value is not printable ASCII of at most {MAX_STAMP} characters",
+                where=f"stamp {stamp_}",
+                try_="check the address or token",
+            )
+        ready[stamp_] = value.encode()
+    token = values.get(Stamp.UNSUBSCRIBE)
+    if token is not None:
+        ready[Stamp.LEAVE] = ready[Stamp.UNSUBSCRIBE] if len(token) < 76 else _over_lines(token)
+    return ready
+
+
+def _over_lines(token: str) -> bytes:
+    """Joined secrets with a soft line break behind each third dot, as RFC 2045 wants lines of at most 76 characters.
+
+    No line begins with a dot, which SMTP would have to double.
+    """
+    secrets = token.split(".")
+    return ".=\r\n".join(".".join(secrets[at : at + 3]) for at in range(0, len(secrets), 3)).encode()
 
 
 def stamp(message: Message, values: Mapping[Stamp, str]) -> tuple[bytes, ...]:
@@ -166,7 +192,8 @@ def _head(subject: str, kind: str, head: Head, boundary: str) -> list[bytes | St
 def _list_head(head: Head, kind: str) -> Sequence[bytes | Stamp]:
     sender = head.sender
     pieces: list[bytes | Stamp] = [headers.address("List-Id", head.list_title, head.list_id)] if head.list_id else []
-    links = [f"{sender.public_url}/unsubscribe/{mark(Stamp.UNSUBSCRIBE)}"] if sender.public_url else []
+    site = plain(sender.public_url, 900).replace(" ", "")
+    links = [f"{site}/unsubscribe/{mark(Stamp.UNSUBSCRIBE)}"] if site else []
     links += [mailto(sender)] if sender.unsubscribe_address else []
     if links:
         pieces += [b"List-Unsubscribe: ", *_split(",\r\n ".join(f"<{link}>" for link in links)), b"\r\n"]
@@ -202,7 +229,8 @@ def _quoted_printable(body: str) -> list[bytes | Stamp]:
     pieces: list[bytes | Stamp] = []
     for i, piece in enumerate(_SENTINEL.split(body.replace("\r\n", "\n").replace("\r", "\n"))):
         if i % 2:
-            pieces += (b"=\r\n", Stamp(piece), b"=\r\n")
+            stamp_ = Stamp(piece)
+            pieces += (b"=\r\n", Stamp.LEAVE if stamp_ is Stamp.UNSUBSCRIBE else stamp_, b"=\r\n")
         else:
             pieces.append(_room_for_break(b"\r\n".join(map(_encoded_line, piece.split("\n")))))
     return pieces

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from digest.storage import deliveries, editions
+from digest.model.editions import Slot
+from digest.services.composing import Wanted
+from digest.services.publish import one_mail
+from digest.storage import deliveries, editions, people
 from tests.services.road import DAY, SLOT, Road, in_mail, paper, titles
 
 THREE = (
@@ -201,3 +204,38 @@ def test_the_preview_of_a_joined_digest_is_the_joined_mail(road, shown):
         (sent,) = [editions.message(tx, key) for key in keys]
     assert before == {"words": sent, "sights": sent}
     assert road.preview("sights", to="ada@example.org", at="2026-05-04").message == sent
+
+
+def test_a_reader_of_very_many_digests_gets_them_in_mails_of_twenty(url, tmp_path):
+    """List-Unsubscribe holds a secret for each, and no line may be longer than 998 bytes."""
+    names = [f"digest-{n:02d}" for n in range(45)]
+    road = Road.open(tmp_path, url, *({"name": name} for name in names))
+    for name in reversed(names):
+        road.reader(digest=name, joined=True)
+    digests = road.app.publish.digests
+    wanted = {
+        digest.name: Wanted(
+            digest=digest,
+            slot=Slot(digest=digest.name, local_date=SLOT.date(), at=SLOT),
+            profile=digest.profile,
+            since=SLOT - DAY,
+        )
+        for digest in digests
+    }
+    with road.app.store.reading() as tx:
+        links = people.subscriptions_of(tx, people.subscriber(tx, "ada@example.org").id)
+    mails = {
+        tuple(
+            other.digest
+            for other, _ in one_mail(
+                digests,
+                link,
+                wanted[link.digest],
+                [other for other in links if other.id != link.id],
+                lambda digest, _: wanted[digest.name],
+            )
+        )
+        for link in links
+    }
+    assert sorted(mails) == [tuple(names[at : at + 20]) for at in (0, 20, 40)]
+    road.app.close()
