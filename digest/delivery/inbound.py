@@ -8,20 +8,15 @@ reports (RFC 3464, 5965) and automatic answers (RFC 3834) never ask for anything
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from email.errors import HeaderParseError
-from email.header import decode_header
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import compat32
+from collections.abc import Container, Iterator
 from html import unescape
 from typing import Protocol
 
+from digest.delivery.mime import Part, read
 from digest.model.errors import DigestError
 from digest.model.mail import Inbound
 
-#: What asks to leave is short; the rest of a mail is not even read.
-MAX_MAIL = 262_144
+#: What asks to leave says so at the beginning.
 MAX_LINES = 12
 
 _SECRETS = r"[A-Za-z0-9_-]{22}(?:\.[A-Za-z0-9_-]{22})*"
@@ -39,8 +34,8 @@ class MailboxError(DigestError):
 class Mailbox(Protocol):
     """What is read: unread mails now, and a mark for those that were acted upon."""
 
-    def unread(self) -> Iterator[tuple[str, bytes]]:
-        """(handle, the mail's first MAX_MAIL bytes), oldest first. Raises MailboxError."""
+    def unread(self, but: Container[str] = ()) -> Iterator[tuple[str, bytes]]:
+        """(handle, the mail's first MAX_MAIL bytes), oldest first, but for some handles. Raises MailboxError."""
         ...
 
     def acknowledge(self, handle: str) -> None:
@@ -54,51 +49,43 @@ class Mailbox(Protocol):
 
 def read_inbound(raw: bytes) -> Inbound | None:
     """The wish to unsubscribe in this mail, or None if it has none."""
-    try:
-        return _read(raw)
-    except RecursionError:  # parts within parts without end: nobody leaves like that
+    mail = read(raw)
+    if _automatic(mail):
         return None
-
-
-def _read(raw: bytes) -> Inbound | None:
-    message = BytesParser(policy=compat32).parsebytes(raw[:MAX_MAIL])
-    if _automatic(message):
-        return None
-    token = _in_subject(message) or _in_recipient(message) or _in_body(message)
+    token = _in_subject(mail) or _in_recipient(mail) or _in_body(mail)
     if token is None:
         return None
-    headers = {name: _header(message, name) for name in ("from", "to", "subject", "date", "message-id")}
+    headers = {name: mail.words(name) for name in ("from", "to", "subject", "date", "message-id")}
     return Inbound(token=token, raw=raw, headers={name: text for name, text in headers.items() if text})
 
 
-def _automatic(message: Message) -> bool:
+def _automatic(mail: Part) -> bool:
     """A machine wrote it: a bounce, a report, or an answer to our own mail."""
-    submitted = _header(message, "auto-submitted").partition(";")[0].strip().lower()
+    submitted = mail.header("auto-submitted").partition(";")[0].strip().lower()
     if submitted not in ("", "no"):
         return True
-    if message.get_content_type() == "multipart/report":
+    if mail.media == "multipart/report":
         return True
-    paths = message.get_all("return-path", [])
-    return any(str(path).strip() == "<>" for path in paths)
+    return any(path == "<>" for path in mail.every("return-path"))
 
 
-def _in_subject(message: Message) -> str | None:
-    match = _IN_SUBJECT.search(_header(message, "subject"))
+def _in_subject(mail: Part) -> str | None:
+    match = _IN_SUBJECT.search(mail.words("subject"))
     return match[1] if match else None
 
 
-def _in_recipient(message: Message) -> str | None:
+def _in_recipient(mail: Part) -> str | None:
     for name in _RECIPIENT_HEADERS:
-        for value in message.get_all(name, []):
-            match = _IN_RECIPIENT.search(str(value))
+        for value in mail.every(name):
+            match = _IN_RECIPIENT.search(value)
             if match:
                 return match[1]
     return None
 
 
-def _in_body(message: Message) -> str | None:
+def _in_body(mail: Part) -> str | None:
     """Only a line that says this and nothing else: a quoted or forwarded digest, full of such links, does not count."""
-    lines = (line.strip() for line in _text(message).splitlines())
+    lines = (line.strip() for line in _text(mail).splitlines())
     for line in [line for line in lines if line][:MAX_LINES]:
         match = _IN_LINE.fullmatch(line)
         if match:
@@ -106,43 +93,11 @@ def _in_body(message: Message) -> str | None:
     return None
 
 
-def _text(message: Message) -> str:
+def _text(mail: Part) -> str:
     """The first text part, plain before HTML."""
-    parts = [part for part in message.walk() if not part.is_multipart()]
     for wanted in ("text/plain", "text/html"):
-        for part in parts:
-            if part.get_content_type() == wanted:
-                text = _decoded(part)
+        for part in mail.walk():
+            if part.media == wanted:
+                text = part.text()
                 return unescape(_TAG.sub("\n", text)) if wanted == "text/html" else text
     return ""
-
-
-def _decoded(part: Message) -> str:
-    payload = part.get_payload(decode=True)
-    data = payload if isinstance(payload, bytes) else b""
-    try:
-        return data.decode(part.get_content_charset("utf-8"), "replace")
-    except (LookupError, ValueError):
-        return data.decode("utf-8", "replace")
-
-
-def _header(message: Message, name: str) -> str:
-    """A header's value, decoded (RFC 2047), on one line, without control characters."""
-    value = message.get(name)
-    if value is None:
-        return ""
-    try:
-        pieces = decode_header(value)
-    except (HeaderParseError, ValueError):
-        pieces = [(str(value), None)]
-    text = "".join(_piece(piece, charset) for piece, charset in pieces)
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
-
-
-def _piece(piece: str | bytes, charset: str | None) -> str:
-    if isinstance(piece, str):
-        return piece
-    try:
-        return piece.decode(charset or "ascii", "replace")
-    except (LookupError, ValueError):
-        return piece.decode("utf-8", "replace")

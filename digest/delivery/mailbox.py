@@ -12,11 +12,12 @@ import imaplib
 import os
 import re
 import ssl
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Container, Generator, Iterator
 from pathlib import Path
 from typing import Literal
 
-from digest.delivery.inbound import MAX_MAIL, MailboxError
+from digest.delivery.inbound import MailboxError
+from digest.delivery.mime import MAX_MAIL
 
 
 class Maildir:
@@ -26,9 +27,10 @@ class Maildir:
         self._new = path / "new"
         self._cur = path / "cur"
 
-    def unread(self) -> Iterator[tuple[str, bytes]]:
+    def unread(self, but: Container[str] = ()) -> Iterator[tuple[str, bytes]]:
         try:
-            names = sorted(entry.name for entry in os.scandir(self._new) if not entry.name.startswith("."))
+            found = (entry.name for entry in os.scandir(self._new) if not entry.name.startswith("."))
+            names = sorted(name for name in found if name not in but)
         except OSError as exc:
             raise MailboxError(
                 f"the Maildir cannot be read: {exc.strerror}",
@@ -97,17 +99,20 @@ class Imap:
         self._client: imaplib.IMAP4 | None = None
         self._validity = ""
 
-    def unread(self) -> Iterator[tuple[str, bytes]]:
+    def unread(self, but: Container[str] = ()) -> Iterator[tuple[str, bytes]]:
         with self._explained():
             found = self._uid("SEARCH", "UNSEEN")
-            uids = b" ".join(line for line in found if isinstance(line, bytes)).split()
+            uids = b" ".join(line for line in found if isinstance(line, bytes)).decode("ascii", "replace").split()
         for uid in uids:
+            handle = f"{self._validity}:{uid}"
+            if handle in but:
+                continue
             with self._explained():
                 # PEEK: reading marks nothing as seen.
-                answer = self._uid("FETCH", uid.decode("ascii", "replace"), f"(BODY.PEEK[]<0.{MAX_MAIL}>)")
+                answer = self._uid("FETCH", uid, f"(BODY.PEEK[]<0.{MAX_MAIL}>)")
                 raw = next((item[1] for item in answer if isinstance(item, tuple)), None)
             if raw is not None:  # another reader may have removed it
-                yield f"{self._validity}:{uid.decode('ascii', 'replace')}", raw
+                yield handle, raw
 
     def acknowledge(self, handle: str) -> None:
         validity, _, uid = handle.partition(":")

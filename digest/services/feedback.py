@@ -1,24 +1,37 @@
-"""Feedback: what comes back by mail. A mail with an unsubscribe token is obeyed, and only then taken out of the box.
+"""Feedback: what comes back by mail. A wish to leave is obeyed and a report is counted, each in one transaction; only
+then is its mail taken out of the box.
 
-Mail without one, or with a token nobody has, is not touched: a person may want to read it.
+A report counts only if the token in its return path is ours, the ledger holds that delivery as sent, and the report is
+about its address, where it names one. Everything else is not touched: a person may want to read it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
+from digest.delivery import tokens
+from digest.delivery.dsn import read_report
 from digest.delivery.inbound import read_inbound
-from digest.model.people import SubscriptionState
+from digest.model.errors import InputError
+from digest.model.mail import Bounce, Delivery, DeliveryState, Report, Reported, ReportKind
+from digest.model.people import SubscriptionState, Suppression, SuppressionReason
 from digest.services.ports import Clock
-from digest.storage import people
+from digest.services.subscribe import normal_address
+from digest.storage import bounces, deliveries, people
+from digest.storage.base import Tx
 from digest.storage.engine import Store
 
 Handle = TypeVar("Handle")
 #: Secrets in one token: a mail that joins more digests than this does not exist.
 _MOST_SECRETS = 50
+#: States of a mail that left us, so that something can come back of it.
+_SENT = (DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN)
+#: Of several words about one address, the gravest counts.
+_GRAVEST = (ReportKind.COMPLAINT, ReportKind.HARD, ReportKind.SOFT, ReportKind.DELAYED)
 
 
 class Heard(StrEnum):
@@ -28,54 +41,219 @@ class Heard(StrEnum):
     """It asked to leave, and the person has left by it (or had before)."""
     UNKNOWN = "unknown"
     """It asked to leave with a token that nobody has."""
+    HARD = "hard"
+    """There is no such mailbox: the address is suppressed."""
+    SOFT = "soft"
+    """A mail of ours did not get through; this is counted."""
+    COMPLAINT = "complaint"
+    """The reader called a mail of ours spam: he is unsubscribed, and the address suppressed."""
+    REPEATED = "repeated"
+    """The same was reported of the same mail before."""
+    NOTHING = "nothing"
+    """A mail of ours is late, or was answered by a machine: nothing is to be done."""
+    FOREIGN = "foreign"
+    """It names a mail of ours that was not sent, or is about another address: it counts for nothing."""
+    EARLY = "early"
+    """It is about a mail that is being sent just now, so it must be read again."""
     UNRELATED = "unrelated"
+
+
+_COUNTED = {ReportKind.HARD: Heard.HARD, ReportKind.SOFT: Heard.SOFT, ReportKind.COMPLAINT: Heard.COMPLAINT}
+#: What is left in the box for a person.
+_LEFT_ALONE = (Heard.UNKNOWN, Heard.FOREIGN, Heard.UNRELATED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acted:
+    """What one mail was, and what was done."""
+
+    heard: Heard
+    ended: int = 0
+    """Subscriptions that ended by it."""
+    suppressed: bool = False
+    """Whether an address went onto the suppression list."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Obeyed:
-    """What a round through the mailbox did. ``ended`` counts subscriptions, the others mails."""
+    """What a round through the mailbox did: mails, but ``ended`` counts subscriptions and ``suppressed`` addresses."""
 
     read: int = 0
     left: int = 0
     ended: int = 0
     unknown: int = 0
+    hard: int = 0
+    soft: int = 0
+    complaints: int = 0
+    suppressed: int = 0
+    repeated: int = 0
+    nothing: int = 0
+    foreign: int = 0
+    early: int = 0
     unrelated: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feedback:
-    """Obeys mails."""
+    """Obeys mails and counts reports."""
 
     store: Store
     clock: Clock
+    lasting: bytes
+    """The key of addresses' hashes."""
+    links: tuple[bytes, ...]
+    """The keys of return paths."""
+    soft_bounces: int = 5
+    """On so many different days within ``soft_window``, and the address is suppressed."""
+    soft_window: timedelta = timedelta(days=15)
 
-    def obey(self, mails: Iterable[tuple[Handle, bytes]], acknowledge: Callable[[Handle], None]) -> Obeyed:
-        """Reads (handle, raw mail) one by one; each that was obeyed is acknowledged after its commit."""
-        read, ended = 0, 0
+    def obey(
+        self,
+        mails: Iterable[tuple[Handle, bytes]],
+        acknowledge: Callable[[Handle], None],
+        leave: Callable[[Handle], None] = lambda handle: None,
+    ) -> Obeyed:
+        """Reads (handle, raw mail) one by one; each that was acted upon is acknowledged after its commit, and
+        ``leave`` is told of those that will never be.
+        """
+        read, ended, suppressed = 0, 0, 0
         tally = dict.fromkeys(Heard, 0)
         for handle, raw in mails:
             read += 1
-            heard, changed = self.one(raw)
-            tally[heard] += 1
-            ended += changed
-            if heard is Heard.LEFT:
+            acted = self.one(raw)
+            tally[acted.heard] += 1
+            ended += acted.ended
+            suppressed += acted.suppressed
+            if acted.heard in _LEFT_ALONE:
+                leave(handle)
+            elif acted.heard is not Heard.EARLY:
                 acknowledge(handle)
         return Obeyed(
             read=read,
             left=tally[Heard.LEFT],
             ended=ended,
             unknown=tally[Heard.UNKNOWN],
+            hard=tally[Heard.HARD],
+            soft=tally[Heard.SOFT],
+            complaints=tally[Heard.COMPLAINT],
+            suppressed=suppressed,
+            repeated=tally[Heard.REPEATED],
+            nothing=tally[Heard.NOTHING],
+            foreign=tally[Heard.FOREIGN],
+            early=tally[Heard.EARLY],
             unrelated=tally[Heard.UNRELATED],
         )
 
-    def one(self, raw: bytes) -> tuple[Heard, int]:
-        """Obeys one mail, as a mail server's pipe hands it over: (what it was, how many subscriptions ended by it)."""
+    def one(self, raw: bytes) -> Acted:
+        """Acts upon one mail, as a mail server's pipe hands it over."""
         inbound = read_inbound(raw)
-        if inbound is None:
-            return Heard.UNRELATED, 0
+        if inbound is not None:
+            return self._leave(inbound.token)
+        report = read_report(raw)
+        if report.kind is ReportKind.UNRELATED:
+            return Acted(heard=Heard.UNRELATED)
+        named = (tokens.read_return_path(path, self.links) for path in report.paths)
+        delivery_id = next((one for one in named if one is not None), None)
+        if delivery_id is None:
+            return Acted(heard=Heard.UNRELATED)
+        with self.store.transaction() as tx:
+            return self._count(tx, delivery_id, report)
+
+    def history(self, address: str) -> tuple[Bounce, ...]:
+        """What came back from an address, the newest first."""
+        with self.store.reading() as tx:
+            return bounces.of_address(tx, tokens.address_key(normal_address(address), self.lasting))
+
+    def _leave(self, token: str) -> Acted:
         now = self.clock()
         with self.store.transaction() as tx:
-            secrets = [part for part in inbound.token.split(".")[:_MOST_SECRETS] if part]
+            secrets = [part for part in token.split(".")[:_MOST_SECRETS] if part]
             found = [one for secret in secrets if (one := people.by_secret(tx, secret)) is not None]
             ended = sum(people.set_state(tx, one.id, SubscriptionState.UNSUBSCRIBED, now) for one in found)
-        return (Heard.LEFT if found else Heard.UNKNOWN), ended
+        return Acted(heard=Heard.LEFT if found else Heard.UNKNOWN, ended=ended)
+
+    def _count(self, tx: Tx, delivery_id: int, report: Report) -> Acted:
+        """A report whose token is ours."""
+        delivery = deliveries.one(tx, delivery_id)
+        if delivery is not None and delivery.state is DeliveryState.SENDING:
+            return Acted(heard=Heard.EARLY)
+        if delivery is None or delivery.state not in _SENT or not delivery.address:
+            return Acted(heard=Heard.FOREIGN)
+        if report.kind is ReportKind.AUTO_REPLY:
+            return Acted(heard=Heard.NOTHING)
+        about = _about(delivery.address, report.recipients)
+        if about is None:
+            return Acted(heard=Heard.FOREIGN)
+        if about.kind not in _COUNTED:
+            return Acted(heard=Heard.NOTHING)
+        if about.kind is ReportKind.SOFT:
+            return self._soft(tx, delivery, about)
+        return self._grave(tx, delivery, about)
+
+    def _soft(self, tx: Tx, delivery: Delivery, about: Reported) -> Acted:
+        new, suppressed = bounces.note_soft(
+            tx,
+            delivery.id,
+            status=about.status,
+            detail=_detail(about),
+            counts=about.counts,
+            now=self.clock(),
+            limit=self.soft_bounces,
+            window=self.soft_window,
+        )
+        return Acted(heard=Heard.SOFT if new else Heard.REPEATED, suppressed=suppressed)
+
+    def _grave(self, tx: Tx, delivery: Delivery, about: Reported) -> Acted:
+        """A hard bounce or a complaint: each ends the mails to this address."""
+        now = self.clock()
+        key = tokens.address_key(delivery.address, self.lasting)
+        detail = _detail(about)
+        if not bounces.note(
+            tx,
+            delivery.id,
+            about.kind,
+            address_key=key,
+            status=about.status,
+            detail=detail,
+            counts=about.counts,
+            now=now,
+        ):
+            return Acted(heard=Heard.REPEATED)
+        ended = self._end(tx, delivery, now) if about.kind is ReportKind.COMPLAINT else 0
+        reason = SuppressionReason.COMPLAINT if about.kind is ReportKind.COMPLAINT else SuppressionReason.HARD_BOUNCE
+        words = f"{about.status} {detail}".strip()
+        listed = Suppression(key=key, address=delivery.address, reason=reason, detail=words, since_at=now)
+        return Acted(heard=_COUNTED[about.kind], ended=ended, suppressed=people.suppress(tx, listed))
+
+    def _end(self, tx: Tx, delivery: Delivery, now: datetime) -> int:
+        """Ends the subscriptions that a mail was for: one, or those of every digest that it joined."""
+        ids = bounces.subscriptions_in(tx, delivery.id)
+        return sum(people.set_state(tx, one, SubscriptionState.UNSUBSCRIBED, now) for one in ids)
+
+
+def _about(address: str, said: Sequence[Reported]) -> Reported | None:
+    """What a report says about an address: the gravest word about it, or about nobody by name; None when it is about
+    others only.
+    """
+    mine = [
+        one
+        for one in said
+        if not (one.final or one.original) or any(_same(name, address) for name in (one.original, one.final) if name)
+    ]
+    return min(mine, key=lambda one: _GRAVEST.index(one.kind), default=None)
+
+
+def _same(named: str, address: str) -> bool:
+    """Whether a report's address is ours, however it spells case, domain (U-labels) and plus (RFC 3461's xtext)."""
+    wanted = tokens.normal_address(address)
+    for spelled in (named, named.replace("+2B", "+").replace("+3D", "=")):
+        if tokens.normal_address(spelled) == wanted:
+            return True
+    try:
+        return normal_address(named) == wanted
+    except InputError:
+        return False
+
+
+def _detail(about: Reported) -> str:
+    return f"{about.text} ({about.remote_mta})" if about.remote_mta else about.text

@@ -47,6 +47,10 @@ def test_an_acknowledged_mail_is_moved_and_marked_and_the_others_are_not(maildir
     assert (maildir / "cur" / "2.host:2,S").read_bytes() == b"second"
 
 
+def test_mails_that_were_looked_at_before_are_not_read_again(maildir):
+    assert list(Maildir(maildir).unread({"1.host"})) == [("2.host", b"second")]
+
+
 def test_a_mail_that_another_reader_took_is_passed_over(maildir):
     mails = Maildir(maildir).unread()
     assert next(mails)[0] == "1.host"
@@ -72,6 +76,8 @@ class ImapPeer:
         self.seen = {3}
         self.heard: list[str] = []
         self.validity = validity
+        self.drops: set[int] = set()
+        """In the middle of these mails the connection ends, once."""
         self._starttls = starttls
         self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -108,6 +114,10 @@ class ImapPeer:
                 continue
             status = "OK"
             for answer in self._answers(command):
+                if answer == b"DROP":
+                    reader.close()
+                    sock.close()
+                    return
                 if answer == b"NO":
                     status = "NO"
                 else:
@@ -128,6 +138,9 @@ class ImapPeer:
                 return [b"* SEARCH " + b" ".join(b"%d" % uid for uid in self.mails if uid not in self.seen)]
         if match := re.fullmatch(r"UID FETCH (\d+) \(BODY\.PEEK\[\]<0\.\d+>\)", command):
             raw = self.mails[int(match[1])]
+            if int(match[1]) in self.drops:
+                self.drops.remove(int(match[1]))
+                return [b"* 1 FETCH (UID %s BODY[]<0> {%d}\r\n%s" % (match[1].encode(), len(raw), raw[:3]), b"DROP"]
             return [b"* 1 FETCH (UID %s BODY[]<0> {%d}\r\n%s)" % (match[1].encode(), len(raw), raw)]
         if match := re.fullmatch(r"UID STORE (\d+) \+FLAGS\.SILENT \(\\Seen\)", command):
             self.seen.add(int(match[1]))
@@ -175,6 +188,24 @@ def test_a_folder_made_anew_is_not_marked_by_old_numbers(imap):
     peer.validity = 8
     box.acknowledge(handle)
     assert peer.seen == {3}
+
+
+def test_imap_fetches_nothing_again_that_was_looked_at_before(imap):
+    peer, box = imap
+    assert list(box.unread({"7:5"})) == [("7:9", b"second {3}")]
+    assert not any("FETCH 5" in command for command in peer.heard)
+
+
+def test_a_server_that_drops_in_the_middle_of_a_mail_is_one_sentence_and_the_next_round_goes_on(imap):
+    peer, box = imap
+    peer.drops.add(9)
+    read = []
+    with pytest.raises(MailboxError, match="the mailbox cannot be used"):
+        for handle, raw in box.unread():
+            read.append(raw)
+            box.acknowledge(handle)
+    assert (read, peer.seen) == ([b"first\r\nline"], {3, 5})
+    assert list(box.unread()) == [("7:9", b"second {3}")]
 
 
 def imap_at(port: int, certificate, **settings) -> Imap:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from digest.model.people import SubscriptionState
-from digest.services.feedback import Heard, Obeyed
+from digest.services.feedback import Acted, Heard, Obeyed
 from digest.storage import people
 from tests.services.world import World
 
@@ -38,14 +38,15 @@ def test_a_token_of_several_secrets_ends_all_and_asking_again_is_a_no_op(store):
     world = World(store)
     ada, bo = world.reader(), world.reader("bo@example.org")
     raw = mail(f"unsubscribe {ada.secret}.{bo.secret}")
-    assert world.feedback.one(raw) == (Heard.LEFT, 2)
-    assert world.feedback.one(raw) == (Heard.LEFT, 0)
+    assert world.feedback.one(raw) == Acted(heard=Heard.LEFT, ended=2)
+    assert world.feedback.one(raw) == Acted(heard=Heard.LEFT, ended=0)
 
 
 def test_a_token_that_nobody_has_is_counted_and_its_mail_stays(store):
-    acknowledged = []
-    done = World(store).feedback.obey([("1", mail("unsubscribe " + "x" * 22))], acknowledged.append)
-    assert (done, acknowledged) == (Obeyed(read=1, unknown=1), [])
+    acknowledged, left = [], []
+    mails = [("1", mail("unsubscribe " + "x" * 22)), ("2", mail("A question"))]
+    done = World(store).feedback.obey(mails, acknowledged.append, left.append)
+    assert (done, acknowledged, left) == (Obeyed(read=2, unknown=1, unrelated=1), [], ["1", "2"])
 
 
 def test_a_mailbox_that_breaks_off_loses_nothing_that_was_obeyed(store):

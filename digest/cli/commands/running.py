@@ -8,8 +8,10 @@ import sys
 from digest.cli.door import Door, with_door
 from digest.model.errors import UsageError
 
-#: What asks to leave is short; the rest of a longer mail is not even read.
-_MOST_BYTES = 10_000_000
+#: What a machine or a reader has to say stands at the beginning; the rest of a long mail is taken and dropped.
+_MOST_BYTES = 1_000_000
+#: EX_TEMPFAIL of sysexits.h: the mail server keeps the mail and comes again.
+TRY_LATER = 75
 
 
 @with_door
@@ -28,15 +30,39 @@ def run(door: Door) -> int:
 
 
 @with_door
-def bounce(door: Door) -> None:
-    """Read one mail from standard input; a mail that asks to unsubscribe is obeyed."""
-    heard, ended = door.app.feedback.one(sys.stdin.buffer.read(_MOST_BYTES))
+def bounce(door: Door) -> int:
+    """Read one mail from standard input: who asks to leave leaves, a report is counted. Exit 75: try again later."""
+    raw = _whole_input()
+    try:
+        done = door.app.feedback.one(raw)
+    except Exception as error:
+        # Any other code makes a mail server give the mail back or drop it; it must wait until we are well again.
+        door.fail(error)
+        return TRY_LATER
+    ended = f"{done.ended} subscription{'' if done.ended == 1 else 's'} ended"
+    listed = "The address is suppressed." if done.suppressed else "The suppression list stays as it was."
     said = {
-        "left": f"It asked to unsubscribe: {ended} subscription{'' if ended == 1 else 's'} ended.",
+        "left": f"It asked to unsubscribe: {ended}.",
         "unknown": "It asks to unsubscribe, with a token that nobody has.",
-        "unrelated": "It does not ask to unsubscribe; nothing was done.",
+        "hard": f"A mail of ours came back: there is no such mailbox. {listed}",
+        "soft": f"A mail of ours did not get through; this is counted. {listed}",
+        "complaint": f"A mail of ours was called spam: {ended}. {listed}",
+        "repeated": "The same was reported of the same mail before; nothing was done.",
+        "nothing": "A mail of ours is late, or a machine answered it; nothing was done.",
+        "foreign": "It names a mail of ours that was not sent, or is about another address; nothing was done.",
+        "early": "It is about a mail that is being sent just now; the mail server must bring it again.",
+        "unrelated": "It neither asks to unsubscribe nor reports on a mail of ours; nothing was done.",
     }
-    door.show({"heard": heard, "ended": ended}, said[heard.value])
+    door.show({"heard": done.heard, "ended": done.ended, "suppressed": done.suppressed}, said[done.heard.value])
+    return TRY_LATER if done.heard.value == "early" else 0
+
+
+def _whole_input() -> bytes:
+    """The mail's beginning, with all of it taken: a mail server may call it a failure when a pipe closes early."""
+    raw = sys.stdin.buffer.read(_MOST_BYTES)
+    while sys.stdin.buffer.read(_MOST_BYTES):
+        pass
+    return raw
 
 
 def _log_to_stderr(door: Door) -> None:

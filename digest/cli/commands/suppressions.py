@@ -15,7 +15,7 @@ from digest.model.errors import NotFound, UsageError
 
 group = typer.Typer(help="Addresses that must not be written to.", no_args_is_help=True)
 
-_REASONS = ("operator", "request", "complaint", "hard-bounce")
+_REASONS = ("operator", "request", "complaint", "hard-bounce", "soft-bounce")
 
 
 @group.command("list")
