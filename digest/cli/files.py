@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 from digest.model.errors import InputError
 
@@ -13,3 +19,32 @@ def read_text(file: Path) -> str:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8 text (byte {error.start})", where=str(file), try_="save it as UTF-8") from error
+
+
+_BLOCK = 1 << 20
+_GZIP = b"\x1f\x8b"
+
+
+def blocks(name: str) -> Iterator[bytes]:
+    """A file's bytes in blocks, unpacked if it is gzip's; "-" is standard input.
+
+    Raises InputError for a damaged gzip file, OSError where it cannot be read.
+    """
+    with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
+        head = file.read(_BLOCK)
+        if head.startswith(_GZIP) and name != "-":
+            file.seek(0)
+            yield from _unpacked(file, name)
+            return
+        while head:
+            yield head
+            head = file.read(_BLOCK)
+
+
+def _unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:
+    try:
+        with gzip.open(file) as plain:
+            while block := plain.read(_BLOCK):
+                yield block
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"is a damaged gzip file: {error}", where=name, try_="unpack it by hand and look") from error

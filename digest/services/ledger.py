@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
+from digest.delivery.retry import remedy
 from digest.model.editions import Digest
-from digest.model.errors import NotFound, SendingRefused, UsageError
-from digest.model.mail import OPEN_STATES, Delivery, DeliveryState
+from digest.model.errors import DigestError, NotFound, SendingRefused, UsageError
+from digest.model.mail import OPEN_STATES, Delivery, DeliveryState, MessageKey
+from digest.services.packing import ReturnPath
 from digest.services.ports import Clock
-from digest.storage import deliveries
-from digest.storage.base import Tx
+from digest.services.stamping import Keys, message_id_of
+from digest.storage import deliveries, editions, oversight
+from digest.storage.base import Tx, storable
 from digest.storage.engine import Store
+from digest.storage.oversight import Which
 
 #: What becomes of an uncertain delivery at the operator's word. A lost one frees its works, as an expired one does.
 RESOLUTIONS = {
@@ -22,13 +29,16 @@ RESOLUTIONS = {
 }
 #: Stands for all digests.
 ALL = "*"
+#: Of many deliveries, so many are changed in one transaction: a running send waits for none of them long.
+_AT_ONCE = 200
 _REFUSED = {
     DeliveryState.ACCEPTED: ("it was accepted; sending it again would send the same papers twice", ""),
     DeliveryState.LEASED: ("it is being sent now", "wait until it is settled"),
     DeliveryState.SENDING: ("it is being sent now", "wait until it is settled"),
     DeliveryState.UNCERTAIN: (
         "nobody knows whether it arrived",
-        "ask the reader or the relay's log, then: digest deliveries resolve ID --as accepted, lost or resend",
+        "ask the relay's log: digest deliveries reconcile --log FILE; or the reader, then: "
+        "digest deliveries resolve ID --as accepted, lost or resend",
     ),
     DeliveryState.EXPIRED: (
         "it has ended, and its papers are free for the next edition",
@@ -36,6 +46,33 @@ _REFUSED = {
     ),
     DeliveryState.SUPPRESSED: ("its reader must not be written to", "look at `digest suppressions list`"),
 }
+_NEXT = {
+    DeliveryState.QUEUED: "it goes out by itself; `digest deliveries pause` or `cancel` stops it",
+    DeliveryState.LEASED: "it is being sent now",
+    DeliveryState.SENDING: "it is being sent now",
+    DeliveryState.DEFERRED: "it is tried again by itself; `digest deliveries retry {id}` makes it due now",
+    DeliveryState.ACCEPTED: "from here on the relay knows more: look for the Message-ID in its log",
+    DeliveryState.REJECTED: "its papers come in the next edition; once the cause is mended, "
+    "`digest deliveries retry {id}` sends it while no later edition is planned",
+    DeliveryState.UNCERTAIN: "`digest deliveries reconcile --log FILE` asks the relay's log, "
+    "`digest deliveries resolve {id} --as accepted|lost|resend` decides",
+    DeliveryState.SUPPRESSED: "`digest suppressions list` tells why its reader must not be written to",
+    DeliveryState.EXPIRED: "its papers come in the next edition",
+}
+#: States that a try led to by itself, or is about to.
+_TRIED = (
+    DeliveryState.LEASED,
+    DeliveryState.SENDING,
+    DeliveryState.ACCEPTED,
+    DeliveryState.REJECTED,
+    DeliveryState.UNCERTAIN,
+)
+_SAME = re.compile(
+    r"(?P<address><?[^\s<>()]+@[^\s<>()]+>?)"
+    r"|(?P<ip>\b\d{1,3}(?:\.\d{1,3}){3}\b|\[?(?:[0-9a-f]{0,4}:){3,}[0-9a-f]{0,4}\]?)"
+    r"|(?P<id>\b(?=[A-Za-z-]*\d)(?![245]\.\d{1,3}\.\d{1,3}\b)[\w.-]{6,}\b|\b\d{4,}\b)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,11 +109,60 @@ class Try:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """One delivery of a mail that joins several digests."""
+
+    id: int
+    digest: str
+    local_date: date | None
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CameBack:
+    """A report that came back for a delivery: hard, soft or complaint."""
+
+    kind: str
+    status: str
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryReport:
-    """One delivery and everything that was tried."""
+    """One delivery and all that is known of it. ``message_id`` and ``return_path`` are what a relay's log names it by;
+    ``joined`` is empty unless its mail carries several digests."""
 
     delivery: DeliveryRow
     tries: tuple[Try, ...]
+    message_id: str
+    return_path: str
+    relay: str
+    joined: tuple[Member, ...]
+    bounces: tuple[CameBack, ...]
+    next: tuple[str, ...]
+    """What happens now, and what can be done."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """Deliveries of one state that got the same answer; what differs from one to the other is left out of ``text``."""
+
+    state: str
+    number: int
+    code: int | None
+    enhanced: str
+    text: str
+    example: int
+    """The oldest of them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Changed:
+    """What a decision about many deliveries did. ``refused`` counts those it could not be done to, by the reason."""
+
+    changed: int
+    refused: Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,77 +171,98 @@ class Ledger:
 
     store: Store
     digests: tuple[Digest, ...]
+    keys: Keys
+    return_path: ReturnPath
+    host: str
+    """Right of the @ in Message-IDs of mails whose bytes are no longer kept."""
     clock: Clock
 
-    def listing(
-        self, *, states: Sequence[str] = (), digest: str = "", address: str = "", limit: int = 100
-    ) -> tuple[DeliveryRow, ...]:
-        """The oldest first. Raises UsageError for a state that does not exist."""
-        for state in states:
-            if state not in tuple(DeliveryState):
-                raise UsageError(
-                    f'there is no state "{state}"', where="--state", try_=f"one of {', '.join(DeliveryState)}"
-                )
+    def listing(self, which: Which = Which(), *, limit: int = 100) -> tuple[DeliveryRow, ...]:  # noqa: B008
+        """The oldest first. Raises UsageError for a state or a digest that does not exist."""
+        which = self._checked(which)
         with self.store.reading() as tx:
-            return tuple(
-                _row(one) for one in deliveries.listing(tx, states=states, digest=digest, address=address, limit=limit)
+            found = deliveries.listing(
+                tx,
+                states=which.states,
+                digest=which.digest,
+                address=which.address,
+                local_date=which.local_date,
+                limit=limit,
             )
+        return tuple(_row(one) for one in found)
+
+    def count(self, which: Which) -> Mapping[str, int]:
+        """By state, the states without any left out."""
+        which = self._checked(which)
+        with self.store.reading() as tx:
+            return dict(sorted(oversight.count(tx, which).items()))
+
+    def answers(self, which: Which, *, limit: int = 100) -> tuple[Answer, ...]:
+        """What was answered, the most frequent first: addresses, numbers and ids in the texts count as equal."""
+        which = self._checked(which)
+        numbers: Counter[tuple[str, int | None, str, str]] = Counter()
+        first: dict[tuple[str, int | None, str, str], int] = {}
+        with self.store.reading() as tx:
+            for said in oversight.answers(tx, which):
+                key = (said.state, said.code, said.enhanced, shape(said.reason or said.remote))
+                numbers[key] += said.number
+                first[key] = min(said.first, first.get(key, said.first))
+        return tuple(
+            Answer(state=key[0], number=number, code=key[1], enhanced=key[2], text=key[3], example=first[key])
+            for key, number in numbers.most_common(limit)
+        )
 
     def show(self, delivery_id: int) -> DeliveryReport:
         """Raises NotFound."""
         with self.store.reading() as tx:
             one = _known(tx, delivery_id)
-            tries = tuple(
-                Try(
-                    started_at=row.started_at,
-                    ended_at=row.ended_at,
-                    outcome=row.outcome,
-                    code=row.code,
-                    enhanced=row.enhanced,
-                    remote=row.remote,
+            leader = one.leader_id or one.id
+            leading = _known(tx, leader)
+            row = oversight.row(tx, leader)
+            members = oversight.joined(tx, leader)
+            tries = [_try(row) for row in deliveries.tries(tx, leader)]
+            if row is not None and (last := _last_try(row, tries)) is not None:
+                tries.append(last)
+            return DeliveryReport(
+                delivery=_row(one),
+                tries=tuple(tries),
+                message_id=f"<{message_id(tx, leading, self.keys, self.host)}>",
+                return_path=self.return_path.of(leader, self.keys),
+                relay=row.relay if row is not None else "",
+                joined=tuple(
+                    Member(id=member.id, digest=member.digest, local_date=member.local_date, state=member.state)
+                    for member in members
                 )
-                for row in deliveries.tries(tx, one.leader_id or one.id)
+                if len(members) > 1
+                else (),
+                bounces=tuple(
+                    CameBack(kind=back.kind, status=back.status, detail=back.detail, at=back.at)
+                    for back in oversight.came_back(tx, sorted({one.id, leader}))
+                ),
+                next=_next(one),
             )
-        return DeliveryReport(delivery=_row(one), tries=tries)
 
     def retry(self, delivery_id: int) -> DeliveryRow:
         """Makes a waiting delivery due now, a rejected one only while no later edition can hold its papers."""
-        now = self.clock()
         with self.store.transaction() as tx:
-            one = _known(tx, delivery_id)
-            if one.state in _REFUSED:
-                what, remedy = _REFUSED[one.state]
-                raise SendingRefused(what, where=_where(one), try_=remedy)
-            if one.state is DeliveryState.REJECTED and deliveries.later_edition(tx, one):
-                raise SendingRefused(
-                    "a later edition was planned for this reader, and the papers may stand in it",
-                    where=_where(one),
-                    try_="leave it; nothing of it is lost",
-                )
-            _in_time(one, now)
-            deliveries.force(tx, one.leader_id or one.id, DeliveryState.QUEUED, now=now, reason="")
+            self._retry(tx, _known(tx, delivery_id))
             return _row(_known(tx, delivery_id))
+
+    def retry_all(self, which: Which, *, dry_run: bool = False) -> Changed:
+        """The same for many: those of ``which``, or all that are deferred or rejected."""
+        states = which.states or (DeliveryState.DEFERRED.value, DeliveryState.REJECTED.value)
+        return self._each(which, states, self._retry, dry_run=dry_run)
 
     def resolve(self, delivery_id: int, decision: str) -> DeliveryRow:
         """Settles an uncertain delivery as accepted or lost, or sends it again under the same Message-ID."""
-        if decision not in RESOLUTIONS:
-            raise UsageError(
-                f'there is no decision "{decision}"', where="--as", try_=f"one of {', '.join(RESOLUTIONS)}"
-            )
-        state, reason = RESOLUTIONS[decision]
-        now = self.clock()
+        decide = self._decision(decision)
         with self.store.transaction() as tx:
-            one = _known(tx, delivery_id)
-            if one.state is not DeliveryState.UNCERTAIN:
-                raise SendingRefused(
-                    f"it is {one.state.value}, not uncertain",
-                    where=_where(one),
-                    try_="only what is uncertain is resolved",
-                )
-            if state is DeliveryState.QUEUED:
-                _in_time(one, now)
-            deliveries.force(tx, one.leader_id or one.id, state, now=now, reason=reason)
+            decide(tx, _known(tx, delivery_id))
             return _row(_known(tx, delivery_id))
+
+    def resolve_all(self, which: Which, decision: str, *, dry_run: bool = False) -> Changed:
+        """The same for all uncertain ones of ``which``."""
+        return self._each(which, (DeliveryState.UNCERTAIN.value,), self._decision(decision), dry_run=dry_run)
 
     def pause(self, digest: str) -> bool:
         """Stops the sending of a digest, or of all; False when it was paused. What is on the wire is finished."""
@@ -164,9 +271,17 @@ class Ledger:
             return deliveries.pause(tx, digest, self.clock())
 
     def resume(self, digest: str) -> bool:
-        """False when it was not paused."""
+        """False when it was not paused. A digest that left the configuration can be resumed, too."""
         with self.store.transaction() as tx:
+            known = {one.name for one in self.digests} | {ALL, *deliveries.paused(tx)}
+            if digest not in known:
+                raise self._unknown(digest)
             return deliveries.resume(tx, digest)
+
+    def still_paused(self) -> tuple[str, ...]:
+        """What is paused now; "*" stands for all digests."""
+        with self.store.reading() as tx:
+            return deliveries.paused(tx)
 
     def cancel(self, digest: str) -> int:
         """Ends what waits; its papers are free again. Gives how many."""
@@ -174,14 +289,119 @@ class Ledger:
         with self.store.transaction() as tx:
             return deliveries.cancel(tx, digest, self.clock())
 
+    def _retry(self, tx: Tx, one: Delivery) -> None:
+        now = self.clock()
+        if one.state in _REFUSED:
+            what, remedy_ = _REFUSED[one.state]
+            raise SendingRefused(what, where=_where(one), try_=remedy_)
+        if one.state is DeliveryState.REJECTED and deliveries.later_edition(tx, one):
+            raise SendingRefused(
+                "a later edition was planned for this reader, and the papers may stand in it",
+                where=_where(one),
+                try_="leave it; nothing of it is lost",
+            )
+        _in_time(one, now)
+        deliveries.force(tx, one.leader_id or one.id, DeliveryState.QUEUED, now=now, reason="")
+
+    def _decision(self, decision: str) -> Callable[[Tx, Delivery], None]:
+        if decision not in RESOLUTIONS:
+            raise UsageError(
+                f'there is no decision "{decision}"', where="--as", try_=f"one of {', '.join(RESOLUTIONS)}"
+            )
+        state, reason = RESOLUTIONS[decision]
+
+        def decide(tx: Tx, one: Delivery) -> None:
+            if one.state is not DeliveryState.UNCERTAIN:
+                raise SendingRefused(
+                    f"it is {one.state.value}, not uncertain",
+                    where=_where(one),
+                    try_="only what is uncertain is resolved",
+                )
+            now = self.clock()
+            if state is DeliveryState.QUEUED:
+                _in_time(one, now)
+            oversight.decide(
+                tx, one.leader_id or one.id, DeliveryState.UNCERTAIN, settled(state, now=now, reason=reason)
+            )
+
+        return decide
+
+    def _each(
+        self, which: Which, states: tuple[str, ...], work: Callable[[Tx, Delivery], None], *, dry_run: bool
+    ) -> Changed:
+        """Does ``work`` to each of the deliveries that were there at the beginning, in id order."""
+        which = self._checked(
+            Which(states=states, digest=which.digest, local_date=which.local_date, address=which.address)
+        )
+        if dry_run:
+            return Changed(changed=sum(self.count(which).values()), refused={})
+        changed, after = 0, 0
+        refused: Counter[str] = Counter()
+        while True:
+            with self.store.transaction() as tx:
+                some = oversight.ids(tx, which, after=after, limit=_AT_ONCE)
+                for delivery_id in some:
+                    one = _known(tx, delivery_id)
+                    if one.state.value not in which.states:
+                        changed += 1  # with the mail that joins them
+                        continue
+                    try:
+                        work(tx, one)
+                    except DigestError as error:
+                        refused[error.what] += 1
+                    else:
+                        changed += 1
+            if not some:
+                return Changed(changed=changed, refused=refused)
+            after = some[-1]
+
+    def _checked(self, which: Which) -> Which:
+        for state in which.states:
+            if state not in tuple(DeliveryState):
+                raise UsageError(
+                    f'there is no state "{state}"', where="--state", try_=f"one of {', '.join(DeliveryState)}"
+                )
+        return Which(
+            states=which.states,
+            digest=storable(which.digest),
+            local_date=which.local_date,
+            address=storable(which.address),
+        )
+
     def _named(self, digest: str) -> None:
-        names = [one.name for one in self.digests]
-        if digest != ALL and digest not in names:
-            raise UsageError(f'there is no digest "{digest}"', where="--digest", try_=f"known are: {', '.join(names)}")
+        if digest != ALL and digest not in [one.name for one in self.digests]:
+            raise self._unknown(digest)
+
+    def _unknown(self, digest: str) -> UsageError:
+        names = ", ".join(one.name for one in self.digests)
+        return UsageError(f'there is no digest "{digest}"', where="--digest", try_=f"known are: {names}")
+
+
+def shape(text: str) -> str:
+    """An answer without what differs from mail to mail, so that equal answers are equal: at most 120 characters."""
+    return _SAME.sub(lambda found: f"({found.lastgroup})", " ".join(text.split()))[:120]
+
+
+def settled(state: DeliveryState, *, now: datetime, reason: str) -> dict[str, object]:
+    """The values of a row that was decided about; what was answered before stays."""
+    waits = state is DeliveryState.QUEUED
+    return {"state": state.value, "reason": reason, "next_at": now, "settled_at": None if waits else now}
+
+
+def message_id(tx: Tx, one: Delivery, keys: Keys, host: str) -> str:
+    """What a mail is named in a relay's log, without the angle brackets; ``one`` leads where mails are joined."""
+    return f"{message_id_of(one, keys)}@{message_host(tx, one.message_key) or host}"
+
+
+def message_host(tx: Tx, key: MessageKey) -> str:
+    """The right side of a message's Message-ID, from its own bytes; empty when they are no longer kept."""
+    message = editions.message(tx, key)
+    found = re.search(rb"^Message-ID: <@([^<>\s]+)>\r?$", message.content, re.MULTILINE) if message else None
+    return found[1].decode("ascii", "replace") if found else ""
 
 
 def _known(tx: Tx, delivery_id: int) -> Delivery:
-    found = deliveries.one(tx, delivery_id)
+    found = deliveries.one(tx, delivery_id) if 0 < delivery_id < 2**63 else None
     if found is None:
         raise NotFound("there is no such delivery", where=str(delivery_id), try_="`digest deliveries list` shows them")
     return found
@@ -198,6 +418,38 @@ def _in_time(one: Delivery, now: datetime) -> None:
 
 def _where(one: Delivery) -> str:
     return f"delivery {one.id}"
+
+
+def _next(one: Delivery) -> tuple[str, ...]:
+    ours = remedy(one.enhanced, one.remote) if one.state in (DeliveryState.REJECTED, DeliveryState.DEFERRED) else ""
+    return tuple(filter(None, (ours, _NEXT[one.state].replace("{id}", str(one.id)))))
+
+
+def _try(row: Any) -> Try:
+    return Try(
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        outcome=row.outcome,
+        code=row.code,
+        enhanced=row.enhanced,
+        remote=row.remote,
+    )
+
+
+def _last_try(row: Any, tries: list[Try]) -> Try | None:
+    """The try that ended a delivery, or goes on: it is told by the delivery's own row."""
+    state = DeliveryState(row.state)
+    if row.tried_at is None or state not in _TRIED or any(one.started_at == row.tried_at for one in tries):
+        return None
+    on = state in OPEN_STATES
+    return Try(
+        started_at=row.tried_at,
+        ended_at=None if on else row.settled_at,
+        outcome="" if on else state.value,
+        code=None if on else row.code,
+        enhanced="" if on else row.enhanced,
+        remote="" if on else row.reason or row.remote,
+    )
 
 
 def _row(one: Delivery) -> DeliveryRow:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import update
 
 from digest.app import build
 from digest.config import load
 from digest.model.mail import DeliveryState
 from digest.storage import deliveries
 from tests.cli.conftest import SECOND
+from tests.delivery import maillogs
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def state(call) -> str:
 
 
 def test_list_shows_what_is_not_well_and_show_what_was_tried(call, sent):
-    assert call("deliveries", "list", "--json").json == {"deliveries": []}
+    assert call("deliveries", "list", "--json").json == {"counts": {}, "deliveries": []}
     (one,) = call("deliveries", "list", "--all", "--json").json["deliveries"]
     assert (one["id"], one["state"], one["address"]) == (1, "accepted", "reader@example.org")
     shown = call("deliveries", "show", "1", "--json").json
@@ -105,3 +111,118 @@ def test_a_paused_digest_waits_and_a_cancelled_one_ends(call, read):
     assert call("deliveries", "pause", "--digest", "nope").code == 2
     assert call("deliveries", "cancel", "--digest", "papers", "--json").json == {"cancelled": 1}
     assert (state(call), list(Path().glob("outbox/*"))) == ("expired", [])
+
+
+def test_a_choice_is_settled_with_its_counts_told(call, sent):
+    put(DeliveryState.UNCERTAIN)
+    assert call("deliveries", "resolve", "--as", "lost").code == 2  # nothing is named
+    assert call("deliveries", "resolve", "1", "--all", "--as", "lost").code == 2
+    told = call("deliveries", "resolve", "--digest", "papers", "--as", "lost", "--dry-run")
+    assert (told.code, told.out, state(call)) == (0, "1 delivery would be given up as lost.\n", "uncertain")
+    told = call("deliveries", "resolve", "--all", "--as", "lost", "--json")
+    assert (told.code, told.json) == (0, {"changed": 1, "refused": {}, "dry_run": False})
+    told = call("deliveries", "resolve", "--all", "--as", "lost")
+    assert (told.code, told.out) == (0, "0 deliveries are given up as lost.\n")
+    assert call("deliveries", "resolve", "--all", "--as", "guess").code == 2
+
+
+def test_what_is_deferred_is_tried_again_by_the_hundred(call, sent):
+    put(DeliveryState.DEFERRED)
+    assert call("deliveries", "retry").code == 2
+    assert call("deliveries", "retry", "--state", "accepted").code == 2
+    assert call("deliveries", "retry", "--state", "deferred", "--date", "yesterday").code == 2
+    assert call("deliveries", "retry", "--state", "deferred").out == "1 delivery is due now.\n"
+    assert state(call) == "queued"
+
+
+def test_list_counts_first_and_by_answer(call, sent):
+    put(DeliveryState.DEFERRED, "451 4.7.1 <reader@example.org>: Greylisted")
+    assert call("deliveries", "list").out.splitlines()[0] == "1 deferred."
+    told = call("deliveries", "list", "--by-answer", "--json").json
+    assert told["counts"] == {"deferred": 1}
+    (answer,) = told["answers"]
+    assert (answer["number"], answer["text"], answer["example"]) == (1, "451 4.7.1 (address): Greylisted", 1)
+    assert call("deliveries", "list", "--by-answer", "--digest", "nope").out == "None.\n"
+    assert call("deliveries", "list", "--address", "nobody").code == 2
+
+
+def test_show_names_it_as_a_log_does(call, sent):
+    shown = call("deliveries", "show", "1")
+    (line,) = [line for line in shown.out.splitlines() if line.startswith("Message-ID: ")]
+    assert line.removeprefix("Message-ID: <").removesuffix("@example.org>") in [
+        path.stem for path in Path("outbox").iterdir()
+    ]
+    assert "next: " in shown.out
+
+
+def test_pause_resume_and_cancel_say_what_they_did(call, read):
+    def said(*words: str) -> str:
+        return call("deliveries", *words).out
+
+    call("deliveries", "pause")
+    assert said("pause", "--digest", "papers").startswith("papers is paused: ")
+    assert said("pause", "--digest", "papers") == "papers is paused already.\n"
+    assert said("resume", "--digest", "papers") == "Sending of papers goes on.\nStill paused: all.\n"
+    assert said("resume") == "Sending goes on.\n"
+    assert said("resume") == "It was not paused.\n"
+    assert said("cancel") == "Nothing waited.\n"
+
+
+class TestReconcile:
+    @pytest.fixture
+    def relay(self, call, sent) -> SimpleNamespace:
+        """The first mail is uncertain; gives the names in a log, and the instant of the try."""
+        app = build(load(Path("config.toml"), {}))
+        at = app.clock()
+        with app.store.transaction() as tx:
+            values = {"state": "uncertain", "tried_at": at, "settled_at": at, "reason": "no answer came"}
+            tx.execute(update(deliveries.deliveries).values(**values))
+        app.close()
+        name = call("deliveries", "show", "1", "--json").json["message_id"].strip("<>")
+        lines = maillogs.whole(maillogs.iso(at), "4F00AA11BB", name, "reader@example.org", maillogs.SENT)
+        rest = maillogs.noise(maillogs.iso(at + timedelta(hours=1)))
+        return SimpleNamespace(raw="\n".join([*lines, *rest]).encode(), at=at)
+
+    def test_a_file(self, call, relay):
+        Path("mail.log").write_bytes(relay.raw)
+        told = call("deliveries", "reconcile", "--log", "mail.log", "--dry-run")
+        assert (told.code, told.out.splitlines()[0]) == (0, "1 were uncertain: would become 1 accepted.")
+        assert state(call) == "uncertain"
+        told = call("deliveries", "reconcile", "--log", "mail.log", "--json")
+        assert (told.code, told.json["counts"], state(call)) == (0, {"accepted": 1}, "accepted")
+        assert call("deliveries", "reconcile", "--log", "mail.log").out == "Nothing was uncertain.\n"
+
+    def test_several_and_packed(self, call, relay):
+        head, _, tail = relay.raw.partition(b"\n")
+        Path("mail.log").write_bytes(tail)
+        Path("mail.log.1.gz").write_bytes(gzip.compress(head + b"\n"))
+        told = call("deliveries", "reconcile", "--log", "mail.log", "mail.log.1.gz", "--json")
+        assert (told.code, told.json["lines"] > 10, state(call)) == (0, True, "accepted")
+
+    def test_standard_input(self, call, relay, monkeypatch):
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(relay.raw)))
+        assert (call("deliveries", "reconcile", "--log", "-").code, state(call)) == (0, "accepted")
+
+    def test_what_stays_uncertain_is_done_in_part(self, call, relay):
+        Path("mail.log").write_bytes(b"\n".join(relay.raw.splitlines()[-3:]))
+        told = call("deliveries", "reconcile", "--log", "mail.log")
+        assert (told.code, "1 uncertain" in told.out, state(call)) == (3, True, "uncertain")
+
+    @pytest.mark.parametrize(
+        ("words", "code"),
+        [
+            (("--log", "nowhere.log"), 1),
+            (("--log", "torn.gz"), 1),
+            (("--log", "photo.bin"), 1),
+            (("--log", "mail.log", "--absent", "guess"), 2),
+            (("--log", "mail.log", "--zone", "Mars/Olympus"), 2),
+            (("--log", "-", "-"), 2),
+            ((), 2),
+        ],
+    )
+    def test_what_cannot_be_read_is_told_without_a_change(self, call, relay, words, code):
+        Path("mail.log").write_bytes(relay.raw)
+        Path("torn.gz").write_bytes(gzip.compress(relay.raw)[:-9])
+        Path("photo.bin").write_bytes(bytes(range(256)) * 1000)
+        told = call("deliveries", "reconcile", *words)
+        assert (told.code, "Traceback" in told.err, state(call)) == (code, False, "uncertain")
