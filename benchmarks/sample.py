@@ -6,7 +6,7 @@ import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 
 from digest.app import App, build
@@ -15,13 +15,16 @@ from digest.entries.diff import Held, diff
 from digest.entries.identity import title_key
 from digest.model.feeds import EntryData, Source, SourceId
 from digest.services.subscribe import Choices
-from digest.storage import entries, sources
+from digest.storage import entries, people, sources
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CATEGORIES = ("cs.CL", "cs.LG", "cs.CV", "cs.AI", "cs.RO", "stat.ML")
 _SYLLABLES = ("ka", "lo", "mi", "ren", "tor", "vel", "sha", "du", "pri", "an", "ost", "eli", "gra", "fen", "wu", "zo")
 
 CONFIG = """
+[database]
+url = "{database}"
+
 [mail]
 from = "Digest <digest@example.org>"
 
@@ -45,8 +48,10 @@ name = "papers"
 send_at = "07:00"
 categories = {{ "cs.CL" = 2, "cs.LG" = 1, "cs.CV" = 1 }}
 keywords = ["karen tormi"]
-max_items = 25
+max_items = {max_items}
 """
+#: ``max_items`` that make a mail of about 20,000 and of about 60,000 bytes, from the papers below.
+SMALL, LARGE = 3, 15
 
 
 def papers(count: int, *, days: float, seed: int = 1) -> Iterator[EntryData]:
@@ -74,10 +79,30 @@ def papers(count: int, *, days: float, seed: int = 1) -> Iterator[EntryData]:
         )
 
 
-def application(folder: Path, *, smtp: str = 'transport = "folder"\npath = "outbox"', at: datetime = NOW) -> App:
-    """An installation in a folder, its clock at an instant."""
+def configured(
+    folder: Path,
+    *,
+    smtp: str = 'transport = "folder"\npath = "outbox"',
+    database: str = "sqlite:///digest.db",
+    max_items: int = 25,
+    more: str = "",
+) -> Path:
+    """The configuration of an installation in a folder; ``more`` are further tables."""
     file = folder / "config.toml"
-    file.write_text(CONFIG.format(smtp=smtp), "utf-8")
+    file.write_text(CONFIG.format(smtp=smtp, database=database, max_items=max_items) + more, "utf-8")
+    return file
+
+
+def application(
+    folder: Path,
+    *,
+    smtp: str = 'transport = "folder"\npath = "outbox"',
+    database: str = "sqlite:///digest.db",
+    max_items: int = 25,
+    at: datetime = NOW,
+) -> App:
+    """An installation in a folder, its clock at an instant."""
+    file = configured(folder, smtp=smtp, database=database, max_items=max_items)
     return build(load(file, {}), clock=lambda: at)
 
 
@@ -97,6 +122,31 @@ def subscribe(app: App, count: int, preferences: Sequence[Mapping[str, object]] 
     for number in range(count):
         choices = Choices(preferences=preferences[number % len(preferences)] or None)
         app.subscribe.add(f"reader{number}@example.org", "papers", choices=choices)
+
+
+def wishes(number: int) -> tuple[Mapping[str, object], ...]:
+    """So many preferences, each another profile; none filters so much that its mail would be shorter."""
+    return tuple({"keywords": [f"karen {n}"], "categories": {"cs.CL": 1 + n % 3, "cs.LG": 1}} for n in range(number))
+
+
+def crowd(app: App, count: int, preferences: Sequence[Mapping[str, object]] = ({},)) -> None:
+    """So many confirmed readers of a week ago, who take these preferences in turn, written in bulk."""
+    since = NOW - timedelta(days=7)
+    plain = {"digest": "papers", "state": "confirmed", "created_at": since, "confirmed_at": since}
+    plain |= {"language": "", "timezone": "", "send_at": "", "days": [], "last_slot_date": ""}
+    chance = random.Random(1)
+    rest = iter(range(count))
+    while numbers := tuple(islice(rest, 5_000)):
+        who = [{"address": f"reader{n}@example.org", "created_at": since, "joined": False} for n in numbers]
+        with app.store.transaction() as tx:
+            ids = tx.execute(people.subscribers.insert().returning(people.subscribers.c.id), who).scalars().all()
+            links = [
+                plain
+                | {"subscriber_id": one, "secret": f"{chance.getrandbits(88):022x}"}
+                | {"preferences": preferences[n % len(preferences)]}
+                for n, one in zip(numbers, ids, strict=True)
+            ]
+            tx.execute(people.subscriptions.insert(), links)
 
 
 def resident_megabytes() -> float:
