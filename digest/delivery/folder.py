@@ -1,8 +1,8 @@
 """Mails as files: a folder of .eml files, or a Maildir. Does I/O.
 
-The same session as SMTP gives: write, ask ``before_dot``, then rename, which is the dot here. A file's name comes
-from the Message-ID, so a repeated mail replaces its first copy instead of standing beside it. Bytes are kept as they
-are, CRLF too.
+The same session as SMTP gives: ``offer`` writes and syncs a draft, ``go`` renames it, which is the dot here. A file's
+name comes from the Message-ID, so a repeated mail replaces its first copy instead of standing beside it. Bytes are kept
+as they are, CRLF too.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from digest.delivery.relay import Relay
+from digest.delivery.relay import Event, Mail, Relay
 from digest.model.errors import RelayError
-from digest.model.mail import Envelope, Outcome, OutcomeKind, Scope
+from digest.model.mail import Outcome, OutcomeKind, Scope
 
 #: A header longer than this has no Message-ID worth looking for.
 MAX_HEADER = 65536
@@ -26,15 +26,20 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 class FolderSession:
-    """A folder or Maildir that takes mail."""
+    """A folder or Maildir that takes mail; see relay.Session for what each method promises."""
 
     def __init__(self, relay: Relay) -> None:
         """Make the folders, or raise RelayError."""
         if relay.path is None:
             raise RelayError("no folder is named", where=relay.name, try_="set path")
+        self.relay = relay
+        self.pipelining = self.out_of_step = False
         self._maildir = relay.transport == "maildir"
         self._final = relay.path / "new" if self._maildir else relay.path
         self._draft = relay.path / "tmp" if self._maildir else relay.path
+        self._ready: Mail | None = None
+        self._written: tuple[Path, str] = (self._draft, "")
+        self._events: list[Event] = []
         try:
             for folder in {self._final, self._draft, *((relay.path / "cur",) if self._maildir else ())}:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -50,30 +55,48 @@ class FolderSession:
         """Always: a folder does not hang up."""
         return True
 
-    def submit(self, envelope: Envelope, segments: Sequence[bytes], before_dot: Callable[[], bool]) -> Outcome:
-        """Write one mail; it appears whole or not at all. ``envelope`` is not written: the mail has its own To."""
-        name = _file_name(segments) + ("" if self._maildir else ".eml")
+    @property
+    def idle(self) -> bool:
+        return self._ready is None
+
+    @property
+    def ready(self) -> Mail | None:
+        return self._ready
+
+    def offer(self, mail: Mail) -> Outcome | None:
+        """Write one mail's draft. The envelope is not written: the mail has its own To."""
+        name = _file_name(mail.parts) + ("" if self._maildir else ".eml")
         # Always the same name: what a killed process left behind is written over by the repeat.
         draft = self._draft / f".{name}.part"
         try:
-            _write(draft, segments)
+            _write(draft, mail.parts)
         except OSError as exc:
             draft.unlink(missing_ok=True)
-            return Outcome(kind=OutcomeKind.DEFERRED, scope=Scope.RELAY, remote=f"{self._final}: {exc.strerror}")
-        go = False
-        try:
-            go = before_dot()
-        finally:
-            if not go:
-                draft.unlink(missing_ok=True)
-        if not go:
-            return Outcome(kind=OutcomeKind.STOPPED, remote="stopped before the final rename")
-        return self._publish(draft, name)
+            return _relay_fault(f"{self._final}: {exc.strerror}")
+        self._ready, self._written = mail, (draft, name)
+        self._events.append(Event(self, mail, None))
+        return None
+
+    def go(self, following: Mail | None = None) -> Outcome | None:
+        mail, self._ready = self._ready, None
+        self._events.append(Event(self, mail, self._publish(*self._written)))
+        return self.offer(following) if following is not None else None
+
+    def stop(self) -> None:
+        self._ready = None
+        self._written[0].unlink(missing_ok=True)
+
+    def turn(self) -> list[Event]:
+        """What happened since it was last asked."""
+        events, self._events = self._events, []
+        return events
 
     def close(self) -> None:
-        """Nothing is held open."""
+        if self._ready is not None:
+            self.stop()
 
     def _publish(self, draft: Path, name: str) -> Outcome:
+        """The rename is the dot: before it there is no mail, after it there is a whole one."""
         if name in self._read:
             draft.unlink(missing_ok=True)
             return Outcome(kind=OutcomeKind.ACCEPTED, remote=f"{name} was already there")
@@ -82,12 +105,16 @@ class FolderSession:
         except OSError as exc:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
-            return Outcome(kind=OutcomeKind.DEFERRED, scope=Scope.RELAY, remote=f"{self._final}: {exc.strerror}")
+            return _relay_fault(f"{self._final}: {exc.strerror}")
         try:
             _sync_folder(self._final)
         except OSError as exc:
             return Outcome(kind=OutcomeKind.UNCERTAIN, remote=f"{self._final / name}: {exc.strerror}")
         return Outcome(kind=OutcomeKind.ACCEPTED, remote=str(self._final / name))
+
+
+def _relay_fault(text: str) -> Outcome:
+    return Outcome(kind=OutcomeKind.DEFERRED, scope=Scope.RELAY, remote=text)
 
 
 def _file_name(segments: Sequence[bytes]) -> str:

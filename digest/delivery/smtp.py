@@ -1,21 +1,27 @@
-"""One SMTP or LMTP connection and the mails that go over it (RFC 5321, 2920, 1870, 6152, 6531, 2033). Does I/O.
+"""One SMTP or LMTP connection and the mails that go over it (RFC 5321, 2920, 3030, 1870, 6152, 6531, 2033). Does I/O.
 
-Takes an envelope and a message's segments, gives one Outcome; a remote's fault is never an exception. The envelope
-and DATA dialogue is our own, because all depends on one instant: before the final dot a failure is a safe retry,
-after it, without an answer, the mail is uncertain (RFC 1047). ``before_dot`` is called between the two. Leases,
-ledger and retries are the caller's.
+The envelope and DATA dialogue is our own, because all depends on one instant: before the final dot a failure is a safe
+retry, after it, without an answer, the mail is uncertain (RFC 1047). The dot goes only in ``go``, which the caller
+calls once it has written down that it goes. A remote's fault is never an exception, but an event that ends a mail with
+an Outcome. Leases, ledger and retries are the caller's.
+
+Where the server offers PIPELINING, one write carries [content, dot, MAIL, RCPT, DATA]: a round trip a mail. Where it
+offers CHUNKING, one BDAT carries the content, and the next envelope follows it likewise. A mail is never sent before
+the one before it was answered, so at most one is unacknowledged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+import time
+from collections import deque
+from collections.abc import Mapping
+from enum import StrEnum
 
-from digest.delivery.content import wire_form
-from digest.delivery.handshake import Connection, open_connection
-from digest.delivery.relay import Relay
+from digest.delivery.handshake import Connection
+from digest.delivery.relay import Event, Mail, Relay
 from digest.delivery.retry import Stage, decide
-from digest.delivery.wire import BrokenError, OutOfStepError, Reply, Wire
-from digest.model.errors import RelayError
+from digest.delivery.wire import BrokenError, OutOfStepError, Reply
 from digest.model.mail import Envelope, Outcome, OutcomeKind, Scope
 
 DOT = b".\r\n"
@@ -24,249 +30,359 @@ MAX_ADDRESS = 320
 #: How long to be polite for: QUIT, and a refusal sent just before the server hung up.
 PARTING_SECONDS = 2.0
 
+_UNSAFE = re.compile(rb"[^!-*,-<>-~]")
+_PLAIN_PATH = re.compile(r"[!-;=?-~]+")
+_QUOTED = re.compile(r'^"(?:[^"\\]|\\.)*"(?=@)')
+
+
+class _Await(StrEnum):
+    """Beside the stages, what a reply may answer."""
+
+    RESET = "reset"
+    EMPTY = "empty"
+    """The end of a content with nothing in it."""
+    QUIT = "quit"
+
+
+_DOT = Stage.DOT
+
 
 class SmtpSession:
-    """An open connection to a relay. One mail at a time; for several connections open several sessions."""
+    """An open connection to a relay; see relay.Session for what each method promises."""
 
-    def __init__(self, relay: Relay) -> None:
-        """Connect and log in, or raise RelayError."""
-        self._relay = relay
-        self._connection = open_connection(relay)
-        self._pipelining = "pipelining" in self.features
-
-    @property
-    def features(self) -> Mapping[str, str]:
+    def __init__(self, relay: Relay, connection: Connection) -> None:
+        self.relay = relay
+        self.out_of_step = False
+        self.tls = connection.tls
+        self.features: Mapping[str, str] = connection.features
         """What the server offers: lower-case keyword -> parameters."""
-        return self._connection.features
-
-    @property
-    def tls(self) -> str:
-        """The TLS version; empty without encryption."""
-        return self._connection.tls
+        self.wire = connection.wire
+        self.deadline: float | None = None
+        """When what is awaited must have come, in time.monotonic's seconds; None: nothing is awaited."""
+        self.pipelining = relay.pipelining and "pipelining" in self.features
+        self.chunking = relay.chunking and "chunking" in self.features
+        self._limit = _size_limit(self.features)
+        self._awaited: deque[tuple[Stage | _Await, Mail | None]] = deque()
+        self._coming: Mail | None = None
+        """Whose envelope is under way."""
+        self._steps: list[tuple[Stage, bytes]] = []
+        """What is still to be said of it, in single steps."""
+        self._refusal: tuple[Reply, Stage] | None = None
+        self._ready: Mail | None = None
+        self._sent: Mail | None = None
+        """Whose content is under way or unanswered."""
+        self._dot_at = 0
+        """Where its dot ends among the bytes ever sent."""
+        self._reset = False
+        """A refused envelope must be cleared before the next one."""
+        self._events: list[Event] = []
 
     @property
     def alive(self) -> bool:
-        """Whether another mail can be tried; if not, open a new session."""
-        return not self._wire.closed
-
-    def submit(self, envelope: Envelope, segments: Sequence[bytes], before_dot: Callable[[], bool]) -> Outcome:
-        """Try to hand over one mail.
-
-        ``before_dot`` is called once the whole content has been sent, and at most once; False drops the connection
-        without the dot (outcome STOPPED). What it raises is passed on, after the connection is dropped likewise.
-        """
-        try:
-            sender, recipient = _path(envelope.sender, may_be_empty=True), _path(envelope.recipient)
-            commands = (self._mail_command(envelope, sender, recipient), b"RCPT TO:" + recipient + b"\r\n")
-            content = wire_form(segments)
-        except _NotSentError as refusal:
-            return refusal.outcome
-        except ValueError as exc:
-            return Outcome(kind=OutcomeKind.REJECTED, scope=Scope.MESSAGE, remote=f"not sent: {exc}")
-        try:
-            refused = self._envelope(commands)
-            if refused is not None:
-                return refused
-            early = self._content(content)
-        except BrokenError as exc:
-            return self._lost(exc)
-        if early is not None:
-            return early
-        return self._finish(before_dot)
-
-    def close(self) -> None:
-        """Say goodbye, if the other side still listens."""
-        if self._wire.closed:
-            return
-        try:
-            self._wire.send([b"QUIT\r\n"])
-            self._wire.reply(PARTING_SECONDS)
-        except BrokenError:
-            pass
-        finally:
-            self._wire.close()
+        return not self.wire.closed
 
     @property
-    def _wire(self) -> Wire:
-        return self._connection.wire
+    def idle(self) -> bool:
+        return not (self.wire.closed or self._awaited or self._ready or self._sent or self._coming)
 
-    def _mail_command(self, envelope: Envelope, sender: bytes, recipient: bytes) -> bytes:
-        """MAIL FROM with what this mail needs. Raises _NotSentError for what the server does not offer."""
+    @property
+    def ready(self) -> Mail | None:
+        return self._ready
+
+    def offer(self, mail: Mail) -> Outcome | None:
+        commands = self._commands(mail.envelope)
+        if isinstance(commands, Outcome):
+            return commands
+        self.wire.send(self._announce(mail, commands))
+        self.deadline = time.monotonic() + self.relay.timeout
+        return None
+
+    def go(self, following: Mail | None = None) -> Outcome | None:
+        mail, self._ready = self._ready, None
+        assert mail is not None
+        chunk = b"BDAT %d LAST\r\n"
+        out = [chunk % sum(map(len, mail.parts)), *mail.parts] if self.chunking else [*mail.dotted, DOT]
+        self._dot_at = self.wire.queued + sum(map(len, out))
+        self._sent = mail
+        self._awaited.append((Stage.DOT, mail))
+        refused = None
+        if following is not None:
+            commands = self._commands(following.envelope)
+            if isinstance(commands, Outcome):
+                refused = commands
+            else:
+                out += self._announce(following, commands)
+        self.wire.send(out)
+        self._wait_for_dot(time.monotonic())
+        return refused
+
+    def stop(self) -> None:
+        self._ready = None
+        if self.chunking and not self._awaited:
+            self._reset = True  # nothing of the content was sent: RSET clears the envelope
+        else:
+            self.wire.close()  # once DATA was allowed, only hanging up keeps the dot back
+
+    def turn(self, now: float) -> list[Event]:
+        """Reads and writes what can be read and written; what that brought."""
+        wire = self.wire
+        if wire.closed:
+            return []
+        if wire.unsent:
+            before = wire.sent
+            wire.flush()
+            if wire.sent != before and self._sent is not None:
+                self._wait_for_dot(now)
+        for reply in wire.receive():
+            self._hear(reply, now)
+            if wire.closed:
+                break
+        if wire.fault is not None and not wire.closed:
+            self._lose(wire.fault)
+        elif wire.deaf is not None and not wire.closed:
+            # It may have said why before it hung up.
+            self.deadline = min(self.deadline or now + PARTING_SECONDS, now + PARTING_SECONDS)
+        events, self._events = self._events, []
+        return events
+
+    def overdue(self, now: float) -> list[Event]:
+        """Called when the deadline has passed."""
+        if self.wire.deaf is not None:
+            self._lose(self.wire.deaf)
+        elif self.wire.unsent:
+            self._lose(BrokenError(f"the server took nothing for {self.relay.timeout:g} seconds"))
+        else:
+            waited = self.relay.dot_timeout if self._sent is not None else self.relay.timeout
+            self._lose(OutOfStepError(f"the server did not answer within {waited:g} seconds"))
+        events, self._events = self._events, []
+        return events
+
+    def quit(self) -> None:
+        """Say goodbye where that is possible; hang up else. ``turn`` closes when it was answered."""
+        if self.idle and self.wire.deaf is None:
+            self.wire.send([b"QUIT\r\n"])
+            self._awaited.append((_Await.QUIT, None))
+            self.deadline = time.monotonic() + PARTING_SECONDS
+        else:
+            self.wire.close()
+
+    def close(self) -> None:
+        self.quit()
+        self.wire.close()
+
+    def _commands(self, envelope: Envelope) -> tuple[bytes, bytes] | Outcome:
+        """MAIL and RCPT for a mail, or why it cannot be offered to this server."""
+        try:
+            sender, recipient = _path(envelope.sender, may_be_empty=True), _path(envelope.recipient)
+        except ValueError as exc:
+            return _not_sent(Scope.RECIPIENT, str(exc))
         features = self.features
         command = b"MAIL FROM:" + sender
-        if "size" in features:
-            limit = features["size"].strip()
-            if limit.isdecimal() and 0 < int(limit) < envelope.size:
-                raise _NotSentError(Scope.MESSAGE, f"the mail has {envelope.size} bytes, the server takes {limit}")
+        if self._limit is not None:
+            if 0 < self._limit < envelope.size:
+                text = f"the mail has {envelope.size} bytes, the server takes {self._limit}"
+                return _not_sent(Scope.MESSAGE, text)
             command += b" SIZE=%d" % envelope.size
-        if envelope.eight_bit:
+        wide = not (sender.isascii() and recipient.isascii())
+        if wide and "smtputf8" not in features:
+            return _not_sent(Scope.RECIPIENT, "the address is not ASCII, and the server does not offer SMTPUTF8")
+        if envelope.eight_bit or wide:
             if "8bitmime" not in features:
-                raise _NotSentError(Scope.MESSAGE, "the mail has 8-bit text, and the server does not offer 8BITMIME")
-            command += b" BODY=8BITMIME"
-        if not (sender + recipient).isascii():
-            if "smtputf8" not in features:
-                raise _NotSentError(Scope.RECIPIENT, "the address is not ASCII, and the server does not offer SMTPUTF8")
-            command += b" SMTPUTF8"
-        return command + b"\r\n"
+                return _not_sent(Scope.MESSAGE, "the mail has 8-bit text, and the server does not offer 8BITMIME")
+            command += b" BODY=8BITMIME SMTPUTF8" if wide else b" BODY=8BITMIME"
+        if "dsn" in features:
+            command += b" RET=HDRS"
+            if not wide:
+                # A report then names this address also where the mail was forwarded (RFC 3461 section 4.2).
+                recipient += b" ORCPT=rfc822;" + _UNSAFE.sub(_xtext, envelope.recipient.encode())
+        return command + b"\r\n", b"RCPT TO:" + recipient + b"\r\n"
 
-    def _envelope(self, commands: tuple[bytes, bytes]) -> Outcome | None:
-        """MAIL, RCPT and DATA. None: the server waits for the content."""
-        if self._wire.spoke():
-            return self._unasked(self._wire.reply(PARTING_SECONDS))
-        if not self._pipelining:
-            return self._envelope_in_turn(commands)
-        try:
-            return self._envelope_at_once(commands)
-        except OutOfStepError:
-            # Some servers offer PIPELINING and lose what follows the first command. Nothing was sent yet that could be
-            # delivered, so the mail is tried again in plain steps, on a new connection.
-            self._wire.close()
-            self._connection = self._reopened()
-            self._pipelining = False
-            return self._envelope_in_turn(commands)
+    def _announce(self, mail: Mail, commands: tuple[bytes, bytes]) -> list[bytes]:
+        """What to write for an envelope now; the answers are awaited, further steps kept."""
+        self._coming = mail
+        self._refusal = None
+        out: list[bytes] = []
+        if self._reset:
+            self._reset = False
+            out.append(b"RSET\r\n")
+            self._awaited.append((_Await.RESET, None))
+        awaited = self._awaited
+        mail_from, rcpt_to = commands
+        if self.pipelining:
+            out += commands
+            awaited.append((Stage.MAIL, mail))
+            awaited.append((Stage.RCPT, mail))
+            if not self.chunking:
+                out.append(b"DATA\r\n")
+                awaited.append((Stage.DATA, mail))
+            return out
+        self._steps = [(Stage.RCPT, rcpt_to)]
+        if not self.chunking:
+            self._steps.append((Stage.DATA, b"DATA\r\n"))
+        if out:  # the answer to RSET first
+            self._steps.insert(0, (Stage.MAIL, mail_from))
+            return out
+        awaited.append((Stage.MAIL, mail))
+        return [mail_from]
 
-    def _unasked(self, reply: Reply) -> Outcome:
-        """The server spoke while nothing was asked of it: 421 as it shuts down, or we have lost step."""
-        if reply.code != 421:
-            raise BrokenError(f"the server said {reply.code} {reply.text} unasked")
-        self._wire.close()
-        return _decided(reply, Stage.MAIL)
+    def _wait_for_dot(self, now: float) -> None:
+        """While content goes out, each step of it must be taken in time; then the reply to the dot is awaited."""
+        self.deadline = now + (self.relay.timeout if self.wire.unsent else self.relay.dot_timeout)
 
-    def _reopened(self) -> Connection:
-        try:
-            return open_connection(self._relay)
-        except RelayError as exc:
-            raise BrokenError(str(exc)) from exc
-
-    def _envelope_in_turn(self, commands: tuple[bytes, bytes]) -> Outcome | None:
-        for stage, command in zip((Stage.MAIL, Stage.RCPT), commands, strict=True):
-            self._wire.send([command])
-            reply = self._wire.reply()
-            if not reply.positive:
-                return self._refused(reply, stage)
-        self._wire.send([b"DATA\r\n"])
-        reply = self._wire.reply()
-        return None if reply.code == 354 else self._refused(reply, Stage.DATA)
-
-    def _envelope_at_once(self, commands: tuple[bytes, bytes]) -> Outcome | None:
-        """RFC 2920: one write, three replies, whatever the first of them says."""
-        self._wire.send([*commands, b"DATA\r\n"])
-        first: tuple[Reply, Stage] | None = None
-        for stage in (Stage.MAIL, Stage.RCPT, Stage.DATA):
-            try:
-                reply = self._wire.reply()
-            except OutOfStepError:
-                raise
-            except BrokenError:
-                if first is None:
-                    raise
-                break  # refused, then hung up: the refusal stands
-            good = reply.code == 354 if stage is Stage.DATA else reply.positive
-            if not good and first is None:
-                first = (reply, stage)
-            if reply.code == 421:
-                break
-            if good and stage is Stage.DATA and first is not None:
-                self._end_empty()
-        return None if first is None else self._refused(*first)
-
-    def _end_empty(self) -> None:
-        """DATA was allowed although nobody is to receive: end it with nothing in it (RFC 2920 section 3.1)."""
-        if self._relay.transport == "lmtp":
-            self._wire.close()  # LMTP answers once a recipient, so here not at all
+    def _hear(self, reply: Reply, now: float) -> None:
+        if not self._awaited:
+            self._unasked(reply)
             return
-        try:
-            self._wire.send([DOT])
-            self._wire.reply()
-        except BrokenError:
-            self._wire.close()
+        step, mail = self._awaited.popleft()
+        self.deadline = now + self.relay.timeout if self._awaited else None
+        if step is _DOT:
+            self._answered(reply, mail)
+        elif mail is not None:
+            self._envelope(reply, Stage(step), mail, now)
+        elif step is _Await.QUIT or reply.code == 421 or not reply.positive:
+            # A server that refuses RSET, or an empty content, cannot be led back into step.
+            self._lose(BrokenError(f"the server answered {reply.code} {reply.words()[1]}"))
+        elif self._steps:
+            self._next_step(now)
 
-    def _refused(self, reply: Reply, stage: Stage) -> Outcome:
-        """Decide on a refusal, and leave the connection fit for the next mail."""
-        outcome = _decided(reply, stage)
-        if reply.code < 400 or reply.code == 421:
-            self._wire.close()
-        if not self._wire.closed:
-            try:
-                self._wire.send([b"RSET\r\n"])
-                if not self._wire.reply().positive:
-                    self._wire.close()
-            except BrokenError:
-                self._wire.close()
-        return outcome
-
-    def _content(self, content: Sequence[bytes]) -> Outcome | None:
-        """Send everything but the dot. An outcome: the server refused before we were through."""
-        try:
-            self._wire.send(content)
-            if not self._wire.spoke():
-                return None
-        except BrokenError:
-            # A server may refuse and hang up while we still write. What it said then is definite, for it never got
-            # the dot.
-            reply = self._last_words()
-            if reply is None:
-                raise
-            return self._dropped(reply)
-        return self._dropped(self._wire.reply(PARTING_SECONDS))
-
-    def _last_words(self) -> Reply | None:
-        try:
-            return self._wire.reply(PARTING_SECONDS)
-        except BrokenError:
-            return None
-
-    def _dropped(self, reply: Reply) -> Outcome:
-        self._wire.close()
-        # A yes to what was not yet said is no yes.
-        return _decided(reply, Stage.DATA)
-
-    def _finish(self, before_dot: Callable[[], bool]) -> Outcome:
-        """The instant after which nothing is a safe retry."""
-        go = False
-        try:
-            go = before_dot()
-        finally:
-            if not go:
-                self._wire.close()
-        if not go:
-            return Outcome(kind=OutcomeKind.STOPPED, remote="stopped before the final dot")
-        try:
-            self._wire.send([DOT])
-            reply = self._wire.reply(self._relay.dot_timeout)
-        except BrokenError as exc:
-            self._wire.close()
-            return Outcome(kind=OutcomeKind.UNCERTAIN, remote=f"after the final dot: {exc}")
-        if 300 <= reply.code <= 399:
-            self._wire.close()
-            return Outcome(kind=OutcomeKind.UNCERTAIN, code=reply.code, enhanced=reply.enhanced, remote=reply.text)
+    def _unasked(self, reply: Reply) -> None:
+        """The server spoke while nothing was asked of it: 421 as it shuts down, or we have lost step."""
+        mail, self._ready = self._ready, None
+        self.wire.close()
         if reply.code == 421:
-            self._wire.close()
-        return _decided(reply, Stage.DOT)
+            self._events.append(Event(self, mail, _decided(reply, Stage.MAIL)))
+        elif mail is not None:
+            text = f"the server said {reply.code} {reply.words()[1]} unasked"
+            self._events.append(Event(self, mail, _relay_fault(text)))
 
-    def _lost(self, exc: BrokenError) -> Outcome:
-        self._wire.close()
-        return Outcome(kind=OutcomeKind.DEFERRED, scope=Scope.RELAY, remote=str(exc))
+    def _answered(self, reply: Reply, mail: Mail | None) -> None:
+        """The reply to the dot; or one that came while the content was still going out, and so never got it."""
+        self._sent = None
+        if self.wire.sent < self._dot_at:
+            # A yes to what was not yet said is no yes.
+            self._events.append(Event(self, mail, _decided(reply, Stage.DATA)))
+            self._lose(BrokenError("the server refused while the content was sent"))
+            return
+        if 300 <= reply.code <= 399:
+            enhanced, text = reply.words()
+            unsure = Outcome(kind=OutcomeKind.UNCERTAIN, code=reply.code, enhanced=enhanced, remote=text)
+            self._events.append(Event(self, mail, unsure))
+            self._lose(BrokenError("the server is out of step"))
+            return
+        if reply.positive:
+            enhanced, text = reply.words()
+            taken = Outcome(kind=OutcomeKind.ACCEPTED, code=reply.code, enhanced=enhanced, remote=text)
+            self._events.append(Event(self, mail, taken))
+            return
+        self._events.append(Event(self, mail, _decided(reply, Stage.DOT)))
+        if reply.code == 421:
+            self._lose(BrokenError(f"the server said {reply.code} {reply.words()[1]} and hung up"))
+
+    def _envelope(self, reply: Reply, stage: Stage, mail: Mail, now: float) -> None:
+        good = reply.code == 354 if stage is Stage.DATA else reply.positive
+        is_last = stage is Stage.DATA or (self.chunking and stage is Stage.RCPT)
+        if good and not is_last and self.pipelining:
+            return
+        if not good and self._refusal is None:
+            self._refusal = (reply, stage)
+        if reply.code == 421 or (reply.code < 400 and not good):
+            self._refused(mail)
+            self._lose(BrokenError(f"the server said {reply.code} {reply.words()[1]}"))
+        elif not is_last and self.pipelining:
+            return
+        elif self._refusal is not None:
+            if good and stage is Stage.DATA:
+                self._end_empty(now)
+            self._refused(mail)
+        elif is_last:
+            self._coming, self._ready = None, mail
+            self.deadline = None
+            self._events.append(Event(self, mail, None))
+        else:
+            self._next_step(now)
+
+    def _next_step(self, now: float) -> None:
+        stage, command = self._steps.pop(0)
+        self._awaited.append((stage, self._coming))
+        self.wire.send([command])
+        self.deadline = now + self.relay.timeout
+
+    def _end_empty(self, now: float) -> None:
+        """DATA was allowed although nobody is to receive: end it with nothing in it (RFC 2920 section 3.1)."""
+        if self.relay.transport == "lmtp":
+            self.wire.close()  # LMTP answers once a recipient, so here not at all
+            return
+        self.wire.send([DOT])
+        self._awaited.append((_Await.EMPTY, None))
+        self.deadline = now + self.relay.timeout
+
+    def _refused(self, mail: Mail) -> None:
+        assert self._refusal is not None
+        reply, stage = self._refusal
+        self._coming, self._refusal, self._steps = None, None, []
+        self._reset = True
+        self._events.append(Event(self, mail, _decided(reply, stage)))
+
+    def _lose(self, fault: BrokenError) -> None:
+        """The connection is of no further use: each mail it still had ends here, by what is known of it."""
+        self.wire.close()
+        self.deadline = None
+        sent, self._sent = self._sent, None
+        if sent is not None and self.wire.sent >= self._dot_at:
+            unsure = Outcome(kind=OutcomeKind.UNCERTAIN, remote=f"after the final dot: {fault}")
+            self._events.append(Event(self, sent, unsure))
+        elif sent is not None:
+            self._events.append(Event(self, sent, _relay_fault(str(fault))))
+        unsent = self._coming or self._ready
+        if unsent is not None:
+            refusal = self._refusal
+            self._coming = self._ready = self._refusal = None
+            if refusal is not None:  # refused, then hung up: the refusal stands
+                self._events.append(Event(self, unsent, _decided(*refusal)))
+            else:
+                # Some servers offer PIPELINING and lose what follows the first command.
+                self.out_of_step = sent is None and self.pipelining and isinstance(fault, OutOfStepError)
+                self._events.append(Event(self, unsent, _relay_fault(str(fault))))
+        self._awaited.clear()
 
 
-class _NotSentError(Exception):
-    """The mail cannot be offered to this server at all; nothing was said to it."""
-
-    def __init__(self, scope: Scope, text: str) -> None:
-        super().__init__(text)
-        self.outcome = Outcome(kind=OutcomeKind.REJECTED, scope=scope, remote=f"not sent: {text}")
+def _size_limit(features: Mapping[str, str]) -> int | None:
+    """The largest mail the server takes, 0 where it names none; None where it knows no SIZE."""
+    if "size" not in features:
+        return None
+    limit = features["size"].strip()
+    return int(limit) if limit.isdecimal() else 0
 
 
 def _path(address: str, *, may_be_empty: bool = False) -> bytes:
-    """``<address>``. What could end the command, and so begin another one, is refused."""
-    if not address and not may_be_empty:
-        raise _NotSentError(Scope.RECIPIENT, "the address is empty")
+    """``<address>``. What could end the command, and so begin another one, is refused with ValueError."""
+    if _PLAIN_PATH.fullmatch(address) is None:
+        if not address:
+            if may_be_empty:
+                return b"<>"
+            raise ValueError("the address is empty")
+        # Within quotes, blanks and angle brackets are allowed (RFC 5321 section 4.1.2).
+        bare = _QUOTED.sub("", address)
+        if any(char in "<> " for char in bare) or not address.isprintable():
+            raise ValueError("the address has a blank, an angle bracket or a control character")
     if len(address) > MAX_ADDRESS:
-        raise _NotSentError(Scope.RECIPIENT, f"the address has more than {MAX_ADDRESS} characters")
-    if any(char in "<> " or not char.isprintable() for char in address):
-        raise _NotSentError(Scope.RECIPIENT, "the address has a blank, an angle bracket or a control character")
+        raise ValueError(f"the address has more than {MAX_ADDRESS} characters")
     return b"<" + address.encode() + b">"
 
 
+def _xtext(match: re.Match[bytes]) -> bytes:
+    """A byte that ends or escapes a parameter's value, as RFC 3461 section 4 writes it."""
+    return b"+%02X" % match[0][0]
+
+
 def _decided(reply: Reply, stage: Stage) -> Outcome:
-    return decide(reply.code, reply.enhanced, reply.text, stage)
+    enhanced, text = reply.words()
+    return decide(reply.code, enhanced, text, stage)
+
+
+def _relay_fault(text: str) -> Outcome:
+    return Outcome(kind=OutcomeKind.DEFERRED, scope=Scope.RELAY, remote=text)
+
+
+def _not_sent(scope: Scope, text: str) -> Outcome:
+    return Outcome(kind=OutcomeKind.REJECTED, scope=scope, remote=f"not sent: {text}")

@@ -10,12 +10,16 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 #: 128 bits: as strong as the secrets beside it, and short enough for a link.
 MAC_BYTES = 16
 SECRET_BYTES = 16
+
+_NUMBER = re.compile(r"[0-9a-f]{1,15}")
 
 
 def sign(purpose: str, payload: bytes, keys: Sequence[bytes]) -> str:
@@ -50,7 +54,32 @@ def address_key(address: str, key: bytes) -> str:
 
 def message_id(key: bytes, message_key: str, recipient: int | str) -> str:
     """32 hex digits, the same whenever the same message goes to the same recipient: a repeat can be recognised."""
-    return _digest(key, b"message-id", message_key.encode(), str(recipient).encode()).hex()[:32]
+    return hmac.digest(key, _about(message_key) + _sized(str(recipient).encode()), "sha256").hex()[:32]
+
+
+def return_path(base: str, delivery_id: int, keys: Sequence[bytes]) -> str:
+    """The envelope sender of one delivery (VERP): ``base`` with ``+b1z-MAC`` before its @, MAC 20 hex digits.
+
+    Only digits and small letters: on the way back some servers change the case of a local part.
+    """
+    local, _, domain = base.rpartition("@")
+    return f"{local}+{_path_token(delivery_id, keys[0])}@{domain}"
+
+
+def read_return_path(address: str, keys: Sequence[bytes]) -> int | None:
+    """The delivery that a return path names; None when it was not made by us."""
+    token = address.rpartition("@")[0].rpartition("+")[2].lower()
+    number = token.partition("-")[0].removeprefix("b")
+    if not _NUMBER.fullmatch(number):
+        return None
+    delivery_id = int(number, 16)
+    fits = [hmac.compare_digest(token.encode(), _path_token(delivery_id, key).encode()) for key in keys]
+    return delivery_id if any(fits) else None
+
+
+def _path_token(delivery_id: int, key: bytes) -> str:
+    number = f"{delivery_id:x}"
+    return f"b{number}-{_mac(key, 'return-path', number.encode()).hex()[:20]}"
 
 
 def new_secret(random_bytes: bytes) -> str:
@@ -61,16 +90,36 @@ def new_secret(random_bytes: bytes) -> str:
 
 
 def _mac(key: bytes, purpose: str, payload: bytes) -> bytes:
-    return _digest(key, b"token", purpose.encode(), payload)[:MAC_BYTES]
+    return hmac.digest(key, _token_of(purpose) + _sized(payload), "sha256")[:MAC_BYTES]
 
 
 def _digest(key: bytes, *fields: bytes) -> bytes:
     """HMAC over the fields, each with its length: ("ab", "c") and ("a", "bc") differ."""
-    return hmac.digest(key, b"".join(len(field).to_bytes(4, "big") + field for field in fields), "sha256")
+    return hmac.digest(key, b"".join(map(_sized, fields)), "sha256")
+
+
+def _sized(field: bytes) -> bytes:
+    return len(field).to_bytes(4, "big") + field
+
+
+# A sender makes some thousand tokens a second; what they have in common is made once.
+
+
+@lru_cache(maxsize=1024)
+def _about(message_key: str) -> bytes:
+    return _sized(b"message-id") + _sized(message_key.encode())
+
+
+@lru_cache(maxsize=64)
+def _token_of(purpose: str) -> bytes:
+    return _sized(b"token") + _sized(purpose.encode())
+
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
 
 
 def _decode(token: str) -> bytes | None:

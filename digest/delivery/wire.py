@@ -1,8 +1,8 @@
-"""Lines and replies on a connected socket (RFC 5321 section 4.2; RFC 2034 enhanced codes). Does I/O.
+"""Lines and replies on a connected socket (RFC 5321 section 4.2; RFC 2034 enhanced codes). Does I/O, and never waits.
 
-Takes a socket whose handshake is done, gives whole replies within a deadline, and sends segments without joining
-them. What a reply means is dialogue for smtp and retry. Every fault of the other side is one error, BrokenError: the
-connection is of no further use.
+Takes a socket whose handshake is done, gives the replies that came, and sends segments without joining them. What a
+reply means is dialogue for smtp and retry. Every fault of the other side is one error, BrokenError: the connection is
+of no further use.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ import contextlib
 import re
 import socket
 import ssl
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 MAX_LINE = 4096
 MAX_REPLY = 65536
 MAX_TEXT = 500
 #: Buffers to one sendmsg; POSIX promises only 16, Linux and the BSDs take 1024.
 MAX_SEGMENTS = 512
+#: Room for a mail in the kernel, so that it usually goes out in one call.
+SEND_BUFFER = 262_144
 TLS_CHUNK = 65536
+READ = 65536
 
-_REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:\s+|$)")
+#: Whole replies of one line each, which is what most servers say to most mails.
+_SHORT = re.compile(rb"(?:[2-5][0-9]{2}(?: [^\r\n]{0,4000})?\r?\n)+")
+_WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class BrokenError(Exception):
@@ -34,134 +37,188 @@ class OutOfStepError(BrokenError):
     """An answer did not come in time, or made no sense: the other side may have lost count of our commands."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """One reply, its lines joined, without control characters."""
+    """One whole reply. Its text is made readable only when somebody asks: most say 250 and nothing else."""
 
-    code: int
-    enhanced: str
-    text: str
+    __slots__ = ("_lines", "code")
+
+    def __init__(self, code: int, lines: Sequence[bytes]) -> None:
+        self.code = code
+        self._lines = lines
 
     @property
     def positive(self) -> bool:
         return 200 <= self.code <= 299
 
+    def words(self) -> tuple[str, str]:
+        """(enhanced code or empty, text): the lines joined, without control characters."""
+        enhanced = ""
+        rest: list[str] = []
+        for line in self._lines:
+            text = line.decode("ascii") if line.isascii() else ""
+            if not text.isprintable() or not text or "  " in text:
+                text = printable(line)
+            match = _ENHANCED.match(text) if text[1:2] == "." else None
+            if match is not None and match[1][0] == str(self.code)[0]:
+                enhanced = enhanced or match[1]
+                text = text[match.end() :]
+            if text:
+                rest.append(text)
+        return enhanced, " ".join(rest)[:MAX_TEXT].strip()
+
 
 class Wire:
-    """A connected socket that speaks in replies."""
+    """A connected socket that speaks in replies.
 
-    def __init__(self, sock: socket.socket, timeout: float) -> None:
+    ``queued`` and ``sent`` count bytes: given to ``send``, and handed over to the network (with TLS, to the record
+    layer). A byte that was not handed over cannot have reached the other side.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_code",
+        "_lines",
+        "_pending",
+        "_size",
+        "_sock",
+        "_tls",
+        "closed",
+        "deaf",
+        "fault",
+        "queued",
+        "sent",
+    )
+
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._timeout = timeout
-        self._buffer = bytearray()
-        self._scanned = 0
+        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._buffer = b""
+        self._lines: list[bytes] = []
+        self._code = b""
+        self._size = 0
+        self._pending: list[memoryview] = []
+        self.queued = self.sent = 0
         self.closed = False
+        self.deaf: BrokenError | None = None
+        """Why nothing can be sent any more. The other side may still have said something before it hung up."""
+        self.fault: BrokenError | None = None
+        """Why nothing more will come."""
+        sock.setblocking(False)
         with contextlib.suppress(OSError):  # a Unix socket (LMTP) has no such option
             # Else the dot would wait for the content's acknowledgement.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    @property
+    def unsent(self) -> bool:
+        """Whether something waits for the network to take it."""
+        return bool(self._pending)
 
     def send(self, segments: Sequence[bytes]) -> None:
-        """Send all of them, in order; each step must go out within the timeout."""
-        self._usable()
+        """Send all of them, in order, as far as the network takes them now; ``flush`` goes on."""
+        if self.closed or self.deaf is not None:
+            return
+        size = sum(map(len, segments))
+        self.queued += size
+        done = 0
+        if self._tls is not None:
+            # TLS has no sendmsg; joined, small segments share a record.
+            self._pending.append(memoryview(b"".join(segments)))
+            self.flush()
+        elif self._pending or len(segments) > MAX_SEGMENTS:
+            self._pending += map(memoryview, filter(None, segments))
+            self.flush()
+        else:
+            try:
+                done = self._sock.sendmsg(segments)
+            except _WAIT:
+                pass
+            except OSError as exc:
+                self._cannot_send(exc)
+                return
+            self.sent += done
+            if done < size:
+                self._pending = _rest(list(map(memoryview, filter(None, segments))), done)
+
+    def flush(self) -> None:
+        """Hand over what waits, as far as the network takes it."""
         try:
-            self._sock.settimeout(self._timeout)
-            if isinstance(self._sock, ssl.SSLSocket):
-                self._send_tls(segments)
-            else:
-                self._send_plain(segments)
-        except TimeoutError as exc:
-            raise BrokenError(f"the server took nothing for {self._timeout:g} seconds") from exc
+            while self._pending:
+                if self._tls is not None:
+                    done = self._tls.send(self._pending[0][:TLS_CHUNK])
+                else:
+                    done = self._sock.sendmsg(self._pending[:MAX_SEGMENTS])
+                self.sent += done
+                self._pending = _rest(self._pending, done)
+        except _WAIT:
+            return
         except OSError as exc:
-            raise BrokenError(f"the connection broke while sending: {exc}") from exc
+            self._cannot_send(exc)
 
-    def reply(self, timeout: float | None = None) -> Reply:
-        """The next reply, whole, within ``timeout`` seconds (else the wire's own)."""
-        allowed = self._timeout if timeout is None else timeout
-        deadline = time.monotonic() + allowed
-        texts: list[str] = []
-        code = b""
-        size = 0
-        while True:
-            line = self._line(deadline, allowed)
-            size += len(line)
-            match = _REPLY_LINE.fullmatch(line)
-            if match is None or (code and match[1] != code) or size > MAX_REPLY:
-                raise OutOfStepError(f"the server answered what is no SMTP reply: {printable(line)[:80]!r}")
-            code = match[1]
-            texts.append(printable(match[3] or b""))
-            if match[2] != b"-":
-                return _reply(int(code), texts)
-
-    def spoke(self) -> bool:
-        """Whether the other side said something, or hung up, without having been asked. Never waits."""
-        self._usable()
-        if self._buffer:
-            return True
+    def receive(self) -> list[Reply]:
+        """The replies that are complete by now; after the last of them comes ``fault``, if there is one."""
+        found: list[Reply] = []
         try:
-            self._sock.settimeout(0)
-            data = self._sock.recv(MAX_LINE)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return False
-        except OSError:
-            return True
-        self._buffer += data
-        return True
+            while True:
+                data = self._sock.recv(READ)
+                if not data:
+                    self.fault = self.deaf or BrokenError("the server closed the connection without an answer")
+                    return found
+                self._buffer = self._buffer + data if self._buffer else data
+                self._cut(found)
+                if self._tls is None or not self._tls.pending():
+                    return found
+        except _WAIT:
+            return found
+        except OutOfStepError as exc:
+            self.fault = exc
+        except OSError as exc:
+            self.fault = self.deaf or BrokenError(f"the connection broke while waiting for an answer: {exc}")
+        return found
 
     def close(self) -> None:
         """Drop the connection as it stands; nothing more is sent."""
         self.closed = True
+        self._pending = []
         with contextlib.suppress(OSError):
             self._sock.close()
 
-    def _usable(self) -> None:
-        if self.closed:
-            raise BrokenError("the connection is closed")
+    def _cannot_send(self, exc: OSError) -> None:
+        self.deaf = BrokenError(f"the connection broke while sending: {exc}")
+        self._pending = []
 
-    def _line(self, deadline: float, allowed: float) -> bytes:
-        """One line without its end; a bare LF ends it too, as some servers write it."""
-        while (end := self._buffer.find(b"\n", self._scanned)) < 0:
-            self._scanned = len(self._buffer)
-            if self._scanned > MAX_LINE:
-                break
-            self._buffer += self._receive(deadline, allowed)
-        if end < 0 or end > MAX_LINE:
+    def _cut(self, found: list[Reply]) -> None:
+        """Moves whole replies out of the buffer; a bare LF ends a line too, as some servers write it."""
+        if not self._code and _SHORT.fullmatch(self._buffer):
+            found += [Reply(int(line[:3]), (line[4:],)) for line in self._buffer.splitlines()]
+            self._buffer = b""
+        elif b"\n" in self._buffer:
+            *lines, self._buffer = self._buffer.split(b"\n")
+            for line in lines:
+                self._take(line.removesuffix(b"\r"), found)
+        if len(self._buffer) > MAX_LINE:
             raise OutOfStepError(f"the server sent a line of more than {MAX_LINE} bytes")
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        self._scanned = 0
-        return line.removesuffix(b"\r")
 
-    def _receive(self, deadline: float, allowed: float) -> bytes:
-        self._usable()
-        remaining = deadline - time.monotonic()
-        try:
-            if remaining <= 0:
-                raise TimeoutError
-            self._sock.settimeout(remaining)
-            data = self._sock.recv(MAX_LINE)
-        except TimeoutError as exc:
-            raise OutOfStepError(f"the server did not answer within {allowed:g} seconds") from exc
-        except OSError as exc:
-            raise BrokenError(f"the connection broke while waiting for an answer: {exc}") from exc
-        if not data:
-            raise BrokenError("the server closed the connection without an answer")
-        return data
-
-    def _send_plain(self, segments: Sequence[bytes]) -> None:
-        for start in range(0, len(segments), MAX_SEGMENTS):
-            pending = [memoryview(segment) for segment in segments[start : start + MAX_SEGMENTS] if segment]
-            while pending:
-                sent = self._sock.sendmsg(pending)
-                while pending and sent >= len(pending[0]):
-                    sent -= len(pending.pop(0))
-                if sent:
-                    pending[0] = pending[0][sent:]
-
-    def _send_tls(self, segments: Sequence[bytes]) -> None:
-        # TLS has no sendmsg; joined, small segments share a record.
-        whole = b"".join(segments)
-        for start in range(0, len(whole), TLS_CHUNK):
-            self._sock.sendall(whole[start : start + TLS_CHUNK])
+    def _take(self, line: bytes, found: list[Reply]) -> None:
+        code, mark = line[:3], line[3:4]
+        if (
+            len(line) > MAX_LINE
+            or not (code.isdigit() and len(code) == 3 and b"2" <= code[:1] <= b"5" and mark in (b" ", b"-", b""))
+            or (self._code and code != self._code)
+            or self._size > MAX_REPLY
+        ):
+            raise OutOfStepError(f"the server answered what is no SMTP reply: {printable(line)[:80]!r}")
+        self._lines.append(line[4:])
+        if mark == b"-":
+            self._code = code
+            self._size += len(line)
+        else:
+            found.append(Reply(int(code), self._lines))
+            self._lines, self._code, self._size = [], b"", 0
 
 
 def printable(raw: bytes) -> str:
@@ -170,14 +227,10 @@ def printable(raw: bytes) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def _reply(code: int, texts: Sequence[str]) -> Reply:
-    enhanced = ""
-    rest: list[str] = []
-    for text in texts:
-        match = _ENHANCED.match(text)
-        if match is not None and match[1][0] == str(code)[0]:
-            enhanced = enhanced or match[1]
-            text = text[match.end() :]
-        if text:
-            rest.append(text)
-    return Reply(code=code, enhanced=enhanced, text=" ".join(rest)[:MAX_TEXT])
+def _rest(pending: list[memoryview], done: int) -> list[memoryview]:
+    """What is left after so many bytes."""
+    for number, view in enumerate(pending):
+        if done < len(view):
+            return [view[done:], *pending[number + 1 :]]
+        done -= len(view)
+    return []

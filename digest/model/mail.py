@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 from digest.model.editions import EditionId
 from digest.model.people import SubscriberId, SubscriptionId
@@ -27,6 +27,8 @@ class Stamp(StrEnum):
     """The part of Message-ID before the @ (32 hex digits)."""
     UNSUBSCRIBE = "unsubscribe"
     """Token of ``/unsubscribe/TOKEN`` and of the mailto form: one secret, or several joined by dots."""
+    LEAVE = "leave"
+    """UNSUBSCRIBE as it stands in a body: a long one over several lines (quoted-printable)."""
     PREFERENCES = "preferences"
     """Token of ``/preferences/TOKEN``."""
     CONFIRM = "confirm"
@@ -114,6 +116,26 @@ class Delivery:
     settled_at: datetime | None = None
 
 
+class Due(NamedTuple):
+    """What a sender needs of a delivery that it leased; light, for there are some thousand a second."""
+
+    id: DeliveryId
+    kind: str
+    address: str
+    message_key: MessageKey
+    subscriber_id: SubscriberId | None
+    subscription_id: SubscriptionId | None
+    day: str
+    """The edition's local date, or when a notice was planned; ISO 8601."""
+    attempts: int
+    relay: str
+    """Where it must go again: only there was it offered with an unknown end. Empty: anywhere."""
+    secrets: str
+    """The unsubscribe secrets that the mail carries, one a digest in it, joined by dots."""
+    joined: bool = False
+    """It leads other rows, which are settled with it."""
+
+
 class OutcomeKind(StrEnum):
     ACCEPTED = "accepted"
     DEFERRED = "deferred"
@@ -167,3 +189,60 @@ class Inbound:
     token: str
     raw: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class ReportKind(StrEnum):
+    """What a mail that came back says. Of the first three a row is kept, once a delivery and kind."""
+
+    HARD = "hard"
+    """There is no such mailbox."""
+    SOFT = "soft"
+    """This mail did not get through; another may."""
+    COMPLAINT = "complaint"
+    """The reader called it spam."""
+    DELAYED = "delayed"
+    """A server is still trying."""
+    AUTO_REPLY = "auto-reply"
+    """Written by the recipient's machine about the recipient: away, please confirm, was read."""
+    UNRELATED = "unrelated"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reported:
+    """What a report says of one recipient (RFC 3464); ``final`` and ``original`` are empty where it names nobody."""
+
+    kind: ReportKind
+    counts: bool = True
+    """Of a soft one: whether it speaks against the address. Policy, rates, form and size do not."""
+    final: str = ""
+    original: str = ""
+    status: str = ""
+    """RFC 3463 code, as exact as the report tells it."""
+    text: str = ""
+    """The remote server's words, on one line."""
+    remote_mta: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """A mail that a machine sent back to us."""
+
+    kind: ReportKind
+    """The gravest of its recipients'."""
+    paths: tuple[str, ...] = ()
+    """Addresses that may be the return path of the mail it is about, the likeliest first."""
+    recipients: tuple[Reported, ...] = ()
+    """Nobody for an automatic reply, else at least one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounce:
+    """A report that counted, as it is kept."""
+
+    delivery_id: DeliveryId
+    kind: ReportKind
+    status: str
+    detail: str
+    counts: bool
+    """Whether it still speaks against the address: the operator forgives by lifting a suppression."""
+    at: datetime

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 
 from digest.delivery.tokens import message_id, sign, verify
-from digest.model.mail import Delivery, Stamp
+from digest.model.mail import Delivery, Due, Stamp
 
 PREFERENCES = "preferences"
 CONFIRM = "confirm"
@@ -29,19 +30,25 @@ class Keys:
     links: tuple[bytes, ...] = field(repr=False)
 
 
-def stamps_for(delivery: Delivery, secrets: Sequence[str], keys: Keys) -> Mapping[Stamp, str]:
-    """The stamps of one delivery; the same ones at every try."""
-    about = int(delivery.subscription_id or 0)
-    day = delivery.local_date or delivery.created_at.date()
-    return {
-        Stamp.TO: delivery.address,
-        Stamp.MESSAGE_ID: message_id(
-            keys.lasting, delivery.message_key, f"{delivery.subscriber_id or delivery.address}"
-        ),
-        Stamp.UNSUBSCRIBE: ".".join(secrets),
-        Stamp.PREFERENCES: scoped(PREFERENCES, about, day, keys.links),
-        Stamp.CONFIRM: scoped(CONFIRM, about, day, keys.links),
+def stamps_of(due: Due, wanted: Collection[Stamp], keys: Keys) -> dict[Stamp, str]:
+    """The stamps of one delivery that its message has a place for; the same ones at every try."""
+    stamps = {
+        Stamp.TO: due.address,
+        Stamp.MESSAGE_ID: message_id_of(due, keys),
+        Stamp.UNSUBSCRIBE: due.secrets,
     }
+    about = due.subscription_id or 0
+    if Stamp.PREFERENCES in wanted:
+        stamps[Stamp.PREFERENCES] = _scoped(PREFERENCES, about, due.day, keys.links)
+    if Stamp.CONFIRM in wanted:
+        stamps[Stamp.CONFIRM] = _scoped(CONFIRM, about, due.day, keys.links)
+    return stamps
+
+
+def message_id_of(delivery: Due | Delivery, keys: Keys) -> str:
+    """The left side of a delivery's Message-ID."""
+    recipient = str(delivery.subscriber_id) if delivery.subscriber_id else delivery.address
+    return message_id(keys.lasting, delivery.message_key, recipient)
 
 
 def dead_stamps(address: str) -> Mapping[Stamp, str]:
@@ -57,8 +64,16 @@ def dead_stamps(address: str) -> Mapping[Stamp, str]:
 
 def scoped(purpose: str, subscription_id: int, day: date, keys: Sequence[bytes]) -> str:
     """A link token for one purpose and one subscription, dated."""
-    payload = subscription_id.to_bytes(8, "big") + max(0, (day - _EPOCH).days).to_bytes(4, "big")
-    return sign(purpose, payload, keys)
+    return _scoped(purpose, subscription_id, day.isoformat(), keys)
+
+
+def _scoped(purpose: str, subscription_id: int, day: str, keys: Sequence[bytes]) -> str:
+    return sign(purpose, subscription_id.to_bytes(8, "big") + _dated(day), keys)
+
+
+@lru_cache(maxsize=64)
+def _dated(day: str) -> bytes:
+    return max(0, (date.fromisoformat(day) - _EPOCH).days).to_bytes(4, "big")
 
 
 def read_scoped(purpose: str, token: str, today: date, keys: Sequence[bytes]) -> int | None:

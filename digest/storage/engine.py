@@ -73,6 +73,21 @@ class Store:
                 raise Conflict("two writers waited for each other", where=self.where) from error
             raise explain(error, self.where) from error
 
+    @contextmanager
+    def explained_driver(self) -> Generator[None]:
+        """For whoever speaks to the driver itself: its failures as StorageError and Conflict."""
+        driver = self.engine.dialect.loaded_dbapi
+        try:
+            yield
+        except driver.OperationalError as error:
+            if "deadlock detected" in str(error):
+                raise Conflict("two writers waited for each other", where=self.where) from error
+            raise explain(error, self.where) from error
+        except driver.DatabaseError as error:
+            if type(error) is not driver.DatabaseError:
+                raise
+            raise explain(error, self.where) from error
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -192,9 +207,9 @@ _SQLITE_CAUSES = (
 )
 
 
-def explain(error: DBAPIError, where: str) -> StorageError:
+def explain(error: Exception, where: str) -> StorageError:
     """The database's failure as a sentence with a remedy."""
-    text = str(error.orig or error)
+    text = str(error.orig or error) if isinstance(error, DBAPIError) else str(error)
     low = text.lower()
     if "password" in low or "authentication" in low:
         return StorageError("the login was refused", where=where, try_="check user and password in database.url")

@@ -1,6 +1,7 @@
 """The ledger while it is being sent: leases, the gate before the dot, outcomes; and what a lost sender left behind.
 
-Only the try that still holds the lease may settle. The rows of a mail that joins several digests move together.
+Only the try that still holds the lease may settle. The rows of a mail that joins several digests move together. What a
+sender does with most mails, passing the gate and being accepted, is in lane.py.
 """
 
 from __future__ import annotations
@@ -8,52 +9,71 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import starmap
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, String, and_, exists, func, insert, or_, select, update
 
-from digest.model.mail import Delivery, DeliveryId, DeliveryState, Outcome
+from digest.model.mail import DeliveryId, DeliveryState, Due, Outcome
 from digest.model.people import SubscriptionState, SuppressionReason
 from digest.storage.base import Tx, add_missing, batched
-from digest.storage.deliveries import HELD, OPEN, WAITING, attempts, deliveries, delivery_of, group, part, pauses
+from digest.storage.deliveries import (
+    HELD,
+    IS_HELD,
+    IS_WAITING,
+    OPEN,
+    WAITING,
+    attempts,
+    deliveries,
+    group,
+    part,
+    pauses,
+)
 from digest.storage.editions import editions
 from digest.storage.people import subscriptions, suppressions
+
+_FOLLOWS = deliveries.c.leader_id.is_not(None)
 
 
 def recover(tx: Tx, *, now: datetime, dead: Sequence[str], resend: bool) -> tuple[int, int]:
     """Takes back what a lost sender held: (freed, uncertain).
 
     Leased but not sending: nothing was promised to the peer, so it is queued again. Sending: the dot may have gone,
-    so it is uncertain, or with ``resend`` queued under the same Message-ID.
+    so it is uncertain, or with ``resend`` queued under the same Message-ID, for the same relay.
     """
-    lost = or_(deliveries.c.leased_until < now, deliveries.c.lease.in_(list(dead)) if dead else deliveries.c.id < 0)
+    lost = deliveries.c.leased_until < now
+    if dead:
+        lost = or_(lost, deliveries.c.lease.in_(list(dead)))
+    free: dict[str, object] = {"state": DeliveryState.QUEUED.value, "lease": "", "leased_until": None, "next_at": now}
     freed = tx.execute(
-        update(deliveries)
-        .where(deliveries.c.state == DeliveryState.LEASED.value, lost)
-        .values(state="queued", lease="", next_at=now)
+        update(deliveries).where(IS_HELD, deliveries.c.state == DeliveryState.LEASED.value, lost).values(**free)
     ).rowcount
-    unsure = (deliveries.c.state == DeliveryState.SENDING.value) & lost
-    after = (
-        {"state": DeliveryState.QUEUED.value, "lease": "", "next_at": now}
-        if resend
-        else {
+    unsure = and_(IS_HELD, deliveries.c.state == DeliveryState.SENDING.value, lost)
+    why = "the sender stopped between the final dot and the reply"
+    if resend:
+        _note_tries(tx, unsure, now, "uncertain", why)
+        after = free
+    else:
+        after = {
             "state": DeliveryState.UNCERTAIN.value,
             "lease": "",
+            "leased_until": None,
             "settled_at": now,
-            "reason": "the sender stopped between the final dot and the reply",
+            "attempts": deliveries.c.attempts + 1,
+            "reason": why,
         }
-    )
-    uncertain = tx.execute(update(deliveries).where(unsure).values(**after)).rowcount
-    return freed, uncertain
+    return freed, tx.execute(update(deliveries).where(unsure).values(**after)).rowcount
 
 
 def holders(tx: Tx) -> tuple[str, ...]:
     """Who holds leases now."""
-    return tuple(tx.execute(select(deliveries.c.lease).where(deliveries.c.state.in_(HELD)).distinct()).scalars())
+    return tuple(tx.execute(select(deliveries.c.lease).where(IS_HELD).distinct()).scalars())
 
 
 def wake(tx: Tx, now: datetime, digests: Sequence[str] | None = None) -> None:
     """Makes what is queued due at once (the operator asked); deferred recipients keep their time."""
-    query = update(deliveries).where(deliveries.c.state == DeliveryState.QUEUED.value, deliveries.c.next_at > now)
+    query = update(deliveries).where(
+        IS_WAITING, deliveries.c.state == DeliveryState.QUEUED.value, deliveries.c.next_at > now
+    )
     if digests is not None:
         query = query.where(deliveries.c.digest.in_(list(digests)))
     tx.execute(query.values(next_at=now))
@@ -63,7 +83,7 @@ def expire(tx: Tx, now: datetime) -> int:
     """Settles what is too late to be worth sending."""
     late = tx.execute(
         update(deliveries)
-        .where(deliveries.c.state.in_(WAITING), deliveries.c.expires_at < now)
+        .where(IS_WAITING, deliveries.c.expires_at < now)
         .values(state=DeliveryState.EXPIRED.value, reason="it could not be sent in time", settled_at=now)
     ).rowcount
     if late:
@@ -72,97 +92,123 @@ def expire(tx: Tx, now: datetime) -> int:
 
 
 def claim(
-    tx: Tx, *, lease: str, now: datetime, until: datetime, limit: int, digests: Sequence[str] | None = None
-) -> tuple[Delivery, ...]:
-    """Leases deliveries that are due, in id order so that nothing starves, and opens a try for each."""
-    paused = select(pauses.c.digest)
-    follower = deliveries.alias()
-    query = (
-        select(deliveries)
-        .where(
-            deliveries.c.state.in_(WAITING),
-            deliveries.c.leader_id.is_(None),
-            deliveries.c.next_at <= now,
-            deliveries.c.digest.not_in(paused),
-            # A joined mail waits for each of its digests.
-            ~select(follower.c.id)
-            .where(follower.c.leader_id == deliveries.c.id, follower.c.digest.in_(paused))
-            .exists(),
-            ~select(pauses.c.digest).where(pauses.c.digest == "*").exists(),
+    tx: Tx,
+    *,
+    lease: str,
+    now: datetime,
+    until: datetime,
+    limit: int,
+    digests: Sequence[str] | None = None,
+    after: int = 0,
+) -> tuple[Due, ...]:
+    """Leases deliveries that are due, in id order so that nothing starves; those behind the id ``after``."""
+    due = _due(tx, now, digests, after)
+    if due is None:
+        return ()
+    wanted = select(deliveries.c.id).where(due).order_by(deliveries.c.id).limit(limit)
+    leased = {"state": DeliveryState.LEASED.value, "lease": lease, "leased_until": until, "tried_at": now}
+    secret = select(subscriptions.c.secret).where(subscriptions.c.id == deliveries.c.subscription_id)
+    day = func.coalesce(deliveries.c.local_date, func.date(deliveries.c.created_at)).cast(String(10))
+    rows = tx.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(wanted.with_for_update(skip_locked=True)))
+        .values(**leased)
+        .returning(  # as Due has them
+            deliveries.c.id,
+            deliveries.c.kind,
+            deliveries.c.address,
+            deliveries.c.message_key,
+            deliveries.c.subscriber_id,
+            deliveries.c.subscription_id,
+            day,
+            deliveries.c.attempts,
+            deliveries.c.relay,
+            func.coalesce(secret.scalar_subquery(), ""),
         )
-        .order_by(deliveries.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+    ).all()
+    if not rows:
+        return ()
+    found = sorted(starmap(Due, rows))
+    joined = _followers(tx, [one.id for one in found], leased)
+    if joined:
+        found = [one._replace(secrets=joined[one.id], joined=True) if one.id in joined else one for one in found]
+    return tuple(found)
+
+
+def _due(tx: Tx, now: datetime, digests: Sequence[str] | None, after: int) -> ColumnElement[bool] | None:
+    """What may be sent now; None when all sending is paused."""
+    found = and_(
+        IS_WAITING,
+        deliveries.c.id > after,
+        deliveries.c.leader_id.is_(None),
+        deliveries.c.next_at <= now,
+        or_(deliveries.c.expires_at.is_(None), deliveries.c.expires_at >= now),
     )
     if digests is not None:
-        query = query.where(deliveries.c.digest.in_(list(digests)))
-    rows = tx.execute(query).all()
-    ids = [row.id for row in rows]
-    if not ids:
-        return ()
-    for some in batched(ids, 500):
-        tx.execute(
-            update(deliveries)
-            .where(or_(deliveries.c.id.in_(some), deliveries.c.leader_id.in_(some)), deliveries.c.state.in_(WAITING))
-            .values(state=DeliveryState.LEASED.value, lease=lease, leased_until=until)
+        found &= deliveries.c.digest.in_(list(digests))
+    paused = tx.execute(select(pauses.c.digest)).scalars().all()
+    if "*" in paused:
+        return None
+    if paused:
+        follower = deliveries.alias()
+        # A joined mail waits for each of its digests.
+        waits = exists().where(
+            follower.c.leader_id.is_not(None),
+            follower.c.leader_id == deliveries.c.id,
+            follower.c.digest.in_(paused),
         )
-    opened = [
-        {"delivery_id": i, "lease": lease, "started_at": now, "outcome": "", "enhanced": "", "remote": ""} for i in ids
-    ]
-    tx.execute(attempts.insert(), opened)
-    return tuple(delivery_of(row) for row in rows)
+        found &= and_(deliveries.c.digest.not_in(paused), ~waits)
+    return found
 
 
-def secrets_of(tx: Tx, ids: Sequence[DeliveryId]) -> Mapping[int, tuple[str, ...]]:
-    """The unsubscribe secrets each mail carries, by its leading delivery: one a digest in it."""
+def _followers(tx: Tx, ids: Sequence[int], leased: Mapping[str, object]) -> Mapping[int, str]:
+    """Leases the further rows of joined mails; gives the secrets of all rows of each, by its leading delivery."""
     found: dict[int, list[str]] = defaultdict(list)
+    between = and_(_FOLLOWS, deliveries.c.leader_id.between(ids[0], ids[-1]))
+    if tx.execute(select(deliveries.c.id).where(between).limit(1)).first() is None:
+        return {}
     for some in batched(ids, 500):
-        query = (
+        mine = and_(_FOLLOWS, deliveries.c.leader_id.in_(some))
+        tx.execute(update(deliveries).where(mine, deliveries.c.state.in_(WAITING)).values(**leased))
+        secrets = (
             select(deliveries.c.id, deliveries.c.leader_id, subscriptions.c.secret)
             .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
-            .where(or_(deliveries.c.id.in_(some), deliveries.c.leader_id.in_(some)))
+            .where(or_(deliveries.c.id.in_(some), mine))
             .order_by(deliveries.c.id)
         )
-        for row in tx.execute(query):
-            found[row.leader_id or row.id].append(row.secret)
-    return {key: tuple(value) for key, value in found.items()}
+        leaders = {row.leader_id for row in tx.execute(secrets) if row.leader_id is not None}
+        for row in tx.execute(secrets):
+            if (leader := row.leader_id or row.id) in leaders:
+                found[leader].append(row.secret)
+    return {key: ".".join(value) for key, value in found.items()}
 
 
 def renew(tx: Tx, lease: str, until: datetime) -> None:
     """Keeps what this sender still holds; never shortens the longer lease of what awaits the reply to its dot."""
-    mine = and_(deliveries.c.lease == lease, deliveries.c.state.in_(HELD), deliveries.c.leased_until < until)
+    mine = and_(IS_HELD, deliveries.c.lease == lease, deliveries.c.leased_until < until)
     tx.execute(update(deliveries).where(mine).values(leased_until=until))
 
 
 def unclaim(tx: Tx, ids: Sequence[DeliveryId], lease: str, next_at: datetime) -> None:
-    """Gives back what was leased and not tried; the try that was opened is taken out again."""
+    """Gives back what was leased and not tried."""
     for some in batched(ids, 500):
         mine = and_(deliveries.c.lease == lease, deliveries.c.state == DeliveryState.LEASED.value)
         tx.execute(
             update(deliveries)
-            .where(or_(deliveries.c.id.in_(some), deliveries.c.leader_id.in_(some)), mine)
+            .where(or_(deliveries.c.id.in_(some), and_(_FOLLOWS, deliveries.c.leader_id.in_(some))), mine)
             .values(state=DeliveryState.QUEUED.value, lease="", leased_until=None, next_at=next_at)
         )
-        tx.execute(
-            delete(attempts).where(
-                attempts.c.delivery_id.in_(some), attempts.c.lease == lease, attempts.c.outcome == ""
-            )
-        )
 
 
-def about_to_send(tx: Tx, delivery_id: DeliveryId, lease: str, until: datetime) -> str:
-    """The last gate before the dot: commits ``sending``, or says why not (unsubscribed, suppressed, paused, lost).
-
-    An edition needs a confirmed subscription; a notice only an address that is not suppressed.
-    """
-    mine = group(delivery_id)
+def refused_at_gate(tx: Tx, delivery_id: DeliveryId, lease: str) -> str:
+    """Why the gate does not let a mail pass: unsubscribed, suppressed, paused or lost; empty when it would."""
     rows = tx.execute(
         select(deliveries, subscriptions.c.state.label("consent"), suppressions.c.reason.label("listed"))
         .outerjoin(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .outerjoin(suppressions, suppressions.c.key == deliveries.c.address_key)
-        .where(mine)
+        .where(group(delivery_id))
     ).all()
-    if not rows or any(row.lease != lease or row.state != DeliveryState.LEASED.value for row in rows):
+    if not rows or any(row.lease != lease or row.state not in HELD for row in rows):
         return "lost"
     if any(row.listed for row in rows):
         return "suppressed"
@@ -171,8 +217,19 @@ def about_to_send(tx: Tx, delivery_id: DeliveryId, lease: str, until: datetime) 
     names = {row.digest for row in rows} | {"*"}
     if tx.execute(select(pauses.c.digest).where(pauses.c.digest.in_(names))).first() is not None:
         return "paused"
-    tx.execute(update(deliveries).where(mine).values(state=DeliveryState.SENDING.value, leased_until=until))
     return ""
+
+
+def gate_joined(tx: Tx, delivery_id: DeliveryId, lease: str, *, now: datetime, until: datetime, relay: str) -> str:
+    """The gate for a joined mail, whose rows pass together: empty when it may go, else why not."""
+    why = refused_at_gate(tx, delivery_id, lease)
+    if not why:
+        tx.execute(
+            update(deliveries)
+            .where(group(delivery_id))
+            .values(state=DeliveryState.SENDING.value, leased_until=until, tried_at=now, relay=relay)
+        )
+    return why
 
 
 def settle(
@@ -186,11 +243,17 @@ def settle(
     next_at: datetime | None = None,
     reason: str = "",
     counts: bool = True,
+    bound: bool = False,
 ) -> bool:
-    """Writes how a try ended;
+    """Writes how a try ended; False when the lease was lost meanwhile.
 
-    False when the lease was lost meanwhile. ``counts`` False: it was no try of this recipient.
+    ``counts`` False: it was no try of this recipient. ``bound``: it is unknown whether the relay took it, so only that
+    one may be offered it again.
     """
+    mine = and_(group(delivery_id), deliveries.c.lease == lease, deliveries.c.state.in_(HELD))
+    goes_on = state.value in (*OPEN, DeliveryState.DEFERRED.value)
+    if goes_on and outcome is not None:
+        _note_tries(tx, and_(mine, deliveries.c.id == delivery_id), now, outcome.kind.value, reason, outcome)
     values: dict[str, object] = {
         "state": state.value,
         "lease": "",
@@ -199,27 +262,43 @@ def settle(
         "code": outcome.code if outcome else None,
         "enhanced": outcome.enhanced if outcome else "",
         "remote": outcome.remote[:2000] if outcome else "",
-        "settled_at": None if state.value in (*OPEN, "deferred") else now,
+        "settled_at": None if goes_on else now,
     }
     if next_at is not None:
         values["next_at"] = next_at
     if counts:
         values["attempts"] = deliveries.c.attempts + 1
-    mine = and_(deliveries.c.lease == lease, deliveries.c.state.in_(HELD))
-    if not tx.execute(update(deliveries).where(group(delivery_id), mine).values(**values)).rowcount:
-        return False
-    tx.execute(
-        update(attempts)
-        .where(attempts.c.delivery_id == delivery_id, attempts.c.lease == lease, attempts.c.outcome == "")
-        .values(
-            ended_at=now,
-            outcome=outcome.kind.value if outcome else state.value,
-            code=outcome.code if outcome else None,
-            enhanced=outcome.enhanced if outcome else "",
-            remote=outcome.remote[:2000] if outcome else "",
+    if goes_on and not bound:
+        values["relay"] = ""
+    return bool(tx.execute(update(deliveries).where(mine).values(**values)).rowcount)
+
+
+def _note_tries(
+    tx: Tx, which: ColumnElement[bool], now: datetime, kind: str, reason: str, outcome: Outcome | None = None
+) -> None:
+    """Remembers tries that did not end their delivery; the one that does is told by the delivery itself."""
+    rows = tx.execute(
+        select(deliveries.c.id, deliveries.c.lease, deliveries.c.tried_at).where(
+            which, deliveries.c.leader_id.is_(None)
         )
-    )
-    return True
+    ).all()
+    if rows:
+        tx.execute(
+            insert(attempts),
+            [
+                {
+                    "delivery_id": row.id,
+                    "lease": row.lease,
+                    "started_at": row.tried_at or now,
+                    "ended_at": now,
+                    "outcome": kind,
+                    "code": outcome.code if outcome else None,
+                    "enhanced": outcome.enhanced if outcome else "",
+                    "remote": outcome.remote[:2000] if outcome else reason,
+                }
+                for row in rows
+            ],
+        )
 
 
 def suppress_recipient(tx: Tx, delivery_id: DeliveryId, *, detail: str, now: datetime) -> None:
@@ -256,10 +335,5 @@ def split(tx: Tx, leader_id: DeliveryId, lease: str, now: datetime) -> None:
         tx.execute(
             update(deliveries)
             .where(deliveries.c.id == row.id)
-            .values(**after, leader_id=None, lease="", leased_until=None)
+            .values(**after, leader_id=None, lease="", leased_until=None, relay="")
         )
-    tx.execute(
-        update(attempts)
-        .where(attempts.c.delivery_id == leader_id, attempts.c.lease == lease, attempts.c.outcome == "")
-        .values(ended_at=now, outcome="stopped")
-    )

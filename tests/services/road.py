@@ -178,7 +178,7 @@ class Road:
                 if address and one.address != address:
                     sending.unclaim(tx, [one.id], "test", self.now)
                     continue
-                assert sending.about_to_send(tx, one.id, "test", until) == ""
+                assert sending.gate_joined(tx, one.id, "test", now=self.now, until=until, relay="") == ""
                 outcome = Outcome(kind=OutcomeKind(state)) if state in {kind.value for kind in OutcomeKind} else None
                 assert sending.settle(tx, one.id, "test", state=DeliveryState(state), outcome=outcome, now=self.now)
 

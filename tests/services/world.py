@@ -6,15 +6,16 @@ Ranking, composing, publishing and delivering are the real ones; only printing i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 
 from digest.config import apply_preferences
+from digest.delivery.exchange import hand_over
 from digest.delivery.pool import RateLimit, Throttle
+from digest.delivery.relay import Event, Mail, Opened, Relay
 from digest.model.editions import Digest, Edition, Schedule, WhenEmpty
 from digest.model.feeds import Entry, Health, Source, SourceId, SourceState
-from digest.model.mail import Envelope, Message, Outcome, OutcomeKind, Sender
+from digest.model.mail import Message, Outcome, OutcomeKind, Sender
 from digest.model.people import Profile, Subscription, SubscriptionState
 from digest.ranking.pool import Corpus, Pool
 from digest.ranking.rank import rank_pool
@@ -23,6 +24,8 @@ from digest.rendering.remarks import sentences
 from digest.services.deliver import Deliver
 from digest.services.explain import Explain
 from digest.services.feedback import Feedback
+from digest.services.outlets import Outlet
+from digest.services.packing import ReturnPath
 from digest.services.publish import Publish
 from digest.services.report import Report
 from digest.services.stamping import Keys
@@ -57,20 +60,54 @@ def profile_of(digest: Digest, reader: Subscription | None) -> Profile:
     return digest.profile if reader is None else apply_preferences(digest.profile, reader.preferences)
 
 
-class Relay:
-    """Accepts everything and keeps (recipient, content)."""
+class Keeping:
+    """A session that takes every mail and keeps it."""
 
-    def __init__(self) -> None:
-        self.mails: list[tuple[str, bytes]] = []
+    def __init__(self, relay: Relay, mails: list[tuple[str, bytes]], events: list[Event]) -> None:
+        self.relay = relay
+        self.pipelining = self.out_of_step = False
+        self.alive = True
+        self.ready: Mail | None = None
+        self._mails, self._events = mails, events
 
-    def submit(self, envelope: Envelope, segments: Sequence[bytes], before_dot: Callable[[], bool]) -> Outcome:
-        if not before_dot():
-            return Outcome(kind=OutcomeKind.STOPPED)
-        self.mails.append((envelope.recipient, b"".join(segments)))
-        return Outcome(kind=OutcomeKind.ACCEPTED, code=250, remote="2.0.0 queued")
+    @property
+    def idle(self) -> bool:
+        return self.ready is None
+
+    def offer(self, mail: Mail) -> None:
+        self.ready = mail
+        self._events.append(Event(self, mail, None))
+
+    def go(self, following: Mail | None = None) -> None:
+        mail, self.ready = self.ready, None
+        assert mail is not None and following is None
+        self._mails.append((mail.envelope.recipient, b"".join(mail.parts)))
+        self._events.append(Event(self, mail, Outcome(kind=OutcomeKind.ACCEPTED, code=250, remote="2.0.0 queued")))
+
+    def stop(self) -> None:
+        self.ready = None
 
     def close(self) -> None:
-        return
+        self.alive = False
+
+
+class Hall:
+    """An exchange whose sessions keep what they are given."""
+
+    def __init__(self, mails: list[tuple[str, bytes]]) -> None:
+        self.opened: list[Opened] = []
+        self._mails = mails
+        self._events: list[Event] = []
+
+    def open(self, relay: Relay) -> None:
+        self.opened.append(Opened(relay, Keeping(relay, self._mails, self._events), None))
+
+    def poll(self, seconds: float, gather: int = 0) -> list[Event]:
+        events, self._events[:] = list(self._events), []
+        return events
+
+    def close(self) -> None:
+        self.opened = []
 
 
 def print_edition(editions: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
@@ -89,7 +126,8 @@ class World:
     store: Store
     digests: tuple[Digest, ...] = (DAILY,)
     now: datetime = SLOT_AT + timedelta(minutes=5)
-    relay: Relay = field(default_factory=Relay)
+    mails: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    """What was sent: (recipient, content)."""
 
     def clock(self) -> datetime:
         return self.now
@@ -113,19 +151,21 @@ class World:
     def deliver(self) -> Deliver:
         return Deliver(
             store=self.store,
-            connect=(lambda: self.relay,),
-            connections=2,
+            outlets=(Outlet(relay=Relay(name="kept"), throttle=Throttle(2), rates=RateLimit(None, {})),),
+            exchange=lambda: Hall(self.mails),
+            hand_over=hand_over,
             keys=KEYS,
-            return_path="digest@example.org",
+            return_path=ReturnPath(address="digest@example.org"),
+            signer=lambda: None,
             resend=False,
+            soft_bounces=5,
+            soft_window=timedelta(days=15),
             lease=timedelta(minutes=2),
             holder="host:1",
             dead=lambda holders: [],
             clock=self.clock,
             jitter=lambda: 0.5,
             has_public_url=True,
-            throttle=Throttle(2),
-            rates=RateLimit(None, {}),
             seconds=lambda: 0.0,
         )
 
@@ -154,15 +194,15 @@ class World:
 
     @property
     def feedback(self) -> Feedback:
-        return Feedback(store=self.store, clock=self.clock)
+        return Feedback(store=self.store, clock=self.clock, lasting=KEYS.lasting, links=KEYS.links)
 
     def send(self) -> list[tuple[str, bytes]]:
         """Publishes and delivers what is due; gives the new mails, by address."""
-        before = len(self.relay.mails)
+        before = len(self.mails)
         self.publish.run(self.now)
         sent = self.deliver.run()
         assert sent.problem is None
-        return sorted(self.relay.mails[before:])
+        return sorted(self.mails[before:])
 
     def source(self, name: str = "hf", *, first_fetched: bool = True) -> SourceId:
         """A source that was fetched without trouble."""

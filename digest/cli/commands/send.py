@@ -16,7 +16,6 @@ from digest.model.errors import DigestError, UsageError
 
 if TYPE_CHECKING:
     from digest.model.editions import Digest
-    from digest.model.mail import Delivery
     from digest.services.deliver import Sent
     from digest.services.publish import PublishedSlot
     from digest.services.report import SlotReport
@@ -48,14 +47,7 @@ def send(
     names = [one.name for one in chosen] if digest else None
     door.app.deliver.wake(names)
     with door.stoppable() as stop:
-        count = 0
-
-        def progress(_delivery: Delivery, _outcome: str) -> None:
-            nonlocal count
-            count += 1
-            door.progress(f"{count} mails")
-
-        sent = door.app.deliver.run(digests=names, stop=stop, progress=progress)
+        sent = door.app.deliver.run(digests=names, stop=stop, progress=lambda count: door.progress(f"{count} mails"))
         door.progress_ends()
     seconds = round(time.monotonic() - started, 3)
     reports = {

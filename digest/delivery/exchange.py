@@ -1,0 +1,199 @@
+"""All sessions of a run in one thread: connects in the background, waits for whichever has something to say. Does I/O.
+
+One thread, because a mail costs a few dozen microseconds and handing it from thread to thread would cost more. Only
+connecting waits (names, TLS, logins take round trips), so that is done aside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from digest.delivery.folder import FolderSession
+from digest.delivery.handshake import open_connection
+from digest.delivery.relay import Event, Mail, Opened, Relay, Session
+from digest.delivery.smtp import PARTING_SECONDS, SmtpSession
+from digest.model.errors import RelayError
+from digest.model.mail import Outcome, OutcomeKind
+
+#: While answers gather: a commit for fifty mails costs little more than one for a single mail.
+NAP_SECONDS = 0.002
+MOST_NAPS = 6
+
+
+class Exchange:
+    """See relay.Exchange for what each method promises."""
+
+    def __init__(self) -> None:
+        self.opened: list[Opened] = []
+        self._sessions: dict[int, SmtpSession] = {}
+        self._folders: list[FolderSession] = []
+        self._writing: set[int] = set()
+        self._poll = select.poll()
+        self._arrived: deque[Opened] = deque()
+        self._lock = threading.Lock()
+        self._closed = False
+        # A connector wakes the loop through this pipe.
+        self._ear, self._mouth = os.pipe()
+        os.set_blocking(self._ear, False)
+        self._poll.register(self._ear, select.POLLIN)
+
+    def open(self, relay: Relay) -> None:
+        if relay.transport in ("maildir", "folder"):
+            # Files are made at once; there is nothing to wait for.
+            try:
+                session = FolderSession(relay)
+            except RelayError as error:
+                self.opened.append(Opened(relay, None, error))
+            else:
+                self._folders.append(session)
+                self.opened.append(Opened(relay, session, None))
+            return
+        threading.Thread(target=self._connect, args=(relay,), name="connect", daemon=True).start()
+
+    def poll(self, seconds: float, gather: int = 0) -> list[Event]:
+        now = time.monotonic()
+        for session in self._sessions.values():
+            if session.deadline is not None:
+                seconds = min(seconds, max(0.0, session.deadline - now))
+            if session.wire.unsent:
+                self._listen(session, writing=True)
+        events: list[Event] = []
+        for folder in self._folders:
+            events += folder.turn()
+        if events or self.opened:
+            seconds = 0.0
+        found = self._poll.poll(0)
+        naps = MOST_NAPS if seconds > 0 else 0
+        while len(found) < gather and naps:
+            naps -= 1
+            time.sleep(NAP_SECONDS)
+            found = self._poll.poll(0)
+        if not found and seconds > 0:
+            found = self._poll.poll(1 + int(seconds * 1000))
+        now = time.monotonic()
+        for number, _ in found:
+            if number == self._ear:
+                self._welcome()
+                continue
+            session = self._sessions[number]
+            events += session.turn(now)
+            if number in self._writing and not session.wire.unsent and session.alive:
+                self._listen(session, writing=False)
+        self._look_after(now, events)
+        return events
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+        for session in self._sessions.values():
+            session.quit()
+        until = time.monotonic() + PARTING_SECONDS
+        while self._sessions and (left := until - time.monotonic()) > 0:
+            self.poll(left)
+        for session in self._sessions.values():
+            session.wire.close()
+        self._sessions.clear()
+        self._welcome()
+        for _, session, _ in self.opened:
+            if session is not None:
+                session.close()
+        with self._lock:
+            os.close(self._ear)
+            os.close(self._mouth)
+
+    def _listen(self, session: SmtpSession, *, writing: bool) -> None:
+        number = session.wire.fileno()
+        if writing is not (number in self._writing):
+            (self._writing.add if writing else self._writing.discard)(number)
+            self._poll.modify(number, select.POLLIN | (select.POLLOUT if writing else 0))
+
+    def _look_after(self, now: float, events: list[Event]) -> None:
+        """Lets go of what is closed; ends what has waited too long."""
+        for number, session in list(self._sessions.items()):
+            if session.deadline is not None and session.deadline <= now and session.alive:
+                events += session.overdue(now)
+            elif session.wire.deaf is not None and session.alive:
+                events += session.turn(now)
+            if not session.alive:
+                del self._sessions[number]
+                self._writing.discard(number)
+                with contextlib.suppress(KeyError):
+                    self._poll.unregister(number)
+
+    def _welcome(self) -> None:
+        """Takes in the connections that were opened meanwhile."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._ear, 4096)
+        while self._arrived:
+            opened = self._arrived.popleft()
+            if isinstance(opened.session, SmtpSession):
+                number = opened.session.wire.fileno()
+                self._sessions[number] = opened.session
+                self._poll.register(number, select.POLLIN)
+            self.opened.append(opened)
+
+    def _connect(self, relay: Relay) -> None:
+        try:
+            opened = Opened(relay, SmtpSession(relay, open_connection(relay)), None)
+        except RelayError as error:
+            opened = Opened(relay, None, error)
+        except Exception as error:
+            # A fault of ours must not leave the run waiting for this connection for ever.
+            opened = Opened(relay, None, RelayError(f"connecting failed: {error!r}", where=relay.where))
+        with self._lock:
+            if not self._closed:
+                self._arrived.append(opened)
+                os.write(self._mouth, b"!")
+                return
+        if opened.session is not None:
+            opened.session.close()
+
+
+def look_in(relay: Relay) -> None:
+    """Connects, logs in, and leaves again. Raises RelayError when that cannot be done."""
+    exchange = Exchange()
+    try:
+        _first_session(exchange, relay)
+    finally:
+        exchange.close()
+
+
+def hand_over(relay: Relay, mail: Mail, before_dot: Callable[[], bool]) -> Outcome:
+    """Sends one mail and waits for its end. Raises RelayError when the relay cannot be reached.
+
+    ``before_dot`` is called once, when all but the content was accepted; False keeps the mail back (outcome STOPPED).
+    """
+    exchange = Exchange()
+    try:
+        session = _first_session(exchange, relay)
+        refused = session.offer(mail)
+        if refused is not None:
+            return refused
+        while True:
+            for event in exchange.poll(relay.timeout):
+                if event.mail is not mail:
+                    continue
+                if event.outcome is not None:
+                    return event.outcome
+                if not before_dot():
+                    session.stop()
+                    return Outcome(kind=OutcomeKind.STOPPED, remote="stopped before the final dot")
+                session.go()
+    finally:
+        exchange.close()
+
+
+def _first_session(exchange: Exchange, relay: Relay) -> Session:
+    exchange.open(relay)
+    while not exchange.opened:
+        exchange.poll(relay.timeout)
+    (opened,) = exchange.opened
+    if opened.session is None:
+        raise opened.error or RelayError("no connection came about", where=relay.where)
+    return opened.session

@@ -1,0 +1,598 @@
+"""One run of sending: claims what is due, hands it to the sessions, and writes down what became of each mail.
+
+Intention before action: the lease is committed before the network is touched, "the final dot is about to go" (with
+consent and suppression checked once more) before the dot, the outcome after it. All of it in one thread and in groups:
+one transaction settles what was answered and lets pass what is ready, and between two of them the network has its turn.
+A session never has more than one mail whose dot may have gone.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+from digest.delivery.relay import Event, Exchange, Mail, Session
+from digest.delivery.retry import is_soft, next_attempt
+from digest.delivery.sign import Signer
+from digest.model.errors import Conflict, DigestError, InputError, RelayError, StorageError
+from digest.model.mail import DeliveryId, DeliveryState, Due, Message, MessageKey, Outcome, OutcomeKind, Scope
+from digest.services.outlets import Outlet, Way, Ways
+from digest.services.packing import Packer, ReturnPath
+from digest.services.ports import Clock
+from digest.services.stamping import Keys
+from digest.storage import bounces, editions, sending
+from digest.storage.base import Tx
+from digest.storage.engine import Store
+from digest.storage.lane import Accepted, Lane
+
+T = TypeVar("T")
+Write = Callable[[Tx], None]
+
+#: While the reply to the dot is awaited (RFC 5321 section 4.5.3.2.6 allows ten minutes).
+SENDING_LEASE = timedelta(minutes=15)
+RELAY_PAUSE = timedelta(minutes=5)
+_RENEW_SECONDS = 20.0  # far below any sensible lease
+_AT_ONCE = 2  # tries on a fresh connection before a delivery waits, when only the connection failed
+_LISTEN_SECONDS = 0.2
+_MOST_ASIDE = 512
+#: A database that restarts is waited for: what was sent must not be forgotten for a moment's trouble.
+_DATABASE_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 2.0, 4.0, 4.0, 8.0, 8.0)
+
+_NO_RELAY = RelayError("no relay can be used", where="smtp", try_="add an [smtp] section")
+
+_runs = itertools.count(1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Means:
+    """What sending needs."""
+
+    store: Store
+    outlets: tuple[Outlet, ...]
+    """The relays in order of preference; what they ask of us lives longer than one run."""
+    exchange: Callable[[], Exchange]
+    keys: Keys
+    return_path: ReturnPath
+    signer: Callable[[], Signer | None]
+    """Reads the keys at each run, so that a changed file needs no restart. Raises ConfigError."""
+    resend: bool
+    """Policy for uncertain deliveries: send again under the same Message-ID."""
+    holder: str
+    lease: timedelta
+    """Renewed while its mail is on the wire; a sender that says nothing for this long has lost its mails."""
+    soft_bounces: int
+    """So many, on different days within ``soft_window``, suppress an address."""
+    soft_window: timedelta
+    clock: Clock
+    jitter: Callable[[], float]
+    seconds: Callable[[], float]
+    """A steady clock."""
+
+
+class Dispatch:
+    """One run. ``work`` until nothing is due, no relay can be used, or ``stop`` is set."""
+
+    def __init__(
+        self,
+        service: Means,
+        digests: Sequence[str] | None,
+        stop: threading.Event,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.problem: DigestError | None = None
+        self._service = service
+        self._digests = digests
+        self._stop = stop
+        self._progress = progress
+        self._lease = f"{service.holder}:{next(_runs)}"
+        self._ways = Ways(service.outlets)
+        self._packer = Packer(self._message, service.keys, service.return_path, service.signer())
+        self._lane = Lane(service.store, self._lease)
+        self._exchange: Exchange
+        self._pool: deque[Due] = deque()
+        """Leased, in id order, not yet offered."""
+        self._aside: list[tuple[float, int, Due]] = []
+        """Leased, and waiting for the rate of their domain: (when, id, due), a heap."""
+        self._flying: dict[DeliveryId, Mail] = {}
+        """Offered, and not yet ended."""
+        self._gone: set[DeliveryId] = set()
+        """Of these, those whose content was sent."""
+        self._idle: list[Session] = []
+        self._ready: list[tuple[Session, Mail]] = []
+        self._accepted: list[Accepted] = []
+        self._writes: list[Write] = []
+        """How other tries ended, to be written with the next group."""
+        self._after = 0
+        self._dry = False
+        """Nothing more was due when it was last asked."""
+        self._drops: Counter[DeliveryId] = Counter()
+        self._renewed = service.seconds()
+        self._broken = False
+        self._is_deaf = False
+        """The database does not answer."""
+
+    def work(self) -> None:
+        self._exchange = self._service.exchange()
+        try:
+            while self._round():
+                pass
+        except (StorageError, Conflict) as error:
+            # What cannot be written down is not sent; what was sent and not written down, the next run finds uncertain.
+            self._fail(error)
+            self._is_deaf = True
+        finally:
+            self._end()
+
+    def _round(self) -> bool:
+        now = self._service.seconds()
+        self._renew(now)
+        if self._over():
+            if not self._gone:
+                return False
+        else:
+            self._refill(now)
+            if self._is_done():
+                return False
+            self._staff(now)
+            self._hand_out(now)
+        flying = len(self._flying)
+        for event in self._exchange.poll(self._patience(now), flying // 4 if flying >= 8 else 0):
+            self._hear(event)
+        if self._exchange.opened:
+            self._welcome()
+        self._commit()
+        return True
+
+    def _over(self) -> bool:
+        return self._broken or self._stop.is_set()
+
+    def _is_done(self) -> bool:
+        return self._dry and not (self._pool or self._aside or self._flying or self._writes or self._accepted)
+
+    def _patience(self, now: float) -> float:
+        """How long to listen at most."""
+        if self._writes or self._accepted:
+            return 0.0
+        if self._aside and self._idle:
+            return min(_LISTEN_SECONDS, max(0.001, self._aside[0][0] - now))
+        return _LISTEN_SECONDS
+
+    def _renew(self, now: float) -> None:
+        lease = self._service.lease
+        if now - self._renewed < min(_RENEW_SECONDS, lease.total_seconds() / 4):
+            return
+        self._renewed = now
+        until = self._service.clock() + lease
+        self._persist(lambda tx: sending.renew(tx, self._lease, until))
+
+    # What is due
+
+    def _refill(self, now: float) -> None:
+        most = sum(way.room(now) for way in self._ways.all)
+        if len(self._pool) + len(self._aside) >= max(16, most) or (self._dry and self._flying):
+            return
+        if self._writes or self._accepted:
+            self._commit()  # what goes back to the queue must be there before it is asked
+        found = self._claim(min(1024, max(64, 8 * most)))
+        if not found and self._after:
+            self._after = 0
+            found = self._claim(64)
+        self._dry = not found
+        # A row may come back whose first try is still under way, if the lease was lost and freed in between.
+        self._pool.extend(one for one in found if one.id not in self._flying)
+        if found:
+            self._after = found[-1].id
+
+    def _claim(self, limit: int) -> tuple[Due, ...]:
+        now = self._service.clock()
+        until = now + self._service.lease
+        return self._persist(
+            lambda tx: sending.claim(
+                tx, lease=self._lease, now=now, until=until, limit=limit, digests=self._digests, after=self._after
+            )
+        )
+
+    def _take(self, way: Way, now: float) -> Mail | None:
+        """The next mail for this way, packed; None when none may go now."""
+        while (due := self._next(way, now)) is not None:
+            wait = way.outlet.rates.take(due.address, now)
+            if wait > 0:
+                heapq.heappush(self._aside, (now + wait, due.id, due))
+                if len(self._aside) >= _MOST_ASIDE:
+                    return None
+                continue
+            try:
+                mail = self._packer.pack(due)
+            except InputError as error:
+                # One address that cannot be printed must not hold up all the others behind it.
+                self._settle(due, DeliveryState.REJECTED, None, reason=str(error))
+                continue
+            if mail is None:
+                self._settle(due, DeliveryState.EXPIRED, None, reason="its message is no longer kept")
+                continue
+            return mail
+        return None
+
+    def _next(self, way: Way, now: float) -> Due | None:
+        if self._aside and self._aside[0][0] <= now:
+            return heapq.heappop(self._aside)[2]
+        if not self._pool or len(self._aside) >= _MOST_ASIDE:
+            return None
+        due = self._pool.popleft()
+        if not due.relay:
+            return due
+        bound = self._ways.at(due.relay)
+        if bound is None or bound is way:
+            return due
+        self._put_back(due, pause=RELAY_PAUSE)  # only where it may have arrived already may it go again
+        return self._next(way, now)
+
+    # The ways out
+
+    def _staff(self, now: float) -> None:
+        way = self._ways.first(now)
+        if way is None:
+            self._fail(self._ways.problem or _NO_RELAY)
+            return
+        mails = len(self._pool) + len(self._aside) + len(self._flying)
+        way.staff(self._exchange, now, mails)
+        for due in itertools.islice(self._pool, 64):
+            bound = self._ways.at(due.relay) if due.relay else None
+            if bound is not None and bound is not way and bound.usable(now):
+                bound.staff(self._exchange, now, 1)
+
+    def _welcome(self) -> None:
+        opened, self._exchange.opened = self._exchange.opened, []
+        for relay, session, error in opened:
+            way = self._ways.of(relay)
+            way.opening -= 1
+            if session is not None:
+                way.sessions.append(session)
+                self._idle.append(session)
+            elif error is not None:
+                way.refused(error)
+                if way.down is not None and self._ways.first(self._service.seconds()) is None:
+                    self._fail(error)
+
+    def _hand_out(self, now: float) -> None:
+        idle, self._idle = self._idle, []
+        for session in idle:
+            way = self._ways.of(session.relay)
+            if not session.alive:
+                self._leave(way, session)
+            elif way.down is not None or len(way.sessions) > way.room(now):
+                session.close()
+                self._leave(way, session)
+            elif not self._offer(session, way, now):
+                self._idle.append(session)
+
+    def _offer(self, session: Session, way: Way, now: float) -> bool:
+        """Gives an idle session its next mail; False when there is none for it."""
+        while (mail := self._take(way, now)) is not None:
+            refused = session.offer(mail)
+            if refused is None:
+                self._flying[mail.about.id] = mail
+                return True
+            self._ended(mail, refused, way)
+        return False
+
+    @staticmethod
+    def _leave(way: Way, session: Session) -> None:
+        if session in way.sessions:
+            way.sessions.remove(session)
+        if session.out_of_step:
+            way.outlet.plain = True
+
+    # What happens
+
+    def _hear(self, event: Event) -> None:
+        session, mail, outcome = event
+        if outcome is None:
+            assert mail is not None
+            self._ready.append((session, mail))
+            return
+        way = self._ways.of(session.relay)
+        way.outlet.throttle.on_outcome(outcome, self._service.seconds(), bool(self._pool))
+        if mail is not None:
+            if session.out_of_step and mail.about.id not in self._gone:
+                self._put_back(mail.about)
+            else:
+                self._ended(mail, outcome, way)
+        if not session.alive:
+            self._leave(way, session)
+        elif session.idle:
+            self._idle.append(session)
+
+    def _ended(self, mail: Mail, outcome: Outcome, way: Way) -> None:
+        """Decides what an outcome means for its delivery; it is written with the next group."""
+        due: Due = mail.about
+        self._flying.pop(due.id, None)
+        self._gone.discard(due.id)
+        match outcome.kind:
+            case OutcomeKind.ACCEPTED if not due.joined:
+                self._accepted.append(Accepted(due.id, outcome.code, outcome.enhanced, outcome.remote[:2000]))
+            case OutcomeKind.ACCEPTED:
+                self._settle(due, DeliveryState.ACCEPTED, outcome)
+            case OutcomeKind.REJECTED:
+                self._settle(due, DeliveryState.REJECTED, outcome, reason=said(outcome))
+            case OutcomeKind.UNCERTAIN if not self._service.resend:
+                self._settle(due, DeliveryState.UNCERTAIN, outcome, reason="the final dot was sent, no reply came")
+            case OutcomeKind.UNCERTAIN:
+                self._settle(
+                    due,
+                    DeliveryState.DEFERRED,
+                    outcome,
+                    next_in=RELAY_PAUSE,
+                    reason="no reply to the dot",
+                    bound=True,
+                )
+            case _ if outcome.scope is Scope.RELAY:
+                self._relay_trouble(due, outcome, way)
+            case _:
+                self._settle(
+                    due, DeliveryState.DEFERRED, outcome, next_in=self._wait(due, outcome, 1), reason=said(outcome)
+                )
+
+    def _relay_trouble(self, due: Due, outcome: Outcome, way: Way) -> None:
+        """The connection or the relay failed, and nothing was said of this recipient."""
+        if outcome.retry_after is None and self._drops[due.id] < _AT_ONCE:
+            self._drops[due.id] += 1
+            self._settle(due, DeliveryState.QUEUED, outcome, next_in=timedelta(0), counts=False)
+            return
+        error = RelayError(f"the relay refused for now: {said(outcome)}", try_="it is tried again later")
+        way.down = way.down or error
+        if not due.relay and self._ways.first(self._service.seconds()) is not None:
+            # Another relay takes it: this one refused it for certain.
+            self._settle(due, DeliveryState.QUEUED, outcome, next_in=timedelta(0), counts=False)
+            return
+        # A mail at which the relay hangs up each time waits longer and longer, or it would keep back all.
+        counts = outcome.retry_after is None
+        wait = self._wait(due, outcome, 1 if counts else 0)
+        self._settle(due, DeliveryState.DEFERRED, outcome, next_in=wait, counts=counts, reason=said(outcome))
+        if self._ways.first(self._service.seconds()) is None:
+            self._fail(error)
+
+    def _wait(self, due: Due, outcome: Outcome, more: int) -> timedelta:
+        now = self._service.clock()
+        return next_attempt(due.attempts + more, now, outcome, self._service.jitter()) - now
+
+    # What is written down
+
+    def _commit(self) -> None:
+        """One group: settles what ended, and passes what is ready through the gate; then its content goes."""
+        ready = [(session, mail) for session, mail in self._ready if session.ready is mail]
+        self._ready = []
+        if ready and (self._over() or any(self._ways.of(s.relay).down for s, _ in ready)):
+            ready = self._held_back(ready)
+        accepted, writes = self._accepted, self._writes
+        if not (ready or accepted or writes):
+            return
+        self._accepted, self._writes = [], []
+        now = self._service.clock()
+
+        try:
+            if writes:
+                self._persist(lambda tx: [write(tx) for write in writes])
+                writes = []
+            kept, refused = self._pass(accepted, ready, now)
+        except BaseException:
+            self._accepted, self._writes = accepted, writes
+            raise
+        if accepted:
+            self._count("accepted", kept)
+            self._count("lost", len(accepted) - kept)
+        if self._progress is not None:
+            self._progress(sum(self.outcomes.values()))
+        self._let_go(ready, refused)
+
+    def _pass(
+        self, accepted: Sequence[Accepted], ready: Sequence[tuple[Session, Mail]], now: datetime
+    ) -> tuple[int, dict[DeliveryId, str]]:
+        """Settles what was accepted, and commits ``sending`` for what is ready.
+
+        Gives how many were still ours, and which must not go, with the reason.
+        """
+        until = now + SENDING_LEASE
+        refused: dict[DeliveryId, str] = {}
+        single: dict[str, list[DeliveryId]] = {}
+        kept = 0
+        for session, mail in ready:
+            place = session.relay.place
+            if not mail.about.joined:
+                single.setdefault(place, []).append(mail.about.id)
+            elif why := self._persist(
+                partial(
+                    sending.gate_joined,
+                    delivery_id=mail.about.id,
+                    lease=self._lease,
+                    now=now,
+                    until=until,
+                    relay=place,
+                )
+            ):
+                refused[mail.about.id] = why
+        for place, ids in single.items() or (("", []),):
+            held, passed = self._persistently(
+                partial(self._lane.group, accepted, ids, now=now, until=until, relay=place)
+            )
+            kept, accepted = kept + held, ()
+            for one in ids if len(passed) < len(ids) else ():
+                if one not in passed:
+                    refused[one] = self._persist(partial(sending.refused_at_gate, delivery_id=one, lease=self._lease))
+        return kept, {one: why or "lost" for one, why in refused.items()}
+
+    def _let_go(self, ready: Sequence[tuple[Session, Mail]], refused: dict[DeliveryId, str]) -> None:
+        now = self._service.seconds()
+        passed: list[tuple[Session, Mail | None]] = []
+        for session, mail in ready:
+            due: Due = mail.about
+            way = self._ways.of(session.relay)
+            if due.id in refused:
+                session.stop()
+                self._stopped(due, refused[due.id])
+                self._rest(session, way)
+                continue
+            self._gone.add(due.id)
+            goes_on = session.pipelining and not self._over() and len(way.sessions) <= way.room(now)
+            passed.append((session, self._take(way, now) if goes_on else None))
+        # Packed first and written then: each of the two keeps the processor's caches warm for itself.
+        for session, following in passed:
+            unfit = session.go(following)
+            if following is None:
+                continue
+            if unfit is None:
+                self._flying[following.about.id] = following
+            else:
+                self._ended(following, unfit, self._ways.of(session.relay))
+
+    def _held_back(self, ready: Sequence[tuple[Session, Mail]]) -> list[tuple[Session, Mail]]:
+        """Keeps back what is ready where no more is to be sent; gives the others."""
+        rest: list[tuple[Session, Mail]] = []
+        for session, mail in ready:
+            way = self._ways.of(session.relay)
+            if self._over() or way.down is not None:
+                session.stop()
+                self._put_back(mail.about)
+                self._rest(session, way)
+            else:
+                rest.append((session, mail))
+        return rest
+
+    def _rest(self, session: Session, way: Way) -> None:
+        if session.alive:
+            self._idle.append(session)
+        else:
+            self._leave(way, session)
+
+    def _put_back(self, due: Due, pause: timedelta = timedelta(0)) -> None:
+        """Gives back what was leased and not sent."""
+        self._flying.pop(due.id, None)
+        next_at = self._service.clock() + pause
+        self._writes.append(lambda tx: sending.unclaim(tx, [due.id], self._lease, next_at))
+        self._dry = self._dry and pause > timedelta(0)
+
+    def _stopped(self, due: Due, why: str) -> None:
+        """The gate before the dot said no."""
+        self._flying.pop(due.id, None)
+        now = self._service.clock()
+        if why == "suppressed":
+            self._settle(due, DeliveryState.SUPPRESSED, None, reason="the address is on the suppression list")
+        elif why == "paused":
+            self._settle(due, DeliveryState.QUEUED, None, next_in=timedelta(0), counts=False)
+        else:
+            if why == "unsubscribed":
+                self._writes.append(lambda tx: sending.split(tx, due.id, self._lease, now))
+                self._dry = False
+            self.outcomes[why] += 1
+
+    def _settle(
+        self,
+        due: Due,
+        state: DeliveryState,
+        outcome: Outcome | None,
+        *,
+        reason: str = "",
+        next_in: timedelta | None = None,
+        counts: bool = True,
+        bound: bool = False,
+    ) -> None:
+        now = self._service.clock()
+        next_at = now + next_in if next_in is not None else None
+
+        def settle(tx: Tx) -> None:
+            kept = sending.settle(
+                tx,
+                due.id,
+                self._lease,
+                state=state,
+                outcome=outcome,
+                now=now,
+                next_at=next_at,
+                reason=reason,
+                counts=counts,
+                bound=bound,
+            )
+            if kept and outcome is not None and state is DeliveryState.REJECTED:
+                self._note_refusal(tx, due, outcome, now)
+            self.outcomes[state.value if kept else "lost"] += 1
+
+        self._writes.append(settle)
+        if state is DeliveryState.QUEUED:
+            self._dry = False
+
+    def _note_refusal(self, tx: Tx, due: Due, outcome: Outcome, now: datetime) -> None:
+        """What a refusal for good says about the address."""
+        if outcome.suppress:
+            sending.suppress_recipient(tx, due.id, detail=said(outcome), now=now)
+        elif is_soft(outcome.enhanced, outcome.remote, outcome.code):
+            bounces.note_soft(
+                tx,
+                due.id,
+                status=outcome.enhanced,
+                detail=outcome.remote,
+                now=now,
+                limit=self._service.soft_bounces,
+                window=self._service.soft_window,
+            )
+
+    def _persist(self, work: Callable[[Tx], T]) -> T:
+        """One transaction, made as persistently as the others."""
+
+        def once() -> T:
+            with self._service.store.transaction() as tx:
+                return work(tx)
+
+        return self._persistently(once)
+
+    def _persistently(self, once: Callable[[], T]) -> T:
+        """While mails are on their way, a database that does not answer is waited for."""
+        waits = _DATABASE_WAITS if self._gone and not self._is_deaf else ()
+        for wait in (*waits, None):
+            before = self.outcomes.copy()
+            try:
+                return once()
+            except (StorageError, Conflict):
+                self.outcomes = before
+                if wait is None or self._stop.wait(wait):
+                    raise
+        raise AssertionError("unreachable")
+
+    def _count(self, told: str, number: int) -> None:
+        if number:
+            self.outcomes[told] += number
+
+    def _fail(self, error: DigestError) -> None:
+        self.problem = self.problem or error
+        self._broken = True
+
+    def _message(self, key: str) -> Message | None:
+        with self._service.store.reading() as tx:
+            return editions.message(tx, MessageKey(key))
+
+    def _end(self) -> None:
+        """Writes down what is known, says goodbye, and gives back what was leased and not sent."""
+        self._broken = True
+        try:
+            self._commit()
+            rest = [one.id for one in self._pool] + [one.id for _, _, one in self._aside]
+            rest += [one for one in self._flying if one not in self._gone]
+            next_at = self._service.clock() + (RELAY_PAUSE if self.problem is not None else timedelta(0))
+            self._persist(lambda tx: sending.unclaim(tx, rest, self._lease, next_at))
+        except (StorageError, Conflict) as error:
+            self._fail(error)
+        finally:
+            self._lane.close()
+            self._exchange.close()
+
+
+def said(outcome: Outcome) -> str:
+    head = " ".join(str(part) for part in (outcome.code, outcome.enhanced) if part)
+    return f"{head} {outcome.remote}".strip()[:500]

@@ -1,0 +1,96 @@
+"""The ways out of a run: which relay takes the next mail, over how many connections, and what it has asked of us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from digest.delivery.pool import RateLimit, Throttle
+from digest.delivery.relay import Exchange, Relay, Session
+from digest.delivery.retry import remedy
+from digest.model.errors import RelayError
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Outlet:
+    """A relay, and what it has asked of us; that lives longer than one run."""
+
+    relay: Relay
+    throttle: Throttle
+    rates: RateLimit
+    plain: bool = False
+    """It offers PIPELINING and loses count: commands go singly."""
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Way:
+    """An outlet during one run."""
+
+    outlet: Outlet
+    sessions: list[Session] = field(default_factory=list[Session])
+    opening: int = 0
+    most: int = 1_000
+    """Connections that the relay lets us have, as far as this run has seen."""
+    down: RelayError | None = None
+    """Why it takes no more mails in this run."""
+
+    def usable(self, now: float) -> bool:
+        return self.down is None and self.outlet.throttle.allowed(now) > 0
+
+    def room(self, now: float) -> int:
+        """How many connections it may have now."""
+        return 0 if self.down is not None else min(self.most, self.outlet.throttle.allowed(now))
+
+    def staff(self, exchange: Exchange, now: float, mails: int) -> None:
+        """Opens connections for so many mails, as far as there is room."""
+        wanted = min(self.room(now), mails)
+        relay = replace(self.outlet.relay, pipelining=False) if self.outlet.plain else self.outlet.relay
+        while len(self.sessions) + self.opening < wanted:
+            self.opening += 1
+            exchange.open(relay)
+
+    def refused(self, error: RelayError) -> None:
+        """A connection could not be made. While others work, the relay wants no more of them; else it is down."""
+        if self.sessions:
+            self.most = len(self.sessions)
+        else:
+            self.down = error
+
+
+class Ways:
+    """All ways of a run, in order of preference."""
+
+    def __init__(self, outlets: Sequence[Outlet]) -> None:
+        self.all = tuple(Way(outlet=outlet) for outlet in outlets)
+        self._by_name = {way.outlet.relay.name: way for way in self.all}
+        self._by_place = {way.outlet.relay.place: way for way in self.all}
+
+    def of(self, relay: Relay) -> Way:
+        return self._by_name[relay.name]
+
+    def at(self, place: str) -> Way | None:
+        """The way to a place; None where it is no longer configured."""
+        return self._by_place.get(place)
+
+    def first(self, now: float) -> Way | None:
+        """The preferred one of those that can be used."""
+        return next((way for way in self.all if way.usable(now)), None)
+
+    @property
+    def problem(self) -> RelayError | None:
+        """Why the preferred one cannot be used."""
+        down = next((way.down for way in self.all if way.down is not None), None)
+        return down or next(filter(None, (paused(way.outlet) for way in self.all)), None)
+
+
+def paused(outlet: Outlet) -> RelayError | None:
+    """What made a relay's pause, as it is told to the operator; None without one."""
+    cause = outlet.throttle.cause
+    if cause is None:
+        return None
+    said = " ".join(str(part) for part in (cause.code, cause.enhanced, cause.remote) if part)
+    return RelayError(
+        f"the relay refuses mail for now: {said[:500]}",
+        where=outlet.relay.where,
+        try_=remedy(cause.enhanced, cause.remote) or "it is tried again later",
+    )
