@@ -8,24 +8,38 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from digest import __version__
-from digest.config import Config, FetchSettings, RelaySettings, apply_preferences, read_secret
+from digest.config import (
+    Config,
+    FetchSettings,
+    RelaySettings,
+    SigningSettings,
+    apply_preferences,
+    read_secret,
+)
+from digest.config.loading import read_text
 from digest.delivery.catchall import CatchAll
+from digest.delivery.exchange import Exchange, hand_over, look_in
 from digest.delivery.inbound import Mailbox
 from digest.delivery.mailbox import Imap, Maildir
+from digest.delivery.oauth import TokenCommand
 from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.records import text_records
-from digest.delivery.relay import Relay, Session
+from digest.delivery.relay import Relay
+from digest.delivery.sign import Signer
+from digest.delivery.signing_key import ascii_domain, new_key, read_key
 from digest.delivery.tokens import new_secret
-from digest.delivery.transport import connect
 from digest.model.editions import Digest, Edition, Ranked
+from digest.model.errors import ConfigError
 from digest.model.feeds import Entry
 from digest.model.mail import Message
 from digest.model.people import Profile, Subscription
+from digest.model.signing import KeyKind, SigningKey
 from digest.ranking.categories import title_of
 from digest.ranking.pool import Corpus, Pool
 from digest.ranking.rank import rank_pool
@@ -38,9 +52,12 @@ from digest.services.feedback import Feedback, Obeyed
 from digest.services.ingest import Ingest
 from digest.services.ledger import Ledger
 from digest.services.notify import Notify
+from digest.services.outlets import Outlet
+from digest.services.packing import ReturnPath
 from digest.services.ports import Clock
 from digest.services.preview import Preview
 from digest.services.publish import Publish
+from digest.services.reconcile import Reconcile
 from digest.services.report import Report
 from digest.services.sources import Sources
 from digest.services.stamping import Keys
@@ -75,22 +92,27 @@ class App:
     upkeep: Upkeep
     sources: Sources
     ledger: Ledger
+    reconcile: Reconcile
     doctor: Doctor
+    left_alone: set[str] = field(default_factory=set[str])
+    """Handles of mails that are for a person: they stay unread, and are not fetched at every round."""
 
     def read_mailbox(self) -> Obeyed:
-        """Obeys the unsubscribe mails of the mailbox that [inbound] names, if one is. Raises MailboxError."""
+        """Acts upon the new mails of the mailbox that [inbound] names, if one is. Raises MailboxError."""
         box = _mailbox(self.config)
         if box is None:
             return Obeyed()
         try:
-            return self.feedback.obey(box.unread(), box.acknowledge)
+            return self.feedback.obey(box.unread(self.left_alone), box.acknowledge, self.left_alone.add)
         finally:
             box.close()
 
     def prune(self) -> Pruned:
         """Drops what the configured retention no longer keeps."""
         kept = self.config.retention
-        return self.upkeep.prune(retention_days=kept.days, deliveries_days=kept.deliveries_days)
+        return self.upkeep.prune(
+            retention_days=kept.days, deliveries_days=kept.deliveries_days, soft_window=self.config.delivery.soft_window
+        )
 
     def category_title(self, code: str) -> str:
         return title_of(code)
@@ -120,7 +142,6 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
     renderer = make_renderer(config)
     relays = tuple(_relay(settings, number, len(config.relays)) for number, settings in enumerate(config.relays, 1))
     holder = f"{socket.gethostname()[:30]}:{os.getpid()}:{time.time_ns()}"
-    connections = max((relay.connections for relay in relays), default=1)
     public = bool(config.sender.public_url)
 
     def print_edition(editions: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
@@ -184,21 +205,21 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         ),
         deliver=Deliver(
             store=store,
-            connect=tuple(_connector(relay) for relay in relays),
-            connections=connections,
+            outlets=tuple(map(_outlet, relays, config.relays)),
+            exchange=Exchange,
+            hand_over=hand_over,
             keys=keys,
-            return_path=config.sender.from_address,
+            return_path=_return_path(config),
+            signer=lambda: _signer(config, clock),
             resend=config.delivery.uncertain == "resend",
+            soft_bounces=config.delivery.soft_bounces,
+            soft_window=config.delivery.soft_window,
             holder=holder,
             lease=config.delivery.lease,
             dead=dead_holders,
             clock=clock,
             jitter=random.random,
             has_public_url=public,
-            throttle=Throttle(connections),
-            rates=RateLimit(config.relays[0].rate, config.relays[0].domain_rates)
-            if config.relays
-            else RateLimit(None, {}),
             seconds=time.monotonic,
         ),
         subscribe=Subscribe(
@@ -218,12 +239,27 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             key=keys.lasting,
             clock=clock,
         ),
-        feedback=Feedback(store=store, clock=clock),
+        feedback=Feedback(
+            store=store,
+            clock=clock,
+            lasting=keys.lasting,
+            links=keys.links,
+            soft_bounces=config.delivery.soft_bounces,
+            soft_window=config.delivery.soft_window,
+        ),
         report=Report(store=store, digests=config.digests, clock=clock),
         explain=Explain(store=store, prepare=prepare, profile_of=profile_of, clock=clock),
         upkeep=Upkeep(store=store, digests=config.digests, clock=clock),
         sources=Sources(store=store, configured=config.sources),
-        ledger=Ledger(store=store, digests=config.digests, clock=clock),
+        ledger=Ledger(
+            store=store,
+            digests=config.digests,
+            keys=keys,
+            return_path=_return_path(config),
+            host=config.sender.from_address.rpartition("@")[2],
+            clock=clock,
+        ),
+        reconcile=Reconcile(store=store, keys=keys, host=config.sender.from_address.rpartition("@")[2], clock=clock),
         doctor=Doctor(
             store=store,
             digests=config.digests,
@@ -231,13 +267,16 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             sender=config.sender,
             template_problems=renderer.problems,
             exits=tuple(
-                Exit(where=relay.where, is_server=relay.path is None, connect=_connector(relay)) for relay in relays
+                Exit(where=relay.where, is_server=relay.path is None, look_in=partial(look_in, relay))
+                for relay in relays
             ),
             fetch=fetcher.fetch,
             print_edition=print_edition,
             print_question=print_question,
             text_records=text_records,
+            signing=tuple(_key_reader(settings, config) for settings in config.signing),
             read_inbox=lambda: _can_read(config),
+            bounces_to=config.mail.bounces_to,
             clock=clock,
         ),
     )
@@ -294,6 +333,16 @@ def template_folders(config: Config) -> tuple[Path, ...]:
     return (*own, default_template_folder())
 
 
+def signing_keys(config: Config) -> tuple[SigningKey, ...]:
+    """The keys of [[dkim]], read from their files. Raises ConfigError for the first that cannot be used."""
+    return tuple(_signing_key(settings, config) for settings in config.signing)
+
+
+def new_signing_key(kind: str, *, selector: str, domain: str) -> tuple[str, SigningKey]:
+    """(PEM, key) of a new key, ``kind`` rsa or ed25519. ValueError for what is no domain, ConfigError as read_key."""
+    return new_key(KeyKind(kind), selector=selector, domain=ascii_domain(domain))
+
+
 def prepare(
     entries: Sequence[Entry], history: Sequence[Entry], now: datetime
 ) -> Callable[[Profile], tuple[Ranked, ...]]:
@@ -344,6 +393,27 @@ def read_secret_lines(file: Path) -> tuple[str, ...]:
     return (first, *(line for line in file.read_text("utf-8").splitlines()[1:] if line.strip()))
 
 
+def _signer(config: Config, clock: Clock) -> Signer | None:
+    """What signs the mails of a run; None without [[dkim]]. Raises ConfigError for a key that cannot be used."""
+    keys = signing_keys(config)
+    return Signer(keys, clock=clock) if keys else None
+
+
+def _key_reader(settings: SigningSettings, config: Config) -> Callable[[], SigningKey]:
+    return lambda: _signing_key(settings, config)
+
+
+def _signing_key(settings: SigningSettings, config: Config) -> SigningKey:
+    file = settings.key_file
+    assert file is not None, "settings refuse a [[dkim]] without"
+    domain = settings.domain or config.sender.from_address.rpartition("@")[2]
+    try:
+        spelt = ascii_domain(domain)
+    except ValueError as error:
+        raise ConfigError(str(error), where="domain of [[dkim]]", try_="leave it out: it is the sender's") from error
+    return read_key(read_text(file), where=str(file), selector=settings.selector, domain=spelt)
+
+
 def _relay(settings: RelaySettings, number: int, of: int) -> Relay:
     file = settings.password_file
     return Relay(
@@ -354,8 +424,10 @@ def _relay(settings: RelaySettings, number: int, of: int) -> Relay:
         security=settings.security,
         username=settings.username,
         password=(lambda: read_secret(file)) if file is not None else None,
+        token=TokenCommand(settings.token_command) if settings.token_command else None,
         allow_plain_auth=settings.allow_plain_auth,
         connections=settings.connections,
+        chunking=settings.chunking,
         timeout=settings.timeout.total_seconds(),
         path=settings.path,
         ca_file=settings.ca_file,
@@ -391,5 +463,14 @@ def _can_read(config: Config) -> bool:
     return True
 
 
-def _connector(relay: Relay) -> Callable[[], Session]:
-    return lambda: connect(relay)
+def _outlet(relay: Relay, settings: RelaySettings) -> Outlet:
+    return Outlet(
+        relay=relay,
+        throttle=Throttle(relay.connections),
+        rates=RateLimit(settings.rate, settings.domain_rates),
+    )
+
+
+def _return_path(config: Config) -> ReturnPath:
+    bounces = config.mail.bounces_to
+    return ReturnPath(address=bounces or config.sender.from_address, tokens=bool(bounces))

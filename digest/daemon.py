@@ -91,6 +91,15 @@ class Daemon:
             obeyed = self.app.read_mailbox()
             if obeyed.left:
                 log.info("unsubscribed by mail", mails=obeyed.left, subscriptions=obeyed.ended)
+            if came := obeyed.hard + obeyed.soft + obeyed.complaints:
+                log.info(
+                    "came back",
+                    reports=came,
+                    hard=obeyed.hard,
+                    soft=obeyed.soft,
+                    complaints=obeyed.complaints,
+                    suppressed=obeyed.suppressed,
+                )
         for source in self.app.notify.sources():
             log.warning("source stays broken, the operator is told", source=source)
         for digest in self.app.notify.deliveries(refused=self.refused):

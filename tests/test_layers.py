@@ -31,12 +31,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: Modules of the stages that touch the world; app.py alone names them, outside their own stage.
 WORLDLY = {
     "digest.delivery.catchall",
+    "digest.delivery.exchange",
     "digest.delivery.folder",
     "digest.delivery.handshake",
     "digest.delivery.mailbox",
+    "digest.delivery.oauth",
     "digest.delivery.records",
     "digest.delivery.smtp",
-    "digest.delivery.transport",
     "digest.delivery.wire",
     "digest.sources.fetch",
     "digest.sources.files",

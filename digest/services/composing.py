@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from digest.editions.compose import compose, history_key
 from digest.model.editions import Digest, Edition, Figure, Ranked, Remark, Selection, Slot, WhenEmpty
-from digest.model.feeds import Entry, EntryId
+from digest.model.feeds import EntryId
 from digest.model.people import Profile
 from digest.ranking.categories import title_of
 from digest.ranking.select import select
@@ -27,7 +27,10 @@ from digest.storage.sources import HeldSource
 BEST_OF = timedelta(days=30)
 #: How many earlier works the statistics of ranking are taken from.
 STATISTICS = 1000
-_KEPT_RANKINGS = 64
+#: Publishing goes from profile to profile, and from slot to slot; what it has left behind must not fill the memory.
+_KEPT_RANKINGS = 16
+_KEPT_POOLS = 8
+_KEPT_EDITIONS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,12 +49,14 @@ class Wanted:
             return min(self.since, self.slot.at - BEST_OF)
         return self.since
 
+    @property
+    def name(self) -> str:
+        """Equal for readers who differ in their history only."""
+        return "\n".join((self.digest.name, self.slot.key, self.profile.key, self.since.isoformat()))
 
-@dataclass(frozen=True, slots=True)
-class _Pool:
-    entries: tuple[Entry, ...]
-    ids: frozenset[EntryId]
-    rank: Callable[[Profile], tuple[Ranked, ...]]
+
+#: The entries of one window as a profile ranks them.
+_Pool = Callable[[Profile], tuple[Ranked, ...]]
 
 
 @dataclass(slots=True)
@@ -62,6 +67,7 @@ class Composer:
     prepare: Prepare
     as_of: datetime
     _pools: dict[object, _Pool] = field(default_factory=dict[object, _Pool])
+    _ids: dict[object, frozenset[EntryId]] = field(default_factory=dict[object, frozenset[EntryId]])
     _rankings: dict[object, tuple[Ranked, ...]] = field(default_factory=dict[object, tuple[Ranked, ...]])
     _held: dict[object, tuple[HeldSource, ...]] = field(default_factory=dict[object, tuple[HeldSource, ...]])
     _titles: dict[str, str] = field(default_factory=dict[str, str])
@@ -69,10 +75,12 @@ class Composer:
 
     def relevant(self, wanted: Wanted, sent: frozenset[EntryId]) -> frozenset[EntryId]:
         """Which of the sent works matter to this edition: readers who agree on them can share it."""
-        ids = self._pool(wanted.digest, wanted.since).ids
+        if not sent:
+            return frozenset()
+        ids = self._ids_of(wanted.digest, wanted.since) & sent
         if wanted.reach < wanted.since:
-            ids |= self._pool(wanted.digest, wanted.reach).ids
-        return ids & sent
+            ids |= self._ids_of(wanted.digest, wanted.reach) & sent
+        return ids
 
     def edition(self, wanted: Wanted, sent: frozenset[EntryId], *, public: bool = False) -> Edition:
         """The edition for readers who were sent ``sent``. Its id is 0 until it is frozen."""
@@ -113,22 +121,26 @@ class Composer:
     def sent_to(self, tx: Tx, subscriber_ids: Sequence[int], since: datetime) -> Mapping[int, frozenset[EntryId]]:
         """Per subscriber the works that count as sent, in any digest, by the rows they have now."""
         by_reader = deliveries.history(tx, subscriber_ids, composed_since=since)
-        memo: dict[frozenset[int], frozenset[EntryId]] = {}
-        for sent_editions in set(by_reader.values()):
-            memo[sent_editions] = self.printed(tx, sent_editions)
-        return {reader: memo[sent_editions] for reader, sent_editions in by_reader.items()}
+        printed = self._printed_in(tx, frozenset(by_reader.values()))
+        return {reader: printed[sent_editions] for reader, sent_editions in by_reader.items()}
 
     def printed(self, tx: Tx, edition_ids: frozenset[int]) -> frozenset[EntryId]:
         """The works these editions printed; a merged one is named by the row that survived."""
-        missing = edition_ids - self._printed.keys()
+        return self._printed_in(tx, frozenset({edition_ids}))[edition_ids]
+
+    def _printed_in(self, tx: Tx, sets: frozenset[frozenset[int]]) -> Mapping[frozenset[int], frozenset[EntryId]]:
+        """The works that each of these sets of editions printed."""
+        needed = frozenset[int]().union(*sets)
+        if len(self._printed) > _KEPT_EDITIONS:
+            self._printed.clear()
+        missing = needed - self._printed.keys()
         if missing:
             found = editions.entry_ids(tx, missing)
             self._printed |= {i: found.get(i, frozenset()) for i in missing}
-        ids: set[int] = set()
-        for edition_id in edition_ids:
-            ids |= self._printed[edition_id]
-        moved = entries.roots(tx, ids)
-        return frozenset(EntryId(moved.get(i, i)) for i in ids)
+        moved = entries.roots(tx, frozenset[int]().union(*(self._printed[i] for i in needed)))
+        return {
+            some: frozenset(EntryId(moved.get(work, work)) for i in some for work in self._printed[i]) for some in sets
+        }
 
     def ranked(self, wanted: Wanted, since: datetime) -> tuple[Ranked, ...]:
         """All entries of the window as this profile ranks them."""
@@ -148,12 +160,14 @@ class Composer:
         if key not in self._rankings:
             if len(self._rankings) >= _KEPT_RANKINGS:
                 self._rankings.clear()
-            self._rankings[key] = pool.rank(wanted.profile)
+            self._rankings[key] = pool(wanted.profile)
         return self._rankings[key]
 
     def _pool(self, digest: Digest, since: datetime) -> _Pool:
         key = (digest.sources, since)
         if key not in self._pools:
+            if len(self._pools) >= _KEPT_POOLS:
+                self._pools.pop(next(iter(self._pools)))
             with self.store.reading() as tx:
                 found = entries.in_window(tx, since=since, until=self.as_of, source_ids=digest.sources)
                 known = frozenset(entry.id for entry in found)
@@ -164,9 +178,15 @@ class Composer:
                 # A restored database does not know what was sent after its backup: all that is older counts as sent.
                 found = tuple(entry for entry in found if entry.first_seen_at >= sent_until)
             found = tuple(entry for entry in found if not entry.withdrawn)
-            rank = self.prepare(found, before, self.as_of)
-            self._pools[key] = _Pool(found, frozenset(entry.id for entry in found), rank)
+            self._pools[key] = self.prepare(found, before, self.as_of)
+            self._ids[key] = frozenset(entry.id for entry in found)
         return self._pools[key]
+
+    def _ids_of(self, digest: Digest, since: datetime) -> frozenset[EntryId]:
+        key = (digest.sources, since)
+        if key not in self._ids:
+            self._pool(digest, since)
+        return self._ids[key]
 
     def _sources(self, digest: Digest) -> tuple[HeldSource, ...]:
         """What the digest reads from, as it stands now."""

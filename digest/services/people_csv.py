@@ -1,7 +1,7 @@
 """Subscribers and suppressions as CSV, both ways.
 
-Takes texts and the functions that add one row (`Subscribe.add`, `Subscribe.suppress`); gives texts, and for an import
-what was taken and what is wrong with the rest, by row and column. Importing an export changes nothing.
+Takes texts and the functions that write rows (`Subscribe.add_all`, `Subscribe.suppress`); gives texts, and for an
+import what was taken and what is wrong with the rest, by row and column. Importing an export changes nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 from digest.model.errors import DigestError
 from digest.model.people import Subscription, SubscriptionState, Suppression, SuppressionReason
-from digest.services.subscribe import Choices, normal_address
+from digest.services.subscribe import Choices, Joining, normal_address
 from digest.services.table import Imported, RowProblem, inert, inert_read, read_table, write_table
+from digest.storage.base import batched
 
 COLUMNS = ("address", "digest", "state", "language", "timezone", "profile")
 SUPPRESSION_COLUMNS = ("address", "reason", "detail", "since")
@@ -26,10 +27,11 @@ ReadProfile = Callable[[str], Mapping[str, object]]
 _REASONS = tuple(reason for reason in SuppressionReason if reason is not SuppressionReason.ERASED)
 
 
-class Add(Protocol):
-    """Subscribes one address, or changes its subscription; raises DigestError."""
-
-    def __call__(self, address: str, digest: str, *, state: SubscriptionState, choices: Choices) -> object: ...
+#: Subscribes each, or changes its subscription; gives what is wrong with each that was not taken (`Subscribe.add_all`).
+AddAll = Callable[[Sequence[Joining]], Sequence[DigestError | None]]
+#: Rows that are written together, and different wishes that are remembered as they were read.
+_TOGETHER = 1_000
+_KEPT = 1_000
 
 
 class Suppress(Protocol):
@@ -67,7 +69,7 @@ def export_subscriptions(subscriptions: Sequence[Subscription]) -> str:
 
 
 def import_subscriptions(
-    text: str, *, name: str, digests: Collection[str], add: Add, read_profile: ReadProfile
+    text: str, *, name: str, digests: Collection[str], add_all: AddAll, read_profile: ReadProfile
 ) -> Imported:
     """Takes the good rows; a later row about the same address and digest changes what an earlier one said.
 
@@ -77,13 +79,23 @@ def import_subscriptions(
     problems: list[RowProblem] = []
     imported = 0
     rows = read_table(text, name=name, required=COLUMNS[:2], optional=COLUMNS[2:], problems=problems)
-    for number, cells in rows:
-        try:
-            _take(cells, digests, add, read_profile)
-        except _Wrong as wrong:
-            problems.append(RowProblem(row=number, column=wrong.column, what=wrong.what))
-        else:
-            imported += 1
+    chosen: dict[tuple[str | None, ...], Choices] = {}
+    for some in batched(rows, _TOGETHER):
+        numbers: list[int] = []
+        joining: list[Joining] = []
+        for number, cells in some:
+            try:
+                joining.append(_joining(cells, digests, chosen, read_profile))
+            except _Wrong as wrong:
+                problems.append(RowProblem(row=number, column=wrong.column, what=wrong.what))
+            else:
+                numbers.append(number)
+        for number, one, error in zip(numbers, joining, add_all(joining), strict=True):
+            if error is None:
+                imported += 1
+                continue
+            column = error.where if error.where in COLUMNS else "address" if error.where == one.address else "profile"
+            problems.append(RowProblem(row=number, column=column, what=_sentence(error)))
     return Imported(imported=imported, problems=tuple(sorted(problems, key=lambda problem: problem.row)))
 
 
@@ -115,23 +127,32 @@ def import_suppressions(text: str, *, name: str, suppress: Suppress) -> Imported
     return Imported(imported=imported, problems=tuple(sorted(problems, key=lambda problem: problem.row)))
 
 
-def _take(cells: Mapping[str, str], digests: Collection[str], add: Add, read_profile: ReadProfile) -> None:
+def _joining(
+    cells: Mapping[str, str],
+    digests: Collection[str],
+    chosen: dict[tuple[str | None, ...], Choices],
+    read_profile: ReadProfile,
+) -> Joining:
+    """A row as the subscription it asks for. ``chosen`` remembers what the same cells said in earlier rows."""
     address = _told("address", lambda: normal_address(cells["address"]))
     if cells["digest"] not in digests:
         raise _Wrong("digest", f'there is no digest "{cells["digest"]}"; known are: {", ".join(sorted(digests))}')
     state = cells.get("state", "").lower() or SubscriptionState.CONFIRMED.value
     if state not in tuple(SubscriptionState):
         raise _Wrong("state", f'"{state}" is none of {", ".join(SubscriptionState)}')
-    language, timezone = cells.get("language"), cells.get("timezone")
+    wishes = (cells.get("language"), cells.get("timezone"), cells.get("profile"))
+    if wishes not in chosen:
+        if len(chosen) >= _KEPT:
+            chosen.clear()
+        chosen[wishes] = _choices(*wishes, read_profile)
+    return Joining(address=address, digest=cells["digest"], state=SubscriptionState(state), choices=chosen[wishes])
+
+
+def _choices(language: str | None, timezone: str | None, profile: str | None, read_profile: ReadProfile) -> Choices:
     if timezone:
         _check_zone(timezone)
-    preferences = _profile(cells["profile"], read_profile) if "profile" in cells else None
-    choices = Choices(language=language, timezone=timezone, preferences=preferences)
-    try:
-        add(address, cells["digest"], state=SubscriptionState(state), choices=choices)
-    except DigestError as error:
-        column = error.where if error.where in COLUMNS else "address" if error.where == address else "profile"
-        raise _Wrong(column, _sentence(error)) from error
+    preferences = _profile(profile, read_profile) if profile is not None else None
+    return Choices(language=language, timezone=timezone, preferences=preferences)
 
 
 def _take_suppression(cells: Mapping[str, str], suppress: Suppress) -> None:

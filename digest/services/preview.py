@@ -25,9 +25,10 @@ from digest.model.people import Profile, Subscription, SubscriptionState
 from digest.rendering import remarks
 from digest.rendering.message import fill, parts, segments
 from digest.services.composing import Composer, Wanted
+from digest.services.due import Wishes
 from digest.services.ports import Clock, Prepare, Print, ProfileOf, ReadPage
 from digest.services.press import Press
-from digest.services.publish import compose_chain, composer_base, one_mail, wanted_by
+from digest.services.publish import compose_chain, composer_base, one_mail
 from digest.services.stamping import dead_stamps
 from digest.storage import deliveries, editions, people
 from digest.storage.base import storable
@@ -148,9 +149,7 @@ class Preview:
             if reader.joined:
                 links = people.subscriptions_of(tx, reader.subscriber_id)
                 at = max(composer.as_of, slot.at)
-                together = one_mail(
-                    self.digests, reader, wanted, links, lambda also, other: wanted_by(also, other, profile_of, at)
-                )
+                together = one_mail(self.digests, reader, wanted, links, Wishes(profile_of, at).of)
             reach = min(one.reach for _, one in together)
             sent = deliveries.history(tx, [reader.subscriber_id], composed_since=reach)
             before = sent.get(reader.subscriber_id, frozenset[int]())

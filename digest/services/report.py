@@ -12,13 +12,16 @@ from digest.entries.identity import alias_of
 from digest.model.editions import Digest
 from digest.model.errors import NotFound
 from digest.model.feeds import Alias, Entry, Sighting, VoteObservation, WorkId
-from digest.model.mail import OPEN_STATES, DeliveryState
+from digest.model.mail import OPEN_STATES, DeliveryState, ReportKind
 from digest.rendering import remarks
 from digest.services.ports import Clock
-from digest.storage import deliveries, editions, entries, meta, people, sources
+from digest.storage import bounces, deliveries, editions, entries, meta, people, sources
 from digest.storage.base import Tx, storable
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
+
+_WEEK = timedelta(days=7)
+_BOUNCES = (ReportKind.HARD.value, ReportKind.SOFT.value, ReportKind.COMPLAINT.value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +79,8 @@ class Status:
     oldest_open: OldestOpen | None
     next_delivery_at: datetime | None
     paused: tuple[str, ...]
+    bounces: Mapping[str, int]
+    """Reports of the last week, by kind: hard, soft, complaint."""
     suppressions: int
     suppressions_by_reason: Mapping[str, int]
     entries: int
@@ -149,10 +154,11 @@ class Report:
                 oldest_open=_oldest(tx),
                 next_delivery_at=deliveries.next_due(tx),
                 paused=paused,
+                bounces={**dict.fromkeys(_BOUNCES, 0), **bounces.count(tx, now - _WEEK)},
                 suppressions=sum(listed.values()),
                 suppressions_by_reason={reason.value: number for reason, number in sorted(listed.items())},
                 entries=entries.count(tx),
-                waiting_for_category=entries.count_without_categories(tx, since=now - timedelta(days=7)),
+                waiting_for_category=entries.count_without_categories(tx, since=now - _WEEK),
             )
 
     def slot(self, digest: Digest, now: datetime, also: Sequence[date] = ()) -> SlotReport:

@@ -24,7 +24,7 @@ from digest.model.people import (
 )
 from digest.services.ports import Clock, ProfileOf
 from digest.services.stamping import CONFIRM, PREFERENCES, Keys, read_scoped
-from digest.storage import deliveries, people
+from digest.storage import bounces, deliveries, people
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 
@@ -32,7 +32,8 @@ from digest.storage.engine import Store
 def normal_address(text: str) -> str:
     """The address as we keep it: lower case, for two spellings are one reader, and the domain in ASCII.
 
-    Raises InputError with what is wrong.
+    What stands before the @ may be quoted, and hold any letters (RFC 6531): such a mail goes out where the relay offers
+    SMTPUTF8, and fails alone where it does not. Raises InputError with what is wrong.
     """
     try:
         found = validate_email(
@@ -40,7 +41,7 @@ def normal_address(text: str) -> str:
             check_deliverability=False,
             test_environment=True,
             allow_domain_literal=False,
-            allow_smtputf8=False,  # our headers are ASCII, and so are most relays
+            allow_quoted_local=True,
         )
     except EmailNotValidError as error:
         raise InputError(
@@ -59,6 +60,16 @@ class Choices:
     days: tuple[int, ...] | None = None
     preferences: Mapping[str, object] | None = None
     joined: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Joining:
+    """One subscription on the operator's word; the address is ``normal_address``'s."""
+
+    address: str
+    digest: str
+    state: SubscriptionState
+    choices: Choices
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,23 +99,44 @@ class Subscribe:
         choices: Choices = Choices(),
     ) -> Subscription:
         """Subscribes on the operator's word. An address on the suppression list is refused until it is lifted."""
-        address = normal_address(address)
-        self.digest(digest)
-        self.check(digest, choices)
-        now = self.clock()
+        one = Joining(address=normal_address(address), digest=digest, state=state, choices=choices)
+        (problem,) = self.add_all([one])
+        if problem is not None:
+            raise problem
+        return next(link for link in self.show(one.address) if link.digest == digest)
+
+    def add_all(self, joining: Sequence[Joining]) -> tuple[DigestError | None, ...]:
+        """Subscribes each, the later ones over the earlier, together; gives what is wrong with each that is not taken.
+
+        A list of a million is written in a thousandth of the transactions.
+        """
+        checked: dict[tuple[str, int], DigestError | None] = {}
+        for one in joining:
+            if (one.digest, id(one.choices)) not in checked:
+                checked[one.digest, id(one.choices)] = self._wrong_with(one)
+        hashed = {one.address: address_key(one.address, self.keys.lasting) for one in joining}
+        problems: list[DigestError | None] = []
+        good: dict[tuple[str, str], Joining] = {}
         with self.store.transaction() as tx:
-            hashed = address_key(address, self.keys.lasting)
-            listed = people.suppressed(tx, [hashed]).get(hashed)
-            if listed is not None and state is not SubscriptionState.UNSUBSCRIBED:
-                raise InputError(
-                    f"is on the suppression list ({listed.value})",
-                    where=address,
-                    try_="`digest suppressions remove` lifts it",
-                )
-            who = people.add_subscriber(tx, address, now)
-            link = people.add_subscription(tx, who.id, digest, state=state, secret=self.new_secret(), now=now)
-            self._choose(tx, link, choices)
-            return people.subscription(tx, link.id) or link
+            listed = people.suppressed(tx, list(hashed.values()))
+            for one in joining:
+                why = listed.get(hashed[one.address])
+                problem = checked[one.digest, id(one.choices)]
+                if problem is None and why is not None and one.state is not SubscriptionState.UNSUBSCRIBED:
+                    problem = InputError(
+                        f"is on the suppression list ({why.value})",
+                        where=one.address,
+                        try_="`digest suppressions remove` lifts it",
+                    )
+                problems.append(problem)
+                if problem is not None:
+                    continue
+                if (one.address, one.digest) in good:
+                    self._take(tx, list(good.values()))
+                    good.clear()
+                good[one.address, one.digest] = one
+            self._take(tx, list(good.values()))
+        return tuple(problems)
 
     def leave(self, address: str, digest: str | None = None) -> int:
         """Unsubscribes an address from one digest or all; gives how many subscriptions ended. Raises NotFound."""
@@ -214,6 +246,7 @@ class Subscribe:
             deliveries.forget_address(tx, who.id, now)
             people.erase(tx, who.id, now)
             hashed = address_key(who.address, self.keys.lasting)
+            bounces.forget(tx, hashed)
             people.lift(tx, hashed)
             listed = Suppression(key=hashed, address="", reason=SuppressionReason.ERASED, detail="", since_at=now)
             people.suppress(tx, listed)
@@ -229,9 +262,11 @@ class Subscribe:
             return people.suppress(tx, entry)
 
     def lift(self, address: str) -> bool:
-        address = normal_address(address)
+        """Takes off the list and forgives what came back; False when the address was not on it."""
+        hashed = address_key(normal_address(address), self.keys.lasting)
         with self.store.transaction() as tx:
-            return people.lift(tx, address_key(address, self.keys.lasting))
+            bounces.forgive(tx, hashed)
+            return people.lift(tx, hashed)
 
     def suppressions(self) -> tuple[Suppression, ...]:
         with self.store.reading() as tx:
@@ -248,19 +283,54 @@ class Subscribe:
         found = (people.by_secret(tx, part) for part in token.split(".")[:50] if part)
         return tuple(one for one in found if one is not None)
 
+    def _wrong_with(self, one: Joining) -> DigestError | None:
+        try:
+            self.digest(one.digest)
+            self.check(one.digest, one.choices)
+        except DigestError as error:
+            return error
+        return None
+
+    def _take(self, tx: Tx, joining: Sequence[Joining]) -> None:
+        """Writes subscriptions of which no two are the same."""
+        now = self.clock()
+        ids = people.add_subscribers(tx, [one.address for one in joining], now)
+        held = people.links(tx, list(ids.values()))
+        fresh: list[Mapping[str, object]] = []
+        for one in joining:
+            who = ids[one.address]
+            values = _values(one.choices)
+            if one.choices.joined is not None:
+                people.set_joined(tx, who, one.choices.joined)
+            if (who, one.digest) not in held:
+                secret = self.new_secret()
+                fresh.append(people.fresh(who, one.digest, state=one.state, secret=secret, now=now) | values)
+                continue
+            link = held[who, one.digest]
+            people.set_state(tx, link, one.state, now)
+            if values:
+                people.choose(tx, link, values)
+        people.add_fresh(tx, fresh)
+
     def _choose(self, tx: Tx, link: Subscription, choices: Choices) -> None:
-        send_at = _hour(choices.send_at) if choices.send_at else choices.send_at
-        language = _language(choices.language) if choices.language else choices.language
-        plain = {"language": language, "timezone": choices.timezone, "send_at": send_at}
-        values: dict[str, object] = {name: value for name, value in plain.items() if value is not None}
-        if choices.days is not None:
-            values["days"] = list(choices.days)
-        if choices.preferences is not None:
-            values["preferences"] = dict(choices.preferences)
+        values = _values(choices)
         if values:
             people.choose(tx, link.id, values)
         if choices.joined is not None:
             people.set_joined(tx, link.subscriber_id, choices.joined)
+
+
+def _values(choices: Choices) -> dict[str, object]:
+    """The columns that choices set."""
+    send_at = _hour(choices.send_at) if choices.send_at else choices.send_at
+    language = _language(choices.language) if choices.language else choices.language
+    plain = {"language": language, "timezone": choices.timezone, "send_at": send_at}
+    values: dict[str, object] = {name: value for name, value in plain.items() if value is not None}
+    if choices.days is not None:
+        values["days"] = list(choices.days)
+    if choices.preferences is not None:
+        values["preferences"] = dict(choices.preferences)
+    return values
 
 
 def _language(text: str) -> str:

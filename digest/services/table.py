@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from digest.model.errors import InputError
 
+_END = re.compile(r"\r\n|\r|\n")
 _SEPARATORS = ",;\t"
 #: What a spreadsheet takes for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -42,7 +44,7 @@ def read_table(
     head = text.lstrip().partition("\n")[0]
     separator = max(_SEPARATORS, key=head.count)
     try:
-        rows = enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator), 1)
+        rows = enumerate(csv.reader(_lines(text), delimiter=separator), 1)
         columns: list[str] = []
         for number, cells in rows:
             if not any(cell.strip() for cell in cells):
@@ -59,6 +61,16 @@ def read_table(
     if not columns:
         columns_said = ",".join((*required, *optional))
         raise InputError("it is empty", where=name, try_=f"its first row names the columns: {columns_said}")
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines with their ends, one at a time: a list of a million readers is not copied."""
+    at = 0
+    while at < len(text):
+        found = _END.search(text, at)
+        after = found.end() if found else len(text)
+        yield text[at:after]
+        at = after
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

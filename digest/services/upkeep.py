@@ -18,7 +18,7 @@ from digest.model.editions import Digest
 from digest.model.errors import StorageError, UsageError
 from digest.model.people import Subscription, SubscriptionId
 from digest.services.ports import Clock
-from digest.storage import copy, deliveries, editions, meta, migrate, people, sources
+from digest.storage import bounces, copy, deliveries, editions, meta, migrate, people, sources
 from digest.storage.base import Tx
 from digest.storage.engine import Store, open_store
 
@@ -52,6 +52,7 @@ class Pruned:
 
     deliveries: int
     messages: int
+    bounces: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,15 +109,20 @@ class Upkeep:
             meta.drop(tx, meta.RESTORED)
         return Released(sent_until=until, uncertain=uncertain, subscriptions=marked)
 
-    def prune(self, *, retention_days: int, deliveries_days: int = 90) -> Pruned:
-        """Folds old deliveries into daily totals and drops old messages that nobody waits for."""
+    def prune(self, *, retention_days: int, deliveries_days: int = 90, soft_window: timedelta = timedelta(0)) -> Pruned:
+        """Folds old deliveries into daily totals and drops old messages that nobody waits for.
+
+        Bounces go with the deliveries, but not before ``soft_window`` is over.
+        """
         now = self.clock()
+        kept_for = max(timedelta(days=deliveries_days), _LEAST_DELIVERIES)
         with self.store.transaction() as tx:
-            folded = deliveries.fold(tx, now - max(timedelta(days=deliveries_days), _LEAST_DELIVERIES))
+            folded = deliveries.fold(tx, now - kept_for)
+            gone = bounces.prune(tx, now - max(kept_for, soft_window))
         with self.store.transaction() as tx:
             kept = deliveries.needed_messages(tx)
             dropped = editions.prune_messages(tx, now - timedelta(days=retention_days), kept)
-        return Pruned(deliveries=folded, messages=dropped)
+        return Pruned(deliveries=folded, messages=dropped, bounces=gone)
 
     def _fill(self, path: Path, secret_file: bytes | None) -> int:
         target = open_store(f"sqlite:///{path}")

@@ -5,12 +5,26 @@ naming conventions, an instant that is always aware UTC, and insert-or-ignore on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, DateTime, MetaData, Table
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    DateTime,
+    MetaData,
+    Table,
+    any_,
+    bindparam,
+    cast,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -29,6 +43,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+_COUNTED = {"preserve_rowcount": True}
 
 
 class Instant(TypeDecorator[datetime]):
@@ -55,7 +72,7 @@ def insert(tx: Tx, table: Table) -> Any:
     """An INSERT that knows ON CONFLICT, for the database at hand."""
     statement = (postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert)(table)
     # Without this, PostgreSQL's count of a single row is thrown away with the key that SQLAlchemy asks back.
-    return statement.execution_options(preserve_rowcount=True)
+    return statement.execution_options(**_COUNTED)
 
 
 def add_missing(tx: Tx, table: Table, rows: Sequence[Mapping[str, object]]) -> int:
@@ -63,10 +80,37 @@ def add_missing(tx: Tx, table: Table, rows: Sequence[Mapping[str, object]]) -> i
     if not rows:
         return 0
     added = 0
-    for some in batched(rows, 200):
-        result = tx.execute(insert(tx, table).values([dict(row) for row in some]).on_conflict_do_nothing())
+    for some in batched(rows, 1000):
+        result = tx.execute(insert(tx, table).on_conflict_do_nothing(), [dict(row) for row in some])
         added += max(result.rowcount, 0)
     return added
+
+
+def add_alike(
+    tx: Tx, table: Table, shared: Mapping[str, object], rows: Sequence[Mapping[str, int | str | None]]
+) -> int:
+    """``add_missing`` for thousands of rows that differ in a few numbers and texts only; ``shared`` are their other
+    columns.
+
+    What is shared stands in the statement itself, so that it is not converted and bound again for every row.
+    """
+    if not rows:
+        return 0
+    values = {name: literal(value, table.c[name].type, literal_execute=True) for name, value in shared.items()}
+    varying = {name: bindparam(name, None, table.c[name].type) for name in rows[0]}
+    statement = insert(tx, table).values({**values, **varying}).on_conflict_do_nothing()
+    compiled = statement.compile(dialect=tx.dialect, compile_kwargs={"render_postcompile": True})
+    order = compiled.positiontup
+    given = [tuple(row[name] for name in order) for row in rows] if order else [dict(row) for row in rows]
+    return max(tx.exec_driver_sql(compiled.string, given, _COUNTED).rowcount, 0)
+
+
+def among(tx: Tx, column: ColumnElement[Any], values: Collection[int] | Collection[str]) -> ColumnElement[bool]:
+    """``column IN (values)`` with one parameter for all of them: thousands of parameters cost more than the search."""
+    if tx.dialect.name == "postgresql":
+        return column == any_(cast(list(values), ARRAY(column.type)))
+    each = func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(select(each.c.value))
 
 
 def storable(text: str) -> str:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from digest.model.editions import AuthorCard, Counts, Edition, EditionId, Item, Part, Remark, Section, Slot
 from digest.model.feeds import EntryId, WorkId
 from digest.model.mail import Message, MessageKey, Stamp
-from digest.storage.base import Instant, Tx, add_missing, batched, metadata
+from digest.storage.base import Instant, Tx, add_missing, among, batched, metadata
 from digest.storage.entries import Id
 from digest.storage.profiles import profile_from
 
@@ -217,6 +217,12 @@ def message(tx: Tx, key: str) -> Message | None:
         stamps=tuple((offset, Stamp(name)) for offset, name in row.stamps),
         omitted=tuple((key, position) for key, position in row.omitted),
     )
+
+
+def kept_messages(tx: Tx, keys: Set[str]) -> frozenset[str]:
+    """Those of the keys whose message is kept."""
+    query = select(messages.c.key).where(among(tx, messages.c.key, keys))
+    return frozenset(tx.execute(query).scalars())
 
 
 def prune_messages(tx: Tx, before: datetime, keep: Set[str] = frozenset()) -> int:

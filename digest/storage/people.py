@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, time
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    ColumnElement,
     ForeignKey,
+    Index,
     Row,
     Select,
     String,
     Table,
     Text,
     UniqueConstraint,
+    and_,
+    cast,
     delete,
     func,
+    literal_column,
+    or_,
     select,
     update,
 )
 
+from digest.model.editions import Slot
 from digest.model.people import (
     Subscriber,
     SubscriberId,
@@ -32,7 +43,7 @@ from digest.model.people import (
     Suppression,
     SuppressionReason,
 )
-from digest.storage.base import Instant, Tx, add_missing, batched, metadata, storable
+from digest.storage.base import Instant, Tx, add_missing, among, metadata, storable
 from digest.storage.entries import Id
 
 subscribers = Table(
@@ -66,6 +77,19 @@ subscriptions = Table(
     UniqueConstraint("subscriber_id", "digest"),
 )
 
+#: Looked up, for calling an enumeration costs a tenth of a reader.
+_STATES = {state.value: state for state in SubscriptionState}
+#: Who chose an hour or a zone of his own. Written out, not bound, so that a database sees that the index serves.
+_OWN_HOUR = or_(subscriptions.c.send_at != literal_column("''"), subscriptions.c.timezone != literal_column("''"))
+Index(
+    "ix_subscriptions_hour",
+    subscriptions.c.digest,
+    subscriptions.c.timezone,
+    subscriptions.c.send_at,
+    sqlite_where=_OWN_HOUR,
+    postgresql_where=_OWN_HOUR,
+)
+
 suppressions = Table(
     "suppressions",
     metadata,
@@ -84,10 +108,18 @@ def subscriber(tx: Tx, address: str) -> Subscriber | None:
 
 def add_subscriber(tx: Tx, address: str, now: datetime) -> Subscriber:
     """The subscriber with this address, made when there is none."""
-    add_missing(tx, subscribers, [{"address": address, "created_at": now, "joined": False, "erased_at": None}])
+    add_subscribers(tx, [address], now)
     held = subscriber(tx, address)
     assert held is not None
     return held
+
+
+def add_subscribers(tx: Tx, addresses: Sequence[str], now: datetime) -> Mapping[str, SubscriberId]:
+    """The subscribers with these addresses, made where there are none."""
+    fresh = [{"address": address, "created_at": now, "joined": False, "erased_at": None} for address in addresses]
+    add_missing(tx, subscribers, fresh)
+    query = select(subscribers.c.address, subscribers.c.id).where(among(tx, subscribers.c.address, addresses))
+    return {address: SubscriberId(row_id) for address, row_id in tx.execute(query)}
 
 
 def set_joined(tx: Tx, subscriber_id: SubscriberId, joined: bool) -> None:
@@ -98,7 +130,19 @@ def add_subscription(
     tx: Tx, subscriber_id: SubscriberId, digest: str, *, state: SubscriptionState, secret: str, now: datetime
 ) -> Subscription:
     """The link to a digest; one that was there keeps its secret and preferences and takes the new state."""
-    fresh: dict[str, object] = {
+    if not add_fresh(tx, [fresh(subscriber_id, digest, state=state, secret=secret, now=now)]):
+        set_state(tx, links(tx, [subscriber_id])[subscriber_id, digest], state, now)
+    found = tx.execute(
+        _linked().where(subscriptions.c.subscriber_id == subscriber_id, subscriptions.c.digest == digest)
+    ).one()
+    return _subscription(found)
+
+
+def fresh(
+    subscriber_id: SubscriberId, digest: str, *, state: SubscriptionState, secret: str, now: datetime
+) -> dict[str, object]:
+    """A subscription to add, with the digest's own settings."""
+    return {
         "subscriber_id": subscriber_id,
         "digest": digest,
         "state": state.value,
@@ -112,18 +156,18 @@ def add_subscription(
         "preferences": {},
         "last_slot_date": "",
     }
-    if not add_missing(tx, subscriptions, [fresh]):
-        held = tx.execute(
-            select(subscriptions.c.id, subscriptions.c.state).where(
-                subscriptions.c.subscriber_id == subscriber_id, subscriptions.c.digest == digest
-            )
-        ).one()
-        if held.state != state.value:
-            set_state(tx, SubscriptionId(held.id), state, now)
-    found = tx.execute(
-        _linked().where(subscriptions.c.subscriber_id == subscriber_id, subscriptions.c.digest == digest)
-    ).one()
-    return _subscription(found)
+
+
+def add_fresh(tx: Tx, rows: Sequence[Mapping[str, object]]) -> int:
+    """Adds subscriptions; those that are there stay as they are. Gives how many are new."""
+    return add_missing(tx, subscriptions, rows)
+
+
+def links(tx: Tx, subscriber_ids: Sequence[SubscriberId]) -> Mapping[tuple[SubscriberId, str], SubscriptionId]:
+    """The subscriptions of these subscribers, by subscriber and digest."""
+    query = select(subscriptions.c.subscriber_id, subscriptions.c.digest, subscriptions.c.id)
+    rows = tx.execute(query.where(among(tx, subscriptions.c.subscriber_id, subscriber_ids)))
+    return {(SubscriberId(who), digest): SubscriptionId(row_id) for who, digest, row_id in rows}
 
 
 def set_state(tx: Tx, subscription_id: SubscriptionId, state: SubscriptionState, now: datetime) -> bool:
@@ -171,6 +215,96 @@ def readers(tx: Tx, digest: str, *, after: int = 0, limit: int = 10_000) -> tupl
     return tuple(_subscription(row) for row in tx.execute(query.order_by(subscriptions.c.id).limit(limit)))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Due:
+    """A slot that readers may lack. Who was confirmed after ``joined_until`` joined too late for it; None: nobody."""
+
+    slot: Slot
+    joined_until: datetime | None
+
+
+def has_readers(tx: Tx, digest: str) -> bool:
+    query = select(subscriptions.c.id).where(
+        subscriptions.c.digest == digest, subscriptions.c.state == SubscriptionState.CONFIRMED.value
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def own_hours(tx: Tx, digest: str) -> tuple[tuple[str, str], ...]:
+    """Each (send_at, timezone) that readers of a digest chose instead of its own; either may be ""."""
+    columns = subscriptions.c.send_at, subscriptions.c.timezone
+    rows = tx.execute(select(*columns).where(subscriptions.c.digest == digest, _OWN_HOUR).distinct())
+    return tuple(sorted((row.send_at, row.timezone) for row in rows))
+
+
+def lacking(
+    tx: Tx,
+    digest: str,
+    hour: tuple[str, str],
+    *,
+    usual: Due | None,
+    other: Due | None,
+    after: int = 0,
+    limit: int = 10_000,
+) -> tuple[Subscription, ...]:
+    """Confirmed readers with this (send_at, timezone) who may lack the slot that is due, in id order.
+
+    ``usual`` is the slot of those who keep the digest's weekdays, ``other`` the newest one that weekdays of one's own
+    can give. Nobody who lacks one is left out; who was served is not even looked at. Readers with equal preferences
+    share one read-only mapping of them.
+    """
+    send_at, timezone = hour
+    every_day = cast(subscriptions.c.days, Text) == "[]"
+    whose: list[ColumnElement[bool]] = []
+    if usual is not None:
+        whose.append(and_(every_day, *_lack(usual)))
+    if other is not None:
+        whose.append(and_(~every_day, *_lack(other)))
+    if not whose:
+        return ()
+    query = (
+        _linked(preferences=cast(subscriptions.c.preferences, Text), days=cast(subscriptions.c.days, Text))
+        .where(
+            subscriptions.c.digest == digest,
+            subscriptions.c.state == SubscriptionState.CONFIRMED.value,
+            subscriptions.c.send_at == send_at,
+            subscriptions.c.timezone == timezone,
+            subscriptions.c.id > after,
+            or_(*whose),
+        )
+        .order_by(subscriptions.c.id)
+        .limit(limit)
+    )
+    if send_at or timezone:
+        query = query.where(_OWN_HOUR)
+    return tuple(
+        _subscription(row, days=_days(row.days), preferences=_wishes(row.preferences))
+        for row in tx.execute(query).all()
+    )
+
+
+def _lack(due: Due) -> list[ColumnElement[bool]]:
+    last_at, last_date = subscriptions.c.last_slot_at, subscriptions.c.last_slot_date
+    lack: list[ColumnElement[bool]] = [
+        or_(last_at.is_(None), last_at < due.slot.at),
+        or_(last_date == "", last_date < due.slot.local_date.isoformat()),
+    ]
+    if due.joined_until is not None:
+        joined_at = subscriptions.c.confirmed_at
+        lack.append(or_(joined_at.is_(None), joined_at <= due.joined_until))
+    return lack
+
+
+@lru_cache(maxsize=1024)
+def _days(text: str) -> tuple[int, ...]:
+    return tuple(json.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def _wishes(text: str) -> Mapping[str, object]:
+    return MappingProxyType(json.loads(text))
+
+
 def page(tx: Tx, *, after: int = 0, limit: int = 5_000) -> tuple[Subscription, ...]:
     """Subscriptions of every state, in id order."""
     query = _linked().where(subscriptions.c.id > after).order_by(subscriptions.c.id).limit(limit)
@@ -213,23 +347,16 @@ def readers_by_digest(tx: Tx) -> Mapping[str, int]:
 
 def served(tx: Tx, ids: Sequence[SubscriptionId], slot_at: datetime, local_date: str) -> None:
     """Notes that a slot was published for these readers, printed or not."""
-    for some in batched(ids, 500):
-        tx.execute(
-            update(subscriptions)
-            .where(subscriptions.c.id.in_(some))
-            .values(last_slot_at=slot_at, last_slot_date=local_date)
-        )
+    theirs = update(subscriptions).where(among(tx, subscriptions.c.id, ids))
+    tx.execute(theirs.values(last_slot_at=slot_at, last_slot_date=local_date))
 
 
 def confirmed(tx: Tx, ids: Sequence[SubscriptionId]) -> frozenset[SubscriptionId]:
     """Those of the subscriptions that are confirmed now."""
-    found: set[SubscriptionId] = set()
-    for some in batched(ids, 500):
-        query = select(subscriptions.c.id).where(
-            subscriptions.c.id.in_(some), subscriptions.c.state == SubscriptionState.CONFIRMED.value
-        )
-        found |= {SubscriptionId(i) for i in tx.execute(query).scalars()}
-    return frozenset(found)
+    query = select(subscriptions.c.id).where(
+        among(tx, subscriptions.c.id, ids), subscriptions.c.state == SubscriptionState.CONFIRMED.value
+    )
+    return frozenset(tx.execute(query).scalars().all())
 
 
 def erase(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
@@ -270,12 +397,8 @@ def lift(tx: Tx, key: str) -> bool:
 
 def suppressed(tx: Tx, keys: Sequence[str]) -> Mapping[str, SuppressionReason]:
     """Those of the keys that are on the list."""
-    found: dict[str, SuppressionReason] = {}
-    for some in batched(keys, 500):
-        query = select(suppressions.c.key, suppressions.c.reason).where(suppressions.c.key.in_(some))
-        for row in tx.execute(query):
-            found[row.key] = SuppressionReason(row.reason)
-    return found
+    query = select(suppressions.c.key, suppressions.c.reason).where(among(tx, suppressions.c.key, keys))
+    return {row.key: SuppressionReason(row.reason) for row in tx.execute(query)}
 
 
 def count_suppressions(tx: Tx) -> Mapping[SuppressionReason, int]:
@@ -293,9 +416,11 @@ def suppression_list(tx: Tx) -> tuple[Suppression, ...]:
     )
 
 
-def _linked() -> Select[Any]:
+def _linked(**instead: ColumnElement[Any]) -> Select[Any]:
+    """Subscriptions with their address; ``instead`` reads columns in another form."""
+    columns = (instead[one.name].label(one.name) if one.name in instead else one for one in subscriptions.c)
     return (
-        select(subscriptions, subscribers.c.address, subscribers.c.joined)
+        select(*columns, subscribers.c.address, subscribers.c.joined)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .where(subscribers.c.address.is_not(None))
     )
@@ -305,21 +430,23 @@ def _subscriber(row: Row[Any]) -> Subscriber:
     return Subscriber(id=SubscriberId(row.id), address=row.address, created_at=row.created_at, joined=row.joined)
 
 
-def _subscription(row: Row[Any]) -> Subscription:
+def _subscription(
+    row: Row[Any], *, days: tuple[int, ...] | None = None, preferences: Mapping[str, object] | None = None
+) -> Subscription:
     return Subscription(
         id=SubscriptionId(row.id),
         subscriber_id=SubscriberId(row.subscriber_id),
         address=row.address,
         digest=row.digest,
-        state=SubscriptionState(row.state),
+        state=_STATES[row.state],
         secret=row.secret,
         created_at=row.created_at,
         confirmed_at=row.confirmed_at,
         language=row.language,
         timezone=row.timezone,
         send_at=time.fromisoformat(row.send_at) if row.send_at else None,
-        days=tuple(row.days),
-        preferences=row.preferences,
+        days=tuple(row.days) if days is None else days,
+        preferences=row.preferences if preferences is None else preferences,
         joined=row.joined,
         last_slot_at=row.last_slot_at,
         last_slot_date=row.last_slot_date,

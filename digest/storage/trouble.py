@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from digest.model.mail import OPEN_STATES, DeliveryState
 from digest.storage.base import Tx
-from digest.storage.deliveries import deliveries
+from digest.storage.deliveries import IS_NOTICE, IS_TROUBLED, deliveries, in_states, unfolded
 
 FAILED = (DeliveryState.REJECTED, DeliveryState.DEFERRED, DeliveryState.UNCERTAIN)
 WAITING = (*OPEN_STATES, DeliveryState.DEFERRED)
@@ -36,25 +36,39 @@ class Publication:
 def newest(tx: Tx, digest: str, planned_since: datetime) -> Publication | None:
     """A digest's newest publication that was planned since an instant."""
     mine = (deliveries.c.kind == "edition", deliveries.c.digest == digest)
+    # By the index of the days, from its end: the first row that fits is the answer.
     day = tx.execute(
-        select(func.max(deliveries.c.local_date)).where(
+        select(deliveries.c.local_date)
+        .where(
             *mine,
             deliveries.c.local_date >= (planned_since - timedelta(days=2)).date(),
             deliveries.c.created_at >= planned_since,
         )
+        .order_by(deliveries.c.local_date.desc())
+        .limit(1)
     ).scalar()
     if day is None:
         return None
-    of_day = select(deliveries.c.state, func.count()).where(*mine, deliveries.c.local_date == day)
-    counted = tx.execute(of_day.group_by(deliveries.c.state)).all()
-    waits = select(func.min(deliveries.c.created_at)).where(
-        *mine, deliveries.c.local_date == day, deliveries.c.state.in_([state.value for state in WAITING])
-    )
+    # What was planned first has the least id.
+    oldest = [
+        tx.execute(
+            select(deliveries.c.created_at)
+            .where(
+                waits,
+                deliveries.c.kind == "edition",
+                deliveries.c.digest.concat("") == digest,  # said so that no index of all states is taken
+                deliveries.c.local_date == day,
+            )
+            .order_by(deliveries.c.id)
+            .limit(1)
+        ).scalar()
+        for waits in in_states([state.value for state in WAITING])
+    ]
     return Publication(
         digest=digest,
         local_date=day,
-        states={row[0]: row[1] for row in counted},
-        waits_since=tx.execute(waits).scalar(),
+        states=unfolded(tx, digest=digest, local_date=day),
+        waits_since=min((since for since in oldest if since is not None), default=None),
     )
 
 
@@ -69,6 +83,7 @@ def answer(tx: Tx, publication: Publication) -> tuple[str, int]:
             deliveries.c.kind == "edition",
             deliveries.c.digest == publication.digest,
             deliveries.c.local_date == publication.local_date,
+            IS_TROUBLED,
             deliveries.c.state.in_([state.value for state in FAILED]),
         )
         .order_by(deliveries.c.id)
@@ -85,5 +100,7 @@ def answer(tx: Tx, publication: Publication) -> tuple[str, int]:
 
 def was_alerted(tx: Tx, notice_key: str) -> bool:
     """Whether an alert of this key was planned."""
-    query = select(deliveries.c.id).where(deliveries.c.kind == "alert", deliveries.c.notice_key == notice_key)
+    query = select(deliveries.c.id).where(
+        IS_NOTICE, deliveries.c.kind == "alert", deliveries.c.notice_key == notice_key
+    )
     return tx.execute(query.limit(1)).first() is not None

@@ -112,7 +112,7 @@ def submission_server(certificate: Certificate, relays: Mapping[str, int]) -> It
         shutil.chown(folder / "data", "postfix")
         for name in ("cert.pem", "key.pem"):
             shutil.copyfile(certificate.file.with_name(name), folder / name)
-        port = _unused_port()
+        port = unused_port()
         transports = ", ".join(f"{{ {domain} = smtp:[127.0.0.1]:{at} }}" for domain, at in relays.items())
         (folder / "main.cf").write_text(MAIN_CF.format(folder=folder, transports=transports))
         (folder / "master.cf").write_text(MASTER_CF.format(port=port))
@@ -142,7 +142,7 @@ def _control(postfix: Postfix, command: str) -> None:
     assert done.returncode == 0, f"postfix {command}: {postfix.log}"
 
 
-def _unused_port() -> int:
+def unused_port() -> int:
     """Below those that the system hands out, so that nobody else is given it in the meantime."""
     for port in range(20_000 + os.getpid() % 5_000, 30_000):
         try:

@@ -1,104 +1,138 @@
-"""A sender killed at any instant: the next run goes on, nothing is lost, nothing goes twice, doubts are named."""
+"""A sender killed at any instant: the next run goes on, nothing is lost, nothing goes twice, doubts are named.
+
+``KILLS=200 pytest tests/acceptance/test_kill.py`` kills so often on each database; without it, a few times.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import random
 import signal
+import subprocess
+import sys
 import time
-from collections import Counter
 
 import pytest
 
-from digest.delivery.catchall import CatchAll
-from digest.model.mail import DeliveryState
-from tests.acceptance.kill_run import CONNECTIONS, DOUBTFUL, POINTS, live, sender
-from tests.services.sending import Office, message_id, office, reader
+from tests.acceptance.kill_run import AROUND, CONNECTIONS, DOUBTFUL, POINTS, Plan, new_signal, sender, start
+from tests.acceptance.laws import again, check, crowd, held
+from tests.acceptance.taker import Taker
+from tests.services.sending import WEEKLY, office, reader, until
+from tests.services.world import DAILY
 
-MAILS = 12
-
-
-@pytest.fixture(scope="module")
-def child():
-    """Starts a sender in a process of its own; forked from a server that has everything imported."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.acceptance.kill_run"])
-
-    def start(url, port, *, resend=False, point="", number=1):
-        process = context.Process(target=live, args=(url, port, resend, point, number), daemon=True)
-        process.start()
-        return process
-
-    return start
+KILLS = int(os.environ.get("KILLS", "10"))
+MAILS = 90
+READERS = [reader(number) for number in range(MAILS)]
 
 
-def arrived(relay: CatchAll) -> Counter[str]:
-    return Counter(mail.recipient for mail in relay.messages)
-
-
-def uncertain(desk: Office) -> set[str]:
-    return {row.address for row in desk.rows() if row.state is DeliveryState.UNCERTAIN}
-
-
-def killed(process) -> None:
-    process.join(20)
+def killed(plan: Plan) -> None:
+    process = start(plan)
+    process.join(30)
     assert process.exitcode == -signal.SIGKILL
 
 
+def sent_on(store, plan: Plan) -> None:
+    assert sender(store, plan).run().problem is None
+
+
+@pytest.mark.parametrize("chunking", [False, True], ids=["DATA", "BDAT"])
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_there_the_next_run_goes_on_and_holds_what_is_doubtful(store, url, child, point):
-    desk = office(store, MAILS)
-    with CatchAll() as relay:
-        killed(child(url, relay.port, point=point, number=1 if point.startswith("claimed") else 5))
-        before = arrived(relay)
-        assert sender(store, relay.port, resend=False).run().problem is None
-        after = arrived(relay)
-    doubtful = uncertain(desk)
-    assert max(after.values()) == 1
-    assert after.keys() | doubtful == {reader(n) for n in range(MAILS)}
-    assert before.keys() <= after.keys()
-    assert len(doubtful) <= CONNECTIONS
+def test_killed_there_the_next_run_goes_on_and_holds_what_is_doubtful(store, url, point, chunking):
+    office(store, MAILS)
+    with Taker(chunking=chunking) as relay:
+        plan = Plan(url=url, port=relay.port, point=point, number=2 if point.startswith("claim") else 7)
+        killed(plan)
+        doubtful = held(store)
+        sent_on(store, plan)
+        uncertain, _ = check(store, relay, READERS, doubts=CONNECTIONS)
+    assert uncertain == doubtful
     if point in DOUBTFUL:
         assert doubtful
-    assert desk.states() == {"accepted": MAILS - len(doubtful), **({"uncertain": len(doubtful)} if doubtful else {})}
-    assert {row.address for row in desk.rows() if row.state is DeliveryState.ACCEPTED} <= after.keys()
 
 
 @pytest.mark.parametrize("point", DOUBTFUL)
-def test_with_the_policy_resend_a_doubtful_mail_goes_again_as_it_was(store, url, child, point):
-    desk = office(store, MAILS)
-    with CatchAll() as relay:
-        killed(child(url, relay.port, resend=True, point=point, number=5))
-        sender(store, relay.port, resend=True).run()
-        mails: dict[str, list[bytes]] = {}
-        for mail in relay.messages:
-            mails.setdefault(mail.recipient, []).append(mail.content)
-    assert mails.keys() == {reader(n) for n in range(MAILS)}
-    assert sum(len(copies) - 1 for copies in mails.values()) <= CONNECTIONS
-    assert all(len(set(copies)) == 1 for copies in mails.values())
-    assert len({message_id(copies[0]) for copies in mails.values()}) == MAILS
-    assert desk.states() == {"accepted": MAILS}
+def test_with_the_policy_resend_a_doubtful_mail_goes_again_as_it_was(store, url, point):
+    office(store, MAILS)
+    with Taker(chunking=True) as relay:
+        plan = Plan(url=url, port=relay.port, resend=True, point=point, number=5)
+        killed(plan)
+        sent_on(store, plan)
+        uncertain, _ = check(store, relay, READERS, doubts=CONNECTIONS, resend=True)
+    assert uncertain
 
 
-def test_killed_at_random_instants_again_and_again(store, url, child):
-    desk = office(store, 60)
-    chance = random.Random(20260504)
-    kills = 0
-    with CatchAll() as relay:
-        for _ in range(8):
-            process = child(url, relay.port)
-            sent, until = relay.count, time.monotonic() + 5
-            while relay.count == sent and process.is_alive() and time.monotonic() < until:
-                time.sleep(0.001)
-            time.sleep(chance.uniform(0, 0.03))
-            process.kill()
-            process.join(20)
-            kills += process.exitcode == -signal.SIGKILL
-        sender(store, relay.port, resend=False).run()
-        after = arrived(relay)
-    doubtful = uncertain(desk)
-    assert kills >= 2
-    assert max(after.values()) == 1
-    assert after.keys() | doubtful == {reader(n) for n in range(60)}
-    assert len(doubtful) <= CONNECTIONS * kills
-    assert sum(desk.states().values()) == desk.states()["accepted"] + len(doubtful) == 60
+@pytest.mark.parametrize("point", POINTS)
+def test_a_joined_mail_is_held_or_sent_as_one(store, url, point):
+    office(store, 30, digests=(DAILY, WEEKLY))
+    with Taker() as relay:
+        plan = Plan(url=url, port=relay.port, point=point, number=1 if point.startswith("claim") else 3)
+        killed(plan)
+        sent_on(store, plan)
+        check(store, relay, READERS[:30], doubts=CONNECTIONS)
+
+
+@pytest.mark.parametrize("resend", [False, True], ids=["hold", "resend"])
+@pytest.mark.parametrize("point", AROUND)
+def test_killed_as_it_begins_or_ends(store, url, point, resend):
+    office(store, MAILS)
+    with Taker() as relay:
+        if point.startswith("recover"):
+            killed(Plan(url=url, port=relay.port, point="content written", number=5, resend=resend))
+        plan = Plan(url=url, port=relay.port, point=point, stop_at=5, resend=resend)
+        killed(plan)
+        sent_on(store, plan)
+        check(store, relay, READERS, doubts=CONNECTIONS, resend=resend)
+
+
+def test_killed_at_random_instants_again_and_again(store, url, capsys):
+    """Rounds of a few hundred mails, each killed until it is through: so kills hit claims, groups and ends alike."""
+    readers = 300
+    crowd(store, readers)
+    everyone = [reader(number) for number in range(readers)]
+    chance = random.Random(os.environ.get("SEED", "20260504"))
+    kills = mails = unsure = twice = rounds = 0
+    while kills < KILLS:
+        rounds += 1
+        resend, chunking = rounds % 2 == 0, rounds % 4 > 1
+        again(store)
+        of_round = 0
+        with Taker(hesitates=0.02, chunking=chunking) as relay:
+            plan = Plan(url=url, port=relay.port, resend=resend)
+            while True:
+                left = readers - len(relay.copies())
+                ready = new_signal()
+                process = start(plan, ready)
+                assert ready.wait(60)
+                time.sleep(chance.uniform(0, 0.05 + left * 0.01 / CONNECTIONS))
+                process.kill()
+                process.join(30)
+                assert held(store) <= CONNECTIONS
+                if process.exitcode == 0:
+                    break
+                assert process.exitcode == -signal.SIGKILL
+                of_round += 1
+            sent_on(store, plan)
+            found = check(store, relay, everyone, doubts=CONNECTIONS * of_round, resend=resend)
+            mails += relay.count
+        kills, unsure, twice = kills + of_round, unsure + found[0], twice + found[1]
+    with capsys.disabled():
+        print(f"\n{kills} kills in {rounds} rounds, {mails} mails, {unsure} uncertain, {twice} duplicates of these")
+
+
+def test_a_new_process_sends_on_within_seconds(store, url, capsys):
+    readers = 20_000 if KILLS >= 200 else 1_000
+    crowd(store, readers)
+    command = [sys.executable, "-m", "tests.acceptance.kill_run", url]
+    with Taker() as relay:
+        first = subprocess.Popen([*command, str(relay.port)])
+        until(lambda: relay.count > readers // 2, seconds=120)
+        first.kill()
+        first.wait()
+        at, before = time.monotonic(), relay.count
+        second = subprocess.Popen([*command, str(relay.port)])
+        assert second.wait(200) == 0
+        seconds = relay.taken[before][0] - at
+        check(store, relay, [reader(number) for number in range(readers)], doubts=CONNECTIONS)
+    with capsys.disabled():
+        print(f"\n{readers} mails, killed at {before}; sent on after {seconds:.2f} s")
+    assert seconds < 5

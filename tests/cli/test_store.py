@@ -41,7 +41,7 @@ def test_a_backup_refuses_to_send_until_it_is_released(call, read):
 
 
 def test_prune_tells_what_went(call, read):
-    assert call("db", "prune", "--json").json == {"deliveries": 0, "messages": 0}
+    assert call("db", "prune", "--json").json == {"deliveries": 0, "messages": 0, "bounces": 0}
 
 
 def test_a_mail_that_asks_to_leave_is_obeyed(call, read, monkeypatch):
@@ -53,9 +53,9 @@ def test_a_mail_that_asks_to_leave_is_obeyed(call, read, monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
 
     piped(b"From: a@example.org\r\nSubject: lunch?\r\n\r\nhello\r\n")
-    assert call("bounce", "--json").json == {"heard": "unrelated", "ended": 0}
+    assert call("bounce", "--json").json == {"heard": "unrelated", "ended": 0, "suppressed": False}
     piped(f"From: reader@example.org\r\nSubject: unsubscribe {secret}\r\n\r\n".encode())
-    assert call("bounce", "--json").json == {"heard": "left", "ended": 1}
+    assert call("bounce", "--json").json == {"heard": "left", "ended": 1, "suppressed": False}
     assert call("subscribers", "list", "--json").json["subscriptions"][0]["state"] == "unsubscribed"
 
 

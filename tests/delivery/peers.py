@@ -7,17 +7,20 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from digest.delivery.relay import Relay
-from digest.model.mail import Envelope
+from digest.delivery.content import dotted, ended
+from digest.delivery.exchange import Exchange, hand_over
+from digest.delivery.relay import Event, Mail, Relay, Session
+from digest.model.mail import Envelope, Outcome, OutcomeKind
 
 ENVELOPE = Envelope(sender="bounces@example.org", recipient="reader@example.net", size=120)
 CONTENT = (b"Message-ID: <0123456789abcdef0123456789abcdef@example.org>\r\n", b"Subject: Papers\r\n\r\n", b"Hello\r\n")
 FEATURES = ("PIPELINING", "8BITMIME", "SIZE 1000000", "ENHANCEDSTATUSCODES")
 PLAIN_FEATURES = ("8BITMIME", "SIZE 1000000")
+CHUNKING = (*FEATURES, "CHUNKING")
 
 
 class Gone(Exception):
@@ -58,6 +61,39 @@ class Talk:
         while (line := self.line()) != b".":
             lines.append(line + b"\r\n")
         return b"".join(lines)
+
+    def chunk(self) -> bytes:
+        """The bytes of a BDAT LAST, whose command is the next line."""
+        words = self.line().split()
+        assert (words[0], words[2]) == (b"BDAT", b"LAST"), words
+        return self.exactly(int(words[1]))
+
+    def exactly(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            data = self.sock.recv(65536)
+            if not data:
+                raise Gone
+            self._buffer += data
+        found, self._buffer = self._buffer[:size], self._buffer[size:]
+        return found
+
+    @property
+    def waiting(self) -> bytes:
+        """What the client has sent beyond what was read, once it is quiet."""
+        self.sock.settimeout(0.15)
+        try:
+            while data := self.sock.recv(65536):
+                self._buffer += data
+        except TimeoutError:
+            pass
+        finally:
+            self.sock.settimeout(10)
+        return self._buffer
+
+    def lose(self) -> None:
+        """Throw away what came and was not read, as a server that cannot do PIPELINING."""
+        assert self.waiting is not None
+        self._buffer = b""
 
     def drop(self) -> None:
         self.sock.close()
@@ -152,6 +188,72 @@ def relay_to(port: int, /, **settings: object) -> Relay:
         "helo_name": "sender.example.org",
     }
     return Relay(**{**base, **settings})  # type: ignore[arg-type]
+
+
+def packed(envelope: Envelope = ENVELOPE, segments: Sequence[bytes] = CONTENT, about: object = None) -> Mail:
+    """A mail as services make it: its last line ended, its dots doubled."""
+    parts = ended(segments)
+    return Mail(envelope, parts, dotted(parts), about)
+
+
+def submit(relay: Relay, envelope: Envelope, segments: Sequence[bytes], before_dot: Callable[[], bool]) -> Outcome:
+    """One mail over a connection of its own."""
+    return hand_over(relay, packed(envelope, segments), before_dot)
+
+
+@dataclass
+class Line:
+    """An open connection, for one mail after the other."""
+
+    exchange: Exchange
+    session: Session
+
+    def submit(
+        self,
+        envelope: Envelope = ENVELOPE,
+        segments: Sequence[bytes] = CONTENT,
+        before_dot: Callable[[], bool] = lambda: True,
+    ) -> Outcome:
+        """Offers a mail and waits for its end."""
+        mail = packed(envelope, segments)
+        refused = self.session.offer(mail)
+        if refused is not None:
+            return refused
+        while True:
+            _, outcome = self.hear(mail)
+            if outcome is not None:
+                return outcome
+            if not before_dot():
+                self.session.stop()
+                return Outcome(kind=OutcomeKind.STOPPED)
+            self.session.go()
+
+    def hear(self, mail: Mail | None, seconds: float = 10.0) -> tuple[list[Event], Outcome | None]:
+        """Waits until something is said of a mail: (all that was said meanwhile, the outcome or None for ready)."""
+        deadline = time.monotonic() + seconds
+        told: list[Event] = []
+        while time.monotonic() < deadline:
+            told += self.exchange.poll(0.1)
+            for event in told:
+                if event.mail is mail:
+                    return told, event.outcome
+        raise AssertionError(f"nothing was said of the mail, only {told}")
+
+
+@contextmanager
+def connected(relay: Relay) -> Iterator[Line]:
+    exchange = Exchange()
+    try:
+        exchange.open(relay)
+        while not exchange.opened:
+            exchange.poll(relay.timeout)
+        (opened,) = exchange.opened
+        if opened.error is not None:
+            raise opened.error
+        assert opened.session is not None
+        yield Line(exchange, opened.session)
+    finally:
+        exchange.close()
 
 
 class Dot:

@@ -9,34 +9,28 @@ import threading
 import pytest
 
 from digest.delivery.catchall import CatchAll, Caught
-from digest.delivery.smtp import SmtpSession
 from digest.model.mail import OutcomeKind
-from tests.delivery.peers import CONTENT, ENVELOPE, Dot, relay_to
+from tests.delivery.peers import CONTENT, ENVELOPE, Dot, connected, relay_to, submit
 
 CONTENT_BYTES = b"".join(CONTENT)
 
 
 def test_mails_from_our_sessions_arrive_byte_for_byte():
     content = (*CONTENT, b".\r\n..\r\n", "é\r\n".encode())
-    with CatchAll() as server:
-        session = SmtpSession(relay_to(server.port))
-        kinds = {session.submit(ENVELOPE, content, Dot()).kind for _ in range(5)}
-        session.close()
+    with CatchAll() as server, connected(relay_to(server.port)) as line:
+        kinds = {line.submit(segments=content).kind for _ in range(5)}
+        assert set(line.session.features) == {"pipelining", "8bitmime", "smtputf8", "size"}
     assert kinds == {OutcomeKind.ACCEPTED}
     assert (
         server.messages
         == (Caught(sender=ENVELOPE.sender, recipient=ENVELOPE.recipient, content=b"".join(content)),) * 5
     )
-    assert set(session.features) == {"pipelining", "8bitmime", "smtputf8", "size"}
 
 
 def test_a_mail_that_is_stopped_before_the_dot_is_not_kept():
     with CatchAll() as server:
-        session = SmtpSession(relay_to(server.port))
-        assert session.submit(ENVELOPE, CONTENT, Dot(False)).kind is OutcomeKind.STOPPED
-        again = SmtpSession(relay_to(server.port))
-        assert again.submit(ENVELOPE, CONTENT, Dot()).kind is OutcomeKind.ACCEPTED
-        again.close()
+        assert submit(relay_to(server.port), ENVELOPE, CONTENT, Dot(False)).kind is OutcomeKind.STOPPED
+        assert submit(relay_to(server.port), ENVELOPE, CONTENT, Dot()).kind is OutcomeKind.ACCEPTED
         assert server.count == 1
 
 
@@ -52,19 +46,17 @@ def test_mails_from_the_standard_library_arrive_too_one_for_each_recipient(tmp_p
 
 def test_it_can_merely_count():
     with CatchAll(keep=False) as server:
-        session = SmtpSession(relay_to(server.port))
-        for _ in range(3):
-            session.submit(ENVELOPE, CONTENT, Dot())
-        session.close()
+        with connected(relay_to(server.port)) as line:
+            for _ in range(3):
+                line.submit()
         assert (server.count, server.messages, server.files) == (3, (), ())
 
 
 def test_many_connections_at_once_lose_nothing():
     def send(number: int) -> None:
-        session = SmtpSession(relay_to(server.port))
-        for _ in range(20):
-            session.submit(ENVELOPE, (*CONTENT, b"%d\r\n" % number), Dot())
-        session.close()
+        with connected(relay_to(server.port)) as line:
+            for _ in range(20):
+                line.submit(segments=(*CONTENT, b"%d\r\n" % number))
 
     with CatchAll() as server:
         threads = [threading.Thread(target=send, args=(number,)) for number in range(8)]
@@ -103,7 +95,5 @@ def test_a_folder_that_cannot_be_written_is_a_temporary_refusal(tmp_path):
     folder = tmp_path / "mails"
     with CatchAll(folder=folder) as server:
         (folder / "00001.eml").mkdir()
-        session = SmtpSession(relay_to(server.port))
-        outcome = session.submit(ENVELOPE, CONTENT, Dot())
-        session.close()
+        outcome = submit(relay_to(server.port), ENVELOPE, CONTENT, Dot())
     assert (outcome.kind, outcome.code, outcome.enhanced) == (OutcomeKind.DEFERRED, 451, "4.3.0")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.delivery.content import wire_form
+from digest.delivery.content import dotted, ended
+from digest.model.mail import Stamp
 
 
 def unstuffed(wire: bytes) -> bytes:
@@ -22,9 +23,9 @@ def test_any_cut_gives_the_same_bytes_and_a_server_reads_what_was_meant(parts, d
     whole = b"".join(part + b"\r\n" for part in parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     segments = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    wire = b"".join(wire_form(segments))
-    assert wire == b"".join(wire_form([whole]))
-    assert unstuffed(wire) == whole
+    wire = b"".join(dotted(ended(segments)))
+    assert wire == b"".join(dotted(ended([whole])))
+    assert unstuffed(wire) == b"".join(ended([whole])) == (whole or b"\r\n")
     assert b"\r\n.\r\n" not in b"\r\n" + wire
 
 
@@ -39,21 +40,34 @@ bare = st.tuples(
 def test_a_bare_cr_or_lf_is_refused_wherever_the_seams_are(raw):
     for segments in ([raw], [raw[i : i + 1] for i in range(len(raw))], [raw[: len(raw) // 2], raw[len(raw) // 2 :]]):
         with pytest.raises(ValueError, match="the message has a bare CR or LF"):
-            wire_form(segments)
+            ended(segments)
+
+
+@pytest.mark.parametrize("cut", [(b"a\r", Stamp.TO, b"\n"), (b"a\r", Stamp.TO), (Stamp.TO, b"\na")])
+def test_a_stamp_ends_no_line_and_pairs_nothing(cut):
+    with pytest.raises(ValueError, match="the message has a bare CR or LF"):
+        ended(cut)
+
+
+@pytest.mark.parametrize(
+    ("cut", "wire"),
+    [
+        ((b"a\r\n", Stamp.LEAVE, b".b\r\n"), (b"a\r\n", Stamp.LEAVE, b".b\r\n")),
+        ((b"a\r\n", b"", b".b\r\n"), (b"a\r\n", b"", b"..b\r\n")),
+        ((b".", Stamp.TO, b"\r\n."), (b"..", Stamp.TO, b"\r\n..", b"\r\n")),
+    ],
+)
+def test_only_a_dot_that_begins_a_line_is_doubled(cut, wire):
+    """Behind a stamp there is no beginning of a line; behind an empty piece there is."""
+    assert dotted(ended(cut)) == wire
 
 
 def test_a_large_segment_without_leading_dots_is_not_copied():
     big = b"x" * 70 + b"\r\n"
-    assert wire_form([big])[0] is big
+    assert dotted(ended([big]))[0] is big
 
 
 def test_a_missing_last_line_end_is_added():
-    assert wire_form([b"a\r\n", b"b"]) == [b"a\r\n", b"b", b"\r\n"]
-    assert wire_form([]) == []
-
-
-def test_common_parts_are_looked_through_once_and_still_refused_each_time():
-    bad = b"x" * 2000 + b"\n"
-    for _ in range(2):
-        with pytest.raises(ValueError, match="the message has a bare CR or LF"):
-            wire_form([bad])
+    assert ended([b"a\r\n", b"b"]) == (b"a\r\n", b"b", b"\r\n")
+    assert ended([b"a\r\n", Stamp.TO]) == (b"a\r\n", Stamp.TO, b"\r\n")
+    assert ended([]) == (b"\r\n",)

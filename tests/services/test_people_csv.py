@@ -29,7 +29,7 @@ def read_profile(name):
 def take(world, text):
     names = [digest.name for digest in world.digests]
     return import_subscriptions(
-        text, name="people.csv", digests=names, add=world.subscribe.add, read_profile=read_profile
+        text, name="people.csv", digests=names, add_all=world.subscribe.add_all, read_profile=read_profile
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from digest.model.errors import InputError, NotFound, UsageError
@@ -40,18 +42,37 @@ class TestAddresses:
             ("ada@bücher.example", "ada@xn--bcher-kva.example"),
             ("ada@BÜCHER.example", "ada@xn--bcher-kva.example"),
             ("ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
+            ("O'Neil!#$%&*/=?^_`{|}~@example.org", "o'neil!#$%&*/=?^_`{|}~@example.org"),
+            ("Jörg+Papers@example.org", "jörg+papers@example.org"),
+            ("Jo\u0308rg@example.org", "jörg@example.org"),
+            ("用户@例え.jp", "用户@xn--r8jz45g.jp"),
+            ("ΑΒ@example.org", "αβ@example.org"),
+            ('"a b"@example.org', '"a b"@example.org'),
+            ('"A,\\"b\\""@example.org', '"a,\\"b\\""@example.org'),
+            ('"ada"@example.org', "ada@example.org"),
         ],
     )
     def test_one_form_is_kept(self, written, kept):
         assert normal_address(written) == kept
+        assert normal_address(kept) == kept
+
+    @given(st.from_regex(r"\A[\w+-]{1,30}\Z") | st.from_regex(r'\A"[ -!#-\[\]-~]{1,30}"\Z'))
+    def test_what_is_kept_is_a_line_of_a_header_and_is_kept_again(self, local):
+        try:
+            kept = normal_address(f"{local}@example.org")
+        except InputError:
+            return
+        assert kept.isprintable()
+        assert normal_address(kept) == kept
 
     @pytest.mark.parametrize(
         "written",
         [
             "", "ada", "ada@", "@example.org", "ada@@example.org", "ada@example", "ada@localhost", "a da@example.org",
-            "ada@example.org, bo@example.org", "Ada <ada@example.org>", "<ada@example.org>", '"a b"@example.org',
+            "ada@example.org, bo@example.org", "Ada <ada@example.org>", "<ada@example.org>", '"a\tb"@example.org',
             "ada@[127.0.0.1]", "ada@example.org\r\nBcc: x@example.org", "ada\x00@example.org", "ada\u202e@example.org",
-            "jörg@example.org", "ada@-x.example", "ada@ex ample.org", f"{'a' * 400}@example.org", ".ada@example.org",
+            '""@example.org', "jö\u200drg@example.org",
+            "ada@-x.example", "ada@ex ample.org", f"{'a' * 400}@example.org", ".ada@example.org",
         ],
     )  # fmt: skip
     def test_what_is_no_address_that_we_can_write_to_is_refused(self, written):

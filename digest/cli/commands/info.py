@@ -68,13 +68,19 @@ def status(door: Door) -> None:
         f"Deliveries: {counts}. Backlog: {found.backlog}. Suppressed addresses: {found.suppressions}. "
         f"Papers: {found.entries}.",
     ]
+    if any(found.bounces.values()):
+        came = ", ".join(f"{number} {kind}" for kind, number in found.bounces.items() if number)
+        lines.append(f"Came back in the last 7 days: {came}. `digest suppressions list` shows who gets no mail.")
     if found.waiting_for_category:
         lines.append(
             f"Papers of the last week that wait for their category: {found.waiting_for_category}. "
             "Meanwhile digests that name categories leave them out."
         )
     if found.deliveries["uncertain"]:
-        lines.append("Whether the uncertain ones arrived is for you to say: `digest deliveries resolve`.")
+        lines.append(
+            "Whether the uncertain ones arrived, `digest deliveries reconcile` asks the relay's log; else it is for "
+            "you to say: `digest deliveries resolve`."
+        )
     if found.oldest_open is not None:
         oldest = found.oldest_open
         lines.append(

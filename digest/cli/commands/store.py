@@ -57,7 +57,11 @@ def backup(door: Door, file: Annotated[Path, typer.Argument(help="A SQLite file 
 def prune(door: Door) -> None:
     """Drop what [retention] no longer keeps; the daemon does so once a day."""
     pruned = door.app.prune()
-    door.show(pruned, f"{pruned.deliveries} deliveries became daily totals, {pruned.messages} mails were dropped.")
+    door.show(
+        pruned,
+        f"{pruned.deliveries} deliveries became daily totals, {pruned.messages} mails and {pruned.bounces} bounces "
+        "were dropped.",
+    )
 
 
 @group.command("restored")

@@ -16,6 +16,7 @@ from digest.cli.terminal import Rows, when
 from digest.model.errors import DigestError, UsageError
 
 if TYPE_CHECKING:
+    from digest.model.mail import Bounce
     from digest.model.people import Subscription
 
 group = typer.Typer(help="Who reads what: list, add, remove, show, import, export, erase.", no_args_is_help=True)
@@ -45,9 +46,8 @@ def list_(
 @group.command("show")
 @with_door
 def show(door: Door, address: Address) -> None:
-    """What one address reads, and how."""
-    found = door.app.subscribe.show(address)
-    _show(door, found)
+    """What one address reads, and how; what came back from it."""
+    _show(door, door.app.subscribe.show(address), door.app.feedback.history(address))
 
 
 @group.command("add")
@@ -166,7 +166,7 @@ def import_(door: Door, file: Annotated[Path, typer.Argument(help="CSV: address,
         read_text(file),
         name=str(file),
         digests=[one.name for one in door.config.digests],
-        add=door.app.subscribe.add,
+        add_all=door.app.subscribe.add_all,
         read_profile=lambda name: read_profile(folder / name),
     )
     told = [f"  row {p.row}{f', {p.column}' if p.column else ''}: {p.what}" for p in found.problems]
@@ -197,9 +197,15 @@ def _weekdays(text: str) -> tuple[int, ...]:
     return tuple(sorted({_DAYS.index(name) for name in names}))
 
 
-def _show(door: Door, found: tuple[Subscription, ...]) -> None:
+def _show(door: Door, found: tuple[Subscription, ...], bounces: tuple[Bounce, ...] | None = None) -> None:
+    """``bounces`` are told of one address only."""
+    came: list[str | Rows] = []
+    if bounces:
+        rows = [(when(one.at), one.kind.value, one.status or "-", one.delivery_id, one.detail) for one in bounces]
+        came = ["", Rows(("came back", "kind", "status", "delivery", "detail"), rows)]
+    document: dict[str, object] = {"subscriptions": [_row(one) for one in found]}
     door.show(
-        {"subscriptions": [_row(one) for one in found]},
+        document if bounces is None else {**document, "bounces": bounces},
         Rows(
             ("address", "digest", "state", "language", "since", "last slot"),
             [
@@ -216,6 +222,7 @@ def _show(door: Door, found: tuple[Subscription, ...]) -> None:
         )
         if found
         else "Nobody.",
+        *came,
     )
 
 

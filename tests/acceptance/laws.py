@@ -1,0 +1,100 @@
+"""What must hold of a ledger and of what its mail server got, whatever happened in between; and many readers at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from itertools import count
+
+from sqlalchemy import delete, select, update
+
+from digest.model.mail import DeliveryState
+from digest.storage import people
+from digest.storage.deliveries import attempts, deliveries
+from digest.storage.engine import Store
+from tests.acceptance.taker import Taker
+from tests.services.sending import DAILY, WEEKLY, Office, identity, message_id, reader
+from tests.services.world import World
+
+_secrets = count(1)
+
+
+def crowd(store: Store, readers: int) -> Office:
+    """So many readers with a planned mail each; every third reads two digests in one joined mail."""
+    world = World(store, digests=(DAILY, WEEKLY))
+    world.source()
+    world.paper(1)
+    since = world.now.replace(day=1)
+    link: dict[str, object] = {"state": "confirmed", "created_at": since, "confirmed_at": since, "preferences": {}}
+    link |= {"language": "", "timezone": "", "send_at": "", "days": [], "last_slot_date": ""}
+    who = [{"address": reader(n), "created_at": since, "joined": n % 3 == 0} for n in range(readers)]
+    with store.transaction() as tx:
+        tx.execute(people.subscribers.insert(), who)
+        found = tx.execute(select(people.subscribers.c.id, people.subscribers.c.joined)).all()
+        links = [
+            link | {"subscriber_id": one.id, "digest": digest.name, "secret": f"{next(_secrets):022d}"}
+            for one in found
+            for digest in ((DAILY, WEEKLY) if one.joined else (DAILY,))
+        ]
+        tx.execute(people.subscriptions.insert(), links)
+    world.publish.run(world.now)
+    return Office(store, world)
+
+
+def again(store: Store) -> None:
+    """Makes the ledger as it was before anything was sent."""
+    fresh: dict[str, object] = {"state": "queued", "lease": "", "leased_until": None, "attempts": 0, "relay": ""}
+    fresh |= {"reason": "", "code": None, "enhanced": "", "remote": "", "settled_at": None, "tried_at": None}
+    with store.transaction() as tx:
+        tx.execute(delete(attempts))
+        tx.execute(update(deliveries).values(**fresh, next_at=deliveries.c.created_at))
+
+
+def held(store: Store) -> int:
+    """How many mails have a dot that may have gone, their end not written down. The identity is checked with it."""
+    identity(store)
+    with store.reading() as tx:
+        sending = (deliveries.c.state == DeliveryState.SENDING.value, deliveries.c.leader_id.is_(None))
+        return len(tx.execute(select(deliveries.c.id).where(*sending)).all())
+
+
+def doubted(store: Store) -> Counter[str]:
+    """How often each recipient's mail was uncertain."""
+    with store.reading() as tx:
+        tries = (
+            select(deliveries.c.address)
+            .join(attempts, attempts.c.delivery_id == deliveries.c.id)
+            .where(attempts.c.outcome == "uncertain")
+        )
+        found = Counter(tx.execute(tries).scalars())
+        now = (deliveries.c.state == DeliveryState.UNCERTAIN.value, deliveries.c.leader_id.is_(None))
+        return found + Counter(tx.execute(select(deliveries.c.address).where(*now)).scalars())
+
+
+def check(
+    store: Store, relay: Taker, readers: Collection[str], *, doubts: int, resend: bool = False
+) -> tuple[int, int]:
+    """Asserts the laws when all is sent; gives (how many mails are or were uncertain, duplicates at the server).
+
+    ``doubts``: at most so many mails may have become uncertain.
+    """
+    identity(store)
+    copies = relay.copies()
+    unsure = doubted(store)
+    with store.reading() as tx:
+        rows = tx.execute(select(deliveries.c.address, deliveries.c.state)).all()
+    states = {(row.address, row.state) for row in rows}
+    accepted = {address for address, state in states if state == "accepted"}
+    uncertain = {address for address, state in states if state == "uncertain"}
+    # Nothing lost: each is accepted or named as uncertain, never both; what is accepted has arrived.
+    assert accepted | uncertain == set(readers)
+    assert not accepted & uncertain
+    assert accepted <= copies.keys() <= set(readers)
+    assert sum(unsure.values()) <= doubts
+    assert not (resend and uncertain)
+    # Nothing twice, unless it was uncertain before; and then it is the same mail.
+    for address, mails in copies.items():
+        assert len(mails) - 1 <= (unsure[address] if resend else 0), f"{address} got {len(mails)}"
+        assert len(set(mails)) == 1
+    assert len({message_id(mails[0]) for mails in copies.values()}) == len(copies)
+    return sum(unsure.values()), sum(len(mails) - 1 for mails in copies.values())
