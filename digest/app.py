@@ -25,6 +25,7 @@ from digest.config import (
 from digest.config.loading import read_text
 from digest.delivery.catchall import CatchAll
 from digest.delivery.exchange import Exchange, hand_over, look_in
+from digest.delivery.folder import arrived
 from digest.delivery.inbound import Mailbox
 from digest.delivery.mailbox import Imap, Maildir
 from digest.delivery.oauth import TokenCommand
@@ -208,6 +209,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             outlets=tuple(map(_outlet, relays, config.relays)),
             exchange=Exchange,
             hand_over=hand_over,
+            arrived=arrived,
             keys=keys,
             return_path=_return_path(config),
             signer=lambda: _signer(config, clock),

@@ -135,6 +135,7 @@ class Exchange:
             if isinstance(opened.session, SmtpSession):
                 number = opened.session.wire.fileno()
                 self._sessions[number] = opened.session
+                self._writing.discard(number)  # the number of a connection that was just closed may come again
                 self._poll.register(number, select.POLLIN)
             self.opened.append(opened)
 

@@ -113,6 +113,18 @@ class FolderSession:
         return Outcome(kind=OutcomeKind.ACCEPTED, remote=str(self._final / name))
 
 
+def arrived(relay: Relay, message_id: str) -> bool:
+    """Whether a mail whose draft was once whole has been put in its place; ``message_id`` is the left side of its own.
+
+    A rename is one step: as long as the draft is there, the mail is not, and when it is gone, the mail was there, even
+    if somebody has taken it away since.
+    """
+    assert relay.path is not None
+    maildir = relay.transport == "maildir"
+    folder = relay.path / "tmp" if maildir else relay.path
+    return not (folder / f".{message_id}{'' if maildir else '.eml'}.part").exists()
+
+
 def _relay_fault(text: str) -> Outcome:
     return Outcome(kind=OutcomeKind.DEFERRED, scope=Scope.RELAY, remote=text)
 

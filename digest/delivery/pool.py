@@ -18,8 +18,9 @@ REFUSALS = 20
 WINDOW = 0.1
 #: … and so many accepted mails of each connection.
 SAMPLE = 2
-#: More connections that bring less than this share of the throughput before are taken back.
-WORSE = 0.7
+#: More connections that bring less than this share of the throughput before are taken back. (Well below one: on a busy
+#: machine a tenth of a second says little.)
+WORSE = 0.5
 #: Seconds until more connections are tried again.
 REST = 10.0
 #: So many seconds without an accepted mail: there was nothing to send, and so nothing to measure. (A relay may well

@@ -61,6 +61,8 @@ class SmtpSession:
         """When what is awaited must have come, in time.monotonic's seconds; None: nothing is awaited."""
         self.pipelining = relay.pipelining and "pipelining" in self.features
         self.chunking = relay.chunking and "chunking" in self.features
+        self._last = Stage.RCPT if self.chunking else Stage.DATA
+        """The last answer before the content may go."""
         self._limit = _size_limit(self.features)
         self._awaited: deque[tuple[Stage | _Await, Mail | None]] = deque()
         self._coming: Mail | None = None
@@ -102,17 +104,20 @@ class SmtpSession:
         assert mail is not None
         chunk = b"BDAT %d LAST\r\n"
         out = [chunk % sum(map(len, mail.parts)), *mail.parts] if self.chunking else [*mail.dotted, DOT]
-        self._dot_at = self.wire.queued + sum(map(len, out))
         self._sent = mail
-        self._awaited.append((Stage.DOT, mail))
+        self._awaited.append((_DOT, mail))
         refused = None
+        behind = 0
         if following is not None:
             commands = self._commands(following.envelope)
             if isinstance(commands, Outcome):
                 refused = commands
             else:
-                out += self._announce(following, commands)
+                announced = self._announce(following, commands)
+                behind = sum(map(len, announced))
+                out += announced
         self.wire.send(out)
+        self._dot_at = self.wire.queued - behind
         self._wait_for_dot(time.monotonic())
         return refused
 
@@ -238,9 +243,16 @@ class SmtpSession:
         if step is _DOT:
             self._answered(reply, mail)
         elif mail is not None:
-            self._envelope(reply, Stage(step), mail, now)
+            assert isinstance(step, Stage)
+            # To most mails a server says yes, and to each of their commands: then only the last answer means anything.
+            if step is self._last or not (self.pipelining and reply.positive):
+                self._envelope(reply, step, mail, now)
+        elif step is _Await.EMPTY and reply.code != 421:
+            # Yes or no ("554 no valid recipients"): nobody was to receive it.
+            assert self._coming is not None
+            self._refused(self._coming)
         elif step is _Await.QUIT or reply.code == 421 or not reply.positive:
-            # A server that refuses RSET, or an empty content, cannot be led back into step.
+            # A server that refuses RSET cannot be led back into step.
             self._lose(BrokenError(f"the server answered {reply.code} {reply.words()[1]}"))
         elif self._steps:
             self._next_step(now)
@@ -280,9 +292,7 @@ class SmtpSession:
 
     def _envelope(self, reply: Reply, stage: Stage, mail: Mail, now: float) -> None:
         good = reply.code == 354 if stage is Stage.DATA else reply.positive
-        is_last = stage is Stage.DATA or (self.chunking and stage is Stage.RCPT)
-        if good and not is_last and self.pipelining:
-            return
+        is_last = stage is self._last
         if not good and self._refusal is None:
             self._refusal = (reply, stage)
         if reply.code == 421 or (reply.code < 400 and not good):
@@ -291,8 +301,11 @@ class SmtpSession:
         elif not is_last and self.pipelining:
             return
         elif self._refusal is not None:
-            if good and stage is Stage.DATA:
+            if good and stage is Stage.DATA and self.relay.transport != "lmtp":
                 self._end_empty(now)
+                return
+            if good and stage is Stage.DATA:
+                self.wire.close()  # LMTP answers the content once a recipient, so here not at all
             self._refused(mail)
         elif is_last:
             self._coming, self._ready = None, mail
@@ -308,10 +321,9 @@ class SmtpSession:
         self.deadline = now + self.relay.timeout
 
     def _end_empty(self, now: float) -> None:
-        """DATA was allowed although nobody is to receive: end it with nothing in it (RFC 2920 section 3.1)."""
-        if self.relay.transport == "lmtp":
-            self.wire.close()  # LMTP answers once a recipient, so here not at all
-            return
+        """DATA was allowed although nobody is to receive: end it with nothing in it (RFC 2920 section 3.1). The refusal
+        is told when that was answered, for only then another mail can be offered.
+        """
         self.wire.send([DOT])
         self._awaited.append((_Await.EMPTY, None))
         self.deadline = now + self.relay.timeout

@@ -40,11 +40,12 @@ class OutOfStepError(BrokenError):
 class Reply:
     """One whole reply. Its text is made readable only when somebody asks: most say 250 and nothing else."""
 
-    __slots__ = ("_lines", "code")
+    __slots__ = ("_said", "code")
 
-    def __init__(self, code: int, lines: Sequence[bytes]) -> None:
+    def __init__(self, code: int, said: bytes | Sequence[bytes]) -> None:
+        """``said``: its line, or its lines, without code and line end."""
         self.code = code
-        self._lines = lines
+        self._said = said
 
     @property
     def positive(self) -> bool:
@@ -54,7 +55,7 @@ class Reply:
         """(enhanced code or empty, text): the lines joined, without control characters."""
         enhanced = ""
         rest: list[str] = []
-        for line in self._lines:
+        for line in (self._said,) if isinstance(self._said, bytes) else self._said:
             text = line.decode("ascii") if line.isascii() else ""
             if not text.isprintable() or not text or "  " in text:
                 text = printable(line)
@@ -194,7 +195,7 @@ class Wire:
     def _cut(self, found: list[Reply]) -> None:
         """Moves whole replies out of the buffer; a bare LF ends a line too, as some servers write it."""
         if not self._code and _SHORT.fullmatch(self._buffer):
-            found += [Reply(int(line[:3]), (line[4:],)) for line in self._buffer.splitlines()]
+            found += [Reply(int(line[:3]), line[4:]) for line in self._buffer.splitlines()]
             self._buffer = b""
         elif b"\n" in self._buffer:
             *lines, self._buffer = self._buffer.split(b"\n")

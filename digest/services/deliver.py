@@ -16,7 +16,7 @@ from digest.rendering.message import fill, segments, stamp_bytes
 from digest.services.dispatch import Dispatch, Means
 from digest.services.outlets import paused
 from digest.services.publish import may_send
-from digest.services.stamping import dead_stamps
+from digest.services.stamping import dead_stamps, message_id_of
 from digest.storage import sending
 
 
@@ -35,15 +35,24 @@ class Deliver(Means):
 
     hand_over: Callable[[Relay, Mail, Callable[[], bool]], Outcome]
     """Sends one mail and waits for its end."""
+    arrived: Callable[[Relay, str], bool]
+    """Whether a mail of this Message-ID was put into a relay's folder."""
     dead: Callable[[Sequence[str]], list[str]]
     """Which lease holders are processes of this machine that are gone."""
     has_public_url: bool
 
     def recover(self) -> tuple[int, int]:
-        """Takes back what a lost sender held: (freed, uncertain). Also ends what is too late."""
+        """Takes back what a lost sender held: (freed, uncertain). Also ends what is too late.
+
+        What it was writing into a folder is not uncertain: the folder tells.
+        """
         now = self.clock()
         with self.store.transaction() as tx:
             dead = self.dead(sending.holders(tx))
+            for relay in (outlet.relay for outlet in self.outlets if outlet.relay.path is not None):
+                for one in sending.doubtful(tx, relay.place, now=now, dead=dead):
+                    here = self.arrived(relay, message_id_of(one, self.keys))
+                    sending.decide(tx, one.id, arrived=here, now=now)
             found = sending.recover(tx, now=now, dead=dead, resend=self.resend)
             sending.expire(tx, now)
         return found

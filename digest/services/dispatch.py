@@ -8,6 +8,7 @@ A session never has more than one mail whose dot may have gone.
 
 from __future__ import annotations
 
+import gc
 import heapq
 import itertools
 import threading
@@ -94,6 +95,8 @@ class Dispatch:
         self._progress = progress
         self._lease = f"{service.holder}:{next(_runs)}"
         self._ways = Ways(service.outlets)
+        self._preferred: Way | None = None
+        """The way that new mails take."""
         self._packer = Packer(self._message, service.keys, service.return_path, service.signer())
         self._lane = Lane(service.store, self._lease)
         self._exchange: Exchange
@@ -121,6 +124,8 @@ class Dispatch:
 
     def work(self) -> None:
         self._exchange = self._service.exchange()
+        # What is there now stays: the collector need not look through it again and again while mails come and go.
+        gc.freeze()
         try:
             while self._round():
                 pass
@@ -130,6 +135,7 @@ class Dispatch:
             self._is_deaf = True
         finally:
             self._end()
+            gc.unfreeze()
 
     def _round(self) -> bool:
         now = self._service.seconds()
@@ -155,7 +161,8 @@ class Dispatch:
         return self._broken or self._stop.is_set()
 
     def _is_done(self) -> bool:
-        return self._dry and not (self._pool or self._aside or self._flying or self._writes or self._accepted)
+        waiting = self._pool or self._aside or any(way.bound for way in self._ways.all)
+        return self._dry and not (waiting or self._flying or self._writes or self._accepted)
 
     def _patience(self, now: float) -> float:
         """How long to listen at most."""
@@ -186,10 +193,16 @@ class Dispatch:
             self._after = 0
             found = self._claim(64)
         self._dry = not found
-        # A row may come back whose first try is still under way, if the lease was lost and freed in between.
-        self._pool.extend(one for one in found if one.id not in self._flying)
+        # A row may come back that is still here, if the lease was lost and freed in between.
+        here = self._flying.keys() | {one.id for one in self._waiting()}
+        self._pool.extend(one for one in found if one.id not in here)
         if found:
             self._after = found[-1].id
+
+    def _waiting(self) -> list[Due]:
+        """What is leased and not yet offered."""
+        bound = (one for way in self._ways.all for one in way.bound)
+        return [*self._pool, *(one for _, _, one in self._aside), *bound]
 
     def _claim(self, limit: int) -> tuple[Due, ...]:
         now = self._service.clock()
@@ -222,32 +235,35 @@ class Dispatch:
         return None
 
     def _next(self, way: Way, now: float) -> Due | None:
-        if self._aside and self._aside[0][0] <= now:
-            return heapq.heappop(self._aside)[2]
-        if not self._pool or len(self._aside) >= _MOST_ASIDE:
-            return None
-        due = self._pool.popleft()
-        if not due.relay:
-            return due
-        bound = self._ways.at(due.relay)
-        if bound is None or bound is way:
-            return due
-        self._put_back(due, pause=RELAY_PAUSE)  # only where it may have arrived already may it go again
-        return self._next(way, now)
+        if way.bound:
+            return way.bound.popleft()
+        while way is self._preferred:
+            if self._aside and self._aside[0][0] <= now:
+                due = heapq.heappop(self._aside)[2]
+            elif self._pool and len(self._aside) < _MOST_ASIDE:
+                due = self._pool.popleft()
+            else:
+                return None
+            other = self._ways.at(due.relay) if due.relay else None
+            if other is None or other is way:
+                return due
+            other.bound.append(due)  # only where it may have arrived already may it go again
+        return None
 
     # The ways out
 
     def _staff(self, now: float) -> None:
-        way = self._ways.first(now)
+        self._preferred = way = self._ways.first(now)
         if way is None:
             self._fail(self._ways.problem or _NO_RELAY)
             return
         mails = len(self._pool) + len(self._aside) + len(self._flying)
         way.staff(self._exchange, now, mails)
-        for due in itertools.islice(self._pool, 64):
-            bound = self._ways.at(due.relay) if due.relay else None
-            if bound is not None and bound is not way and bound.usable(now):
-                bound.staff(self._exchange, now, 1)
+        for other in self._ways.all:
+            if other.bound and other.usable(now):
+                other.staff(self._exchange, now, len(other.bound))
+            while other.bound and not other.usable(now):
+                self._put_back(other.bound.popleft(), pause=RELAY_PAUSE)
 
     def _welcome(self) -> None:
         opened, self._exchange.opened = self._exchange.opened, []
@@ -263,7 +279,8 @@ class Dispatch:
                     self._fail(error)
 
     def _hand_out(self, now: float) -> None:
-        idle, self._idle = self._idle, []
+        # One that told of two mails at once stands there twice.
+        idle, self._idle = dict.fromkeys(self._idle), []
         for session in idle:
             way = self._ways.of(session.relay)
             if not session.alive:
@@ -518,7 +535,7 @@ class Dispatch:
                 next_at=next_at,
                 reason=reason,
                 counts=counts,
-                bound=bound,
+                bound=bound or bool(due.relay),
             )
             if kept and outcome is not None and state is DeliveryState.REJECTED:
                 self._note_refusal(tx, due, outcome, now)
@@ -582,8 +599,7 @@ class Dispatch:
         self._broken = True
         try:
             self._commit()
-            rest = [one.id for one in self._pool] + [one.id for _, _, one in self._aside]
-            rest += [one for one in self._flying if one not in self._gone]
+            rest = [one.id for one in self._waiting()] + [one for one in self._flying if one not in self._gone]
             next_at = self._service.clock() + (RELAY_PAUSE if self.problem is not None else timedelta(0))
             self._persist(lambda tx: sending.unclaim(tx, rest, self._lease, next_at))
         except (StorageError, Conflict) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,6 +10,7 @@ from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.relay import Exchange, Relay, Session
 from digest.delivery.retry import remedy
 from digest.model.errors import RelayError
+from digest.model.mail import Due
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -33,6 +35,8 @@ class Way:
     """Connections that the relay lets us have, as far as this run has seen."""
     down: RelayError | None = None
     """Why it takes no more mails in this run."""
+    bound: deque[Due] = field(default_factory=deque[Due])
+    """Leased mails that may go nowhere else."""
 
     def usable(self, now: float) -> bool:
         return self.down is None and self.outlet.throttle.allowed(now) > 0
@@ -50,9 +54,12 @@ class Way:
             exchange.open(relay)
 
     def refused(self, error: RelayError) -> None:
-        """A connection could not be made. While others work, the relay wants no more of them; else it is down."""
-        if self.sessions:
-            self.most = len(self.sessions)
+        """A connection could not be made. While others work, or still may, the relay wants no more than these; else it
+        is down.
+        """
+        others = len(self.sessions) + self.opening
+        if others:
+            self.most = others
         else:
             self.down = error
 

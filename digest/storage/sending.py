@@ -13,7 +13,7 @@ from itertools import starmap
 
 from sqlalchemy import ColumnElement, String, and_, exists, func, insert, or_, select, update
 
-from digest.model.mail import DeliveryId, DeliveryState, Due, Outcome
+from digest.model.mail import Delivery, DeliveryId, DeliveryState, Due, Outcome
 from digest.model.people import SubscriptionState, SuppressionReason
 from digest.storage.base import Tx, add_missing, batched
 from digest.storage.deliveries import (
@@ -24,6 +24,7 @@ from digest.storage.deliveries import (
     WAITING,
     attempts,
     deliveries,
+    delivery_of,
     group,
     part,
     pauses,
@@ -40,14 +41,12 @@ def recover(tx: Tx, *, now: datetime, dead: Sequence[str], resend: bool) -> tupl
     Leased but not sending: nothing was promised to the peer, so it is queued again. Sending: the dot may have gone,
     so it is uncertain, or with ``resend`` queued under the same Message-ID, for the same relay.
     """
-    lost = deliveries.c.leased_until < now
-    if dead:
-        lost = or_(lost, deliveries.c.lease.in_(list(dead)))
+    lost = _lost(now, dead)
     free: dict[str, object] = {"state": DeliveryState.QUEUED.value, "lease": "", "leased_until": None, "next_at": now}
     freed = tx.execute(
         update(deliveries).where(IS_HELD, deliveries.c.state == DeliveryState.LEASED.value, lost).values(**free)
     ).rowcount
-    unsure = and_(IS_HELD, deliveries.c.state == DeliveryState.SENDING.value, lost)
+    unsure = _sending_lost(now, dead)
     why = "the sender stopped between the final dot and the reply"
     if resend:
         _note_tries(tx, unsure, now, "uncertain", why)
@@ -62,6 +61,32 @@ def recover(tx: Tx, *, now: datetime, dead: Sequence[str], resend: bool) -> tupl
             "reason": why,
         }
     return freed, tx.execute(update(deliveries).where(unsure).values(**after)).rowcount
+
+
+def _lost(now: datetime, dead: Sequence[str]) -> ColumnElement[bool]:
+    lost = deliveries.c.leased_until < now
+    return or_(lost, deliveries.c.lease.in_(list(dead))) if dead else lost
+
+
+def _sending_lost(now: datetime, dead: Sequence[str]) -> ColumnElement[bool]:
+    return and_(IS_HELD, deliveries.c.state == DeliveryState.SENDING.value, _lost(now, dead))
+
+
+def doubtful(tx: Tx, place: str, *, now: datetime, dead: Sequence[str]) -> tuple[Delivery, ...]:
+    """What a lost sender was sending to a place; one row a mail."""
+    query = select(deliveries).where(_sending_lost(now, dead), deliveries.c.relay == place)
+    return tuple(delivery_of(row) for row in tx.execute(query.where(deliveries.c.leader_id.is_(None))))
+
+
+def decide(tx: Tx, delivery_id: DeliveryId, *, arrived: bool, now: datetime) -> None:
+    """Ends the doubt about what a lost sender was sending: it arrived, or it is queued again."""
+    after: dict[str, object] = {"lease": "", "leased_until": None}
+    if arrived:
+        after |= {"state": DeliveryState.ACCEPTED.value, "settled_at": now, "attempts": deliveries.c.attempts + 1}
+    else:
+        after |= {"state": DeliveryState.QUEUED.value, "next_at": now, "relay": ""}
+    held = deliveries.c.state == DeliveryState.SENDING.value
+    tx.execute(update(deliveries).where(group(delivery_id), held).values(**after))
 
 
 def holders(tx: Tx) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from digest.services.deliver import Deliver
 from digest.storage import sending
 from digest.storage.base import Tx
 from digest.storage.engine import Store, open_store
+from digest.storage.lane import Lane
 from tests.services.sending import Office, way
 from tests.services.world import World
 
@@ -50,6 +51,7 @@ POINTS = (
 )
 #: At these the dot of a mail may have gone whose end is not written down.
 DOUBTFUL = POINTS[3:]
+ON_THE_WIRE = POINTS[4:7]
 #: These are passed when a run is told to stop, and at the beginning of the next one.
 AROUND = ("unclaim, not committed", "unclaim, committed", "recover, not committed", "recover, committed")
 
@@ -131,33 +133,45 @@ def die() -> NoReturn:
 
 
 def _watched(store: Store, due: Callable[[str], bool]) -> Store:
-    """The store, which says before and after each commit what was done in it."""
-    done: list[str] = []
+    """The store, which looks before and after each commit whether it is time to die."""
+    done: set[str] = set()
 
-    def note(name: str, worth: Callable[[Any, Any], bool]) -> None:
-        plain = getattr(sending, name)
+    def before_commit() -> None:
+        if any(due(f"{name}, not committed") for name in sorted(done)):
+            die()
+
+    def after_commit() -> None:
+        if any(due(f"{name}, committed") for name in sorted(done)):
+            die()
+
+    def note(name: str, function: str, worth: Callable[[Any, Any], bool]) -> None:
+        plain = getattr(sending, function)
 
         def noting(tx: Tx, *args: Any, **rest: Any) -> Any:
             result = plain(tx, *args, **rest)
             if worth(args, result):
-                done.append(name)
+                done.add(name)
             return result
 
-        setattr(sending, name, noting)
+        setattr(sending, function, noting)
 
-    note("claim", lambda args, found: bool(found))
-    note("gate", lambda args, passed: bool(passed))
-    note("gate_joined", lambda args, why: not why)
-    note("accept", lambda args, kept: bool(kept))
-    note("settle", lambda args, kept: bool(kept))
-    note("unclaim", lambda args, _: bool(args[0]))
-    note("recover", lambda args, found: any(found))
+    note("claim", "claim", lambda args, found: bool(found))
+    note("gate", "gate_joined", lambda args, why: not why)
+    note("settle", "settle", lambda args, kept: bool(kept))
+    note("unclaim", "unclaim", lambda args, _: bool(args[0]))
+    note("recover", "recover", lambda args, found: any(found))
+    plain_group = Lane.group
 
-    def names() -> list[str]:
-        gate = "gate" in done or "gate_joined" in done
-        settled = "accept" in done or "settle" in done
-        others = [name for name in ("claim", "unclaim", "recover") if name in done]
-        return others + ["gate"] * gate + ["group"] * (gate and settled)
+    def group(lane: Lane, accepted: Any, ids: Any, **rest: Any) -> Any:
+        done.clear()
+        done.update(["settle"] * bool(accepted) + ["gate"] * bool(ids) + ["group"] * bool(accepted and ids))
+        result = plain_group(lane, accepted, ids, **rest)
+        after_commit()
+        return result
+
+    Lane.group = group  # type: ignore[method-assign]
+    raw_connection = store.engine.raw_connection
+    store.engine.raw_connection = lambda: _Raw(raw_connection(), before_commit)  # type: ignore[method-assign]
 
     class Watched(Store):
         @contextmanager
@@ -165,12 +179,33 @@ def _watched(store: Store, due: Callable[[str], bool]) -> Store:
             done.clear()
             with super().transaction() as tx:
                 yield tx
-                if any(due(f"{name}, not committed") for name in names()):
-                    die()
-            if any(due(f"{name}, committed") for name in names()):
-                die()
+                before_commit()
+            after_commit()
 
     return Watched(store.engine)
+
+
+class _Raw:
+    """A driver's connection, or a cursor of it, that says when it is about to commit."""
+
+    def __init__(self, plain: Any, before_commit: Callable[[], None]) -> None:
+        self._plain = plain
+        self._before_commit = before_commit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plain, name)
+
+    def cursor(self) -> _Raw:
+        return _Raw(self._plain.cursor(), self._before_commit)
+
+    def commit(self) -> None:
+        self._before_commit()
+        self._plain.commit()
+
+    def execute(self, statement: str, *args: Any) -> Any:
+        if statement == "COMMIT":
+            self._before_commit()
+        return self._plain.execute(statement, *args)
 
 
 def _watch_wire(due: Callable[[str], bool]) -> None:

@@ -117,11 +117,10 @@ class Root:
         """A file of the root, as seen from here."""
         return Path(f"/proc/{self._inside}/root{inside}")
 
-    def write(self, inside: str, text: str, *, mode: int = 0o644) -> None:
+    def write(self, inside: str, text: str) -> None:
         path = self.path(inside)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        path.chmod(mode)
 
     def close(self) -> None:
         """Ends every process in it."""
@@ -157,6 +156,7 @@ class Server:
         return "".join(path.read_text("utf-8", "replace") for path in paths if path.exists())
 
 
+#: Of the server behind a relay, by the name of a recipient.
 ANSWERS = {
     "gone": "550 5.1.1 No such person here",
     "full": "552 5.2.2 The mailbox is full",
@@ -165,7 +165,7 @@ ANSWERS = {
 
 
 class Onward:
-    """The server behind a relay, by SMTP and LMTP. It takes no mail: the recipient's name decides its answer."""
+    """The server behind a relay, by SMTP and LMTP. It takes no mail from anybody."""
 
     def __init__(self) -> None:
         self._server = _Threads(("127.0.0.1", 0), _Refusal)

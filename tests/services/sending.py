@@ -15,6 +15,7 @@ from threading import Lock
 from sqlalchemy import func, select
 
 from digest.delivery.exchange import Exchange, hand_over
+from digest.delivery.folder import arrived
 from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.relay import Relay
 from digest.model.editions import Digest
@@ -58,6 +59,7 @@ class Office:
             ),
             exchange=Exchange,
             hand_over=hand_over,
+            arrived=arrived,
             keys=KEYS,
             return_path=ReturnPath(address="digest@example.org"),
             signer=lambda: None,

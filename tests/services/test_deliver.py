@@ -276,7 +276,7 @@ class TestWhatTheServerAnswers:
             assert desk.row(reader(1)).attempts == 0
             desk.later(minutes=6)
             desk.steady += 360
-            assert "slow down" in str(desk.send(peer.port).problem)
+            assert "sending goes on in 4 min" in str(desk.send(peer.port).problem)
         desk.later(minutes=8)
         desk.steady += 480
         with CatchAll() as relay:

@@ -11,6 +11,7 @@ from datetime import datetime, time, timedelta
 
 from digest.config import apply_preferences
 from digest.delivery.exchange import hand_over
+from digest.delivery.folder import arrived
 from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.relay import Event, Mail, Opened, Relay
 from digest.model.editions import Digest, Edition, Schedule, WhenEmpty
@@ -154,6 +155,7 @@ class World:
             outlets=(Outlet(relay=Relay(name="kept"), throttle=Throttle(2), rates=RateLimit(None, {})),),
             exchange=lambda: Hall(self.mails),
             hand_over=hand_over,
+            arrived=arrived,
             keys=KEYS,
             return_path=ReturnPath(address="digest@example.org"),
             signer=lambda: None,
