@@ -21,6 +21,8 @@ SAMPLE = 2
 #: More connections that bring less than this share of the throughput before are taken back. (Well below one: on a busy
 #: machine a tenth of a second says little.)
 WORSE = 0.5
+#: So often in a row it must have been worse, for a machine has other things to do at times.
+SLOW = 3
 #: Seconds until more connections are tried again.
 REST = 10.0
 #: So many seconds without an accepted mail: there was nothing to send, and so nothing to measure. (A relay may well
@@ -143,7 +145,7 @@ class Throttle:
 class _Climb:
     """Whether more connections bring more: throughput before and after each step, measured while there is a backlog."""
 
-    __slots__ = ("_before", "_count", "_from", "_is_new", "_rest_until", "_since")
+    __slots__ = ("_before", "_count", "_is_new", "_rest_until", "_since", "_slow")
 
     def __init__(self) -> None:
         self._rest_until = float("-inf")
@@ -155,6 +157,8 @@ class _Climb:
         self._count = 0
         self._before: tuple[int, float] | None = None
         """Connections and mails a second before the last step."""
+        self._slow = 0
+        """How often in a row it was worse since."""
         self._is_new = False
         """The last step's connections are just being opened: what goes out meanwhile judges nothing."""
 
@@ -177,10 +181,14 @@ class _Climb:
     def _step(self, rate: float, now: float, allowed: int, most: int) -> int:
         if self._before is not None:
             fewer, rate_before = self._before
-            self._before = None
             if rate < WORSE * rate_before:
+                self._slow += 1
+                if self._slow < SLOW:
+                    return allowed
+                self._before, self._slow = None, 0
                 self._rest_until = now + REST
                 return fewer
+        self._before, self._slow = None, 0
         if allowed >= most or now < self._rest_until:
             return allowed
         self._before, self._is_new = (allowed, rate), True

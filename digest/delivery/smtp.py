@@ -13,6 +13,7 @@ the one before it was answered, so at most one is unacknowledged.
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -62,8 +63,12 @@ class SmtpSession:
         self.pipelining = relay.pipelining and "pipelining" in self.features
         self.chunking = relay.chunking and "chunking" in self.features
         self._last = Stage.RCPT if self.chunking else Stage.DATA
-        """The last answer before the content may go."""
+        """The last answer before the content may go …"""
+        self._before = (Stage.MAIL,) if self.chunking else (Stage.MAIL, Stage.RCPT)
+        """… and those before it."""
         self._limit = _size_limit(self.features)
+        self._simple = self._limit is not None and "dsn" not in self.features
+        self._room = self._limit or sys.maxsize
         self._awaited: deque[tuple[Stage | _Await, Mail | None]] = deque()
         self._coming: Mail | None = None
         """Whose envelope is under way."""
@@ -138,7 +143,12 @@ class SmtpSession:
             wire.flush()
             if wire.sent != before and self._sent is not None:
                 self._wait_for_dot(now)
+        awaited = self._awaited
         for reply in wire.receive():
+            # To most mails a server says yes, and to each of their commands: then only the last answer means anything.
+            if self.pipelining and awaited and awaited[0][0] in self._before and 200 <= reply.code <= 299:
+                awaited.popleft()
+                continue
             self._hear(reply, now)
             if wire.closed:
                 break
@@ -177,6 +187,21 @@ class SmtpSession:
 
     def _commands(self, envelope: Envelope) -> tuple[bytes, bytes] | Outcome:
         """MAIL and RCPT for a mail, or why it cannot be offered to this server."""
+        sender, recipient, size = envelope.sender, envelope.recipient, envelope.size
+        if (
+            self._simple
+            and not envelope.eight_bit
+            and size <= self._room
+            and _PLAIN_PATH.fullmatch(sender)
+            and _PLAIN_PATH.fullmatch(recipient)
+            and len(sender) <= MAX_ADDRESS
+            and len(recipient) <= MAX_ADDRESS
+        ):
+            # As for nearly all: nothing to be refused, nothing to be negotiated.
+            return b"MAIL FROM:<%b> SIZE=%d\r\n" % (sender.encode(), size), b"RCPT TO:<%b>\r\n" % recipient.encode()
+        return self._special_commands(envelope)
+
+    def _special_commands(self, envelope: Envelope) -> tuple[bytes, bytes] | Outcome:
         try:
             sender, recipient = _path(envelope.sender, may_be_empty=True), _path(envelope.recipient)
         except ValueError as exc:
@@ -244,9 +269,7 @@ class SmtpSession:
             self._answered(reply, mail)
         elif mail is not None:
             assert isinstance(step, Stage)
-            # To most mails a server says yes, and to each of their commands: then only the last answer means anything.
-            if step is self._last or not (self.pipelining and reply.positive):
-                self._envelope(reply, step, mail, now)
+            self._envelope(reply, step, mail, now)
         elif step is _Await.EMPTY and reply.code != 421:
             # Yes or no ("554 no valid recipients"): nobody was to receive it.
             assert self._coming is not None

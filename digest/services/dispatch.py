@@ -188,7 +188,7 @@ class Dispatch:
             return
         if self._writes or self._accepted:
             self._commit()  # what goes back to the queue must be there before it is asked
-        found = self._claim(min(1024, max(64, 8 * most)))
+        found = self._claim(min(2048, max(64, 16 * most)))
         if not found and self._after:
             self._after = 0
             found = self._claim(64)
@@ -449,6 +449,7 @@ class Dispatch:
     def _let_go(self, ready: Sequence[tuple[Session, Mail]], refused: dict[DeliveryId, str]) -> None:
         now = self._service.seconds()
         passed: list[tuple[Session, Mail | None]] = []
+        goes_on: dict[Way, bool] = {}
         for session, mail in ready:
             due: Due = mail.about
             way = self._ways.of(session.relay)
@@ -458,8 +459,9 @@ class Dispatch:
                 self._rest(session, way)
                 continue
             self._gone.add(due.id)
-            goes_on = session.pipelining and not self._over() and len(way.sessions) <= way.room(now)
-            passed.append((session, self._take(way, now) if goes_on else None))
+            if way not in goes_on:
+                goes_on[way] = not self._over() and len(way.sessions) <= way.room(now)
+            passed.append((session, self._take(way, now) if goes_on[way] and session.pipelining else None))
         # Packed first and written then: each of the two keeps the processor's caches warm for itself.
         for session, following in passed:
             unfit = session.go(following)

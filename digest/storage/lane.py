@@ -128,4 +128,4 @@ class Lane:
 
 def sqlite_instant(at: datetime) -> str:
     """An instant as SQLite holds it (base.Instant)."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

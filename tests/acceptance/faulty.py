@@ -123,7 +123,7 @@ class _Dialogue:
         self.sock = sock
         sock.settimeout(10)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffer = b""
+        self._buffer = bytearray()
         self._size = 0
         self._address = ""
         self._begun = False
@@ -178,7 +178,7 @@ class _Dialogue:
         assert self.peer.tls is not None
         how = self.peer.fault("starttls")
         self._say("220 go\r\n250 slipped in" if how == "more" else "220 go")
-        self._buffer = b""
+        self._buffer.clear()
         self.sock = self.peer.tls.wrap_socket(self.sock, server_side=True)
 
     def _rcpt(self, rest: bytes) -> None:
@@ -197,7 +197,7 @@ class _Dialogue:
         address, self._address, self._begun = self._address, "", False
         how = self.peer.fault("content")
         if how is not None:
-            self._interrupt(how, address, self._size // 2 if size is None else size // 2)
+            self._interrupt(how, address, min(2000, (self._size if size is None else size) // 2))
         content = self._whole(address, size)
         if how == "early yes":
             self._yes(address, content)
@@ -218,30 +218,34 @@ class _Dialogue:
                 self.peer.note(address, NO)
                 self._say("552 5.3.4 too big")
                 raise Left
+            case "silence":
+                self.peer.note(address, PART)
+                time.sleep(self.peer.seconds)  # and nothing is read
+                raise Left
             case _:
                 self.peer.note(address, PART)
                 self._go_wrong(how, "250 2.0.0 ok")
 
     def _whole(self, address: str, size: int | None) -> bytes:
         try:
-            if size is None:
-                while not (at := self._end()):
-                    self._more()
-                found, self._buffer = self._buffer[: at - 3], self._buffer[at:]
-                return re.sub(rb"(?m)^\.", b"", found)
-            self._read(size)
+            if size is not None:
+                self._read(size)
+                return self._cut(size)
+            looked = 0
+            while not self._buffer.startswith(b".\r\n") and (at := self._buffer.find(b"\r\n.\r\n", looked)) < 0:
+                looked = max(0, len(self._buffer) - 4)
+                self._more()
         except (Left, OSError):
             self.peer.note(address, PART)
             raise
-        found, self._buffer = self._buffer[:size], self._buffer[size:]
-        return found
+        content = b"" if self._buffer.startswith(b".\r\n") else self._cut(at + 2)
+        assert self._cut(3) == b".\r\n"
+        return re.sub(rb"(?m)^\.", b"", content)
 
-    def _end(self) -> int:
-        """Where the final dot ends; 0 while it is not there."""
-        if self._buffer.startswith(b".\r\n"):
-            return 3
-        at = self._buffer.find(b"\r\n.\r\n")
-        return at + 5 if at >= 0 else 0
+    def _cut(self, size: int) -> bytes:
+        found = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return found
 
     def _answer_dot(self, address: str, content: bytes) -> None:
         how = self.peer.fault("dot")
@@ -325,22 +329,22 @@ class _Dialogue:
             case "unasked":
                 self._say("250 2.0.0 nobody asked")
             case "lose":
-                self._say(usual)
                 self._lose()
+                self._say(usual)
             case _:
                 raise AssertionError(how)
         return usual[0]
 
     def _lose(self) -> None:
-        """Forget what came behind the command, as a server that reads one command and empties its buffer."""
-        self.sock.settimeout(0.03)
+        """Forget what came with the command, as a server that looks for one command in each read."""
+        self.sock.settimeout(0.02)
         try:
             while self.sock.recv(65536):
                 pass
         except TimeoutError:
             pass
         self.sock.settimeout(10)
-        self._buffer = b""
+        self._buffer.clear()
 
     def _wait_till_gone(self) -> None:
         while self.sock.recv(65536):
@@ -353,8 +357,7 @@ class _Dialogue:
     def _line(self) -> bytes:
         while b"\n" not in self._buffer:
             self._more()
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.removesuffix(b"\r")
+        return self._cut(self._buffer.index(b"\n") + 1).rstrip(b"\r\n")
 
     def _read(self, size: int) -> None:
         while len(self._buffer) < size:

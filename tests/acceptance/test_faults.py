@@ -61,7 +61,7 @@ def desks(tmp_path_factory: pytest.TempPathFactory) -> Desks:
     folder = tmp_path_factory.mktemp("desks")
     made = []
     # More than the kernel keeps on both sides, so that the dot cannot be on its way while the content stands still.
-    for name, more in (("small", 20), ("large", 40_000)):
+    for name, more in (("small", 20), ("large", 20_000)):
         path = folder / f"{name}.db"
         store = open_store(f"sqlite:///{path}")
         migrate.ready(store)
@@ -199,3 +199,60 @@ def test_a_large_mail_that_is_cut_off_is_never_uncertain(desks: Desks, how: str,
         play(desk, peer, connections, **waits)
         agree(desk, peer, large=True)
         assert "uncertain" not in desk.states()
+
+
+#: How each point can go wrong without anybody having to wait for it, and how often that is chosen.
+QUICK = ("drop", "reset", "421", "4xx", "5xx", "garbage", "endless", "long", "nul", "double", "drip")
+HOW: dict[str, tuple[str, ...]] = {
+    "greeting": ("421", "554", "drop", "drip", "garbage"),
+    "ehlo": ("drop", "drip", "garbage", "4xx"),
+    "mail": QUICK,
+    "rcpt": QUICK,
+    "data": QUICK,
+    "dot": QUICK,
+    "content": ("drop", "reset", "421", "early no", "early yes"),
+    "after": ("unasked", "421", "drop", "reset", "garbage"),
+}
+SLOW = ("half", "silence", "late")
+
+
+def chance_plan(dice: random.Random) -> Plan:
+    """One fault or a few, each at its own instant, or one that comes again and again."""
+    faults: dict[tuple[str, int], str] = {}
+    for _ in range(dice.choice((1, 1, 2, 3, 6))):
+        point = dice.choice(list(HOW))
+        faults[point, dice.randint(1, 12)] = dice.choice(HOW[point])
+    again = dice.choice(list(HOW))
+    share, often = dice.choice((0, 0, 0, 0.1, 0.3, 0.6)), dice.choice(HOW[again])
+    slow = (dice.choice(("mail", "rcpt", "data", "dot")), dice.randint(1, 12)) if dice.random() < 0.02 else None
+    how = dice.choice(SLOW)
+    own = random.Random(dice.random())
+
+    def plan(point: str, count: int) -> str | None:
+        if (point, count) == slow:
+            return how
+        if point == again and own.random() < share:
+            return often
+        return faults.get((point, count))
+
+    return plan
+
+
+def one_seed(desks: Desks, seed: int) -> None:
+    dice = random.Random(seed)
+    mode, connections = dice.choice(list(MODES)), dice.choice((1, 2, 4))
+    peer = FaultyPeer(features=MODES[mode], plan=chance_plan(dice), seconds=1.5)
+    with desks.open() as desk:
+        try:
+            play(desk, peer, connections, timeout=1.0, dot_timeout=1.0)
+            agree(desk, peer, large=False)
+        except BaseException as error:
+            error.add_note(f"seed {seed}: {mode}, {connections} connections")
+            raise
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("start", range(0, 300, 50))
+def test_random_faults_at_random_points(desks: Desks, start: int) -> None:
+    for seed in range(start, start + 50):
+        one_seed(desks, seed)

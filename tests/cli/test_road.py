@@ -107,7 +107,7 @@ def test_a_dry_run_tells_who_would_get_what_and_records_nothing(call, read):
         [{"address": "reader@example.org", "slot": "2026-03-03@2026-03-03T07:00:00Z"}],
     )
     assert (done.json["printed"], done.json["dry_run"], Path("outbox").exists()) == (18, True, False)
-    assert call("deliveries", "list", "--all", "--json").json == {"deliveries": []}
+    assert call("deliveries", "list", "--all", "--json").json["deliveries"] == []
 
 
 def test_a_test_copy_goes_out_and_is_not_recorded(call, read):
@@ -116,7 +116,7 @@ def test_a_test_copy_goes_out_and_is_not_recorded(call, read):
     (copy,) = Path("outbox").glob("*.eml")
     mail = email.message_from_bytes(copy.read_bytes(), policy=email.policy.default)
     assert (mail["To"], mail["Subject"]) == ("me@example.net", call("preview", "--json").json["subject"])
-    assert call("deliveries", "list", "--all", "--json").json == {"deliveries": []}
+    assert call("deliveries", "list", "--all", "--json").json["deliveries"] == []
 
 
 def test_a_relay_that_is_not_there_leaves_everything_open_and_is_1(call, read):

@@ -99,12 +99,18 @@ def test_connections_that_bring_nothing_do_no_harm():
 
 
 def test_connections_that_slow_the_relay_down_are_taken_back_for_a_while():
-    speed = {4: 400.0, 8: 800.0, 16: 500.0}
+    speed = {4: 400.0, 8: 800.0, 16: 300.0}
     changes = sent(Throttle(64), lambda connections: speed.get(connections, 100.0), 40)
     assert [connections for _, connections in changes[:4]] == [4, 8, 16, 8]
     tried = [at for at, connections in changes if connections == 16]
     assert len(tried) > 1
     assert REST <= tried[1] - tried[0] < REST + 5
+
+
+def test_one_slow_moment_takes_nothing_back():
+    moments = iter([400.0] * 14 + [50.0])
+    throttle = Throttle(64)
+    assert sent(throttle, lambda connections: next(moments, 800.0), 20)[-1][1] == 64
 
 
 def test_connections_do_not_grow_without_a_backlog():
