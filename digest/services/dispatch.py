@@ -392,17 +392,13 @@ class Dispatch:
         accepted, writes = self._accepted, self._writes
         if not (ready or accepted or writes):
             return
-        self._accepted, self._writes = [], []
         now = self._service.clock()
-
-        try:
-            if writes:
-                self._persist(lambda tx: [write(tx) for write in writes])
-                writes = []
-            kept, refused = self._pass(accepted, ready, now)
-        except BaseException:
-            self._accepted, self._writes = accepted, writes
-            raise
+        # Each is forgotten only when it is written down.
+        if writes:
+            self._persist(lambda tx: [write(tx) for write in writes])
+            self._writes = []
+        kept, refused = self._pass(accepted, ready, now)
+        self._accepted = []
         if accepted:
             self._count("accepted", kept)
             self._count("lost", len(accepted) - kept)
@@ -572,8 +568,9 @@ class Dispatch:
         return self._persistently(once)
 
     def _persistently(self, once: Callable[[], T]) -> T:
-        """While mails are on their way, a database that does not answer is waited for."""
-        waits = _DATABASE_WAITS if self._gone and not self._is_deaf else ()
+        """While there is something of a sent mail to write down, a database that does not answer is waited for."""
+        owes = self._gone or self._accepted or self._writes
+        waits = _DATABASE_WAITS if owes and not self._is_deaf else ()
         for wait in (*waits, None):
             before = self.outcomes.copy()
             try:

@@ -39,9 +39,9 @@ def stamps_of(due: Due, wanted: Collection[Stamp], keys: Keys) -> dict[Stamp, st
     }
     about = due.subscription_id or 0
     if Stamp.PREFERENCES in wanted:
-        stamps[Stamp.PREFERENCES] = _scoped(PREFERENCES, about, due.day, keys.links)
+        stamps[Stamp.PREFERENCES] = scoped(PREFERENCES, about, due.day, keys.links)
     if Stamp.CONFIRM in wanted:
-        stamps[Stamp.CONFIRM] = _scoped(CONFIRM, about, due.day, keys.links)
+        stamps[Stamp.CONFIRM] = scoped(CONFIRM, about, due.day, keys.links)
     return stamps
 
 
@@ -62,12 +62,8 @@ def dead_stamps(address: str) -> Mapping[Stamp, str]:
     }
 
 
-def scoped(purpose: str, subscription_id: int, day: date, keys: Sequence[bytes]) -> str:
-    """A link token for one purpose and one subscription, dated."""
-    return _scoped(purpose, subscription_id, day.isoformat(), keys)
-
-
-def _scoped(purpose: str, subscription_id: int, day: str, keys: Sequence[bytes]) -> str:
+def scoped(purpose: str, subscription_id: int, day: str, keys: Sequence[bytes]) -> str:
+    """A link token for one purpose and one subscription, dated (``day`` in ISO 8601)."""
     return sign(purpose, subscription_id.to_bytes(8, "big") + _dated(day), keys)
 
 

@@ -26,6 +26,7 @@ from digest.storage.engine import Store, open_store
 _KEPT_FILE = "secret_file"
 #: Works that an edition may look back on must stay known as sent; a late slot lies up to nine days back itself.
 _LEAST_DELIVERIES = MOST_REACH + timedelta(days=9)
+_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,13 +117,23 @@ class Upkeep:
         """
         now = self.clock()
         kept_for = max(timedelta(days=deliveries_days), _LEAST_DELIVERIES)
+        folded = self._fold(now - kept_for)
         with self.store.transaction() as tx:
-            folded = deliveries.fold(tx, now - kept_for)
             gone = bounces.prune(tx, now - max(kept_for, soft_window))
         with self.store.transaction() as tx:
             kept = deliveries.needed_messages(tx)
             dropped = editions.prune_messages(tx, now - timedelta(days=retention_days), kept)
         return Pruned(deliveries=folded, messages=dropped, bounces=gone)
+
+    def _fold(self, before: datetime) -> int:
+        """In small steps, so that nobody waits long for the database."""
+        folded = 0
+        while True:
+            with self.store.transaction() as tx:
+                step = deliveries.fold(tx, before, limit=_AT_ONCE)
+            folded += step
+            if step < _AT_ONCE:
+                return folded
 
     def _fill(self, path: Path, secret_file: bytes | None) -> int:
         target = open_store(f"sqlite:///{path}")

@@ -479,39 +479,38 @@ def forget_address(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
     tx.execute(update(attempts).where(attempts.c.delivery_id.in_(of_mine)).values(remote=""))
 
 
-def fold(tx: Tx, before: datetime) -> int:
-    """Replaces settled rows older than an instant by daily totals; gives how many rows went."""
-    old = and_(
-        deliveries.c.created_at < before,
-        deliveries.c.settled_at.is_not(None),
-        deliveries.c.state.not_in([*OPEN, "deferred"]),
-    )
+def fold(tx: Tx, before: datetime, *, limit: int = 5_000) -> int:
+    """Replaces settled rows older than an instant, at most ``limit``, by daily totals; gives how many went."""
     # A row that still leads an open one must stay.
     leading = select(deliveries.c.leader_id).where(
         deliveries.c.leader_id.is_not(None), deliveries.c.state.in_([*OPEN, "deferred"])
     )
-    old = and_(old, deliveries.c.id.not_in(leading))
     day = func.coalesce(deliveries.c.local_date, func.date(deliveries.c.created_at))
-    for row in tx.execute(
-        select(deliveries.c.digest, deliveries.c.kind, day.label("day"), deliveries.c.state, func.count().label("n"))
-        .where(old)
-        .group_by(deliveries.c.digest, deliveries.c.kind, day, deliveries.c.state)
-    ).all():
-        when = row.day if isinstance(row.day, date) else date.fromisoformat(str(row.day))
-        statement = insert(tx, totals).values(
-            digest=row.digest, kind=row.kind, local_date=when, state=row.state, count=row.n
+    rows = tx.execute(
+        select(deliveries.c.id, deliveries.c.digest, deliveries.c.kind, day.label("day"), deliveries.c.state)
+        .where(
+            deliveries.c.created_at < before,
+            deliveries.c.settled_at.is_not(None),
+            deliveries.c.state.not_in([*OPEN, "deferred"]),
+            deliveries.c.id.not_in(leading),
         )
+        .order_by(deliveries.c.id)
+        .limit(limit)
+    ).all()
+    for (digest, kind, when, state), number in Counter(tuple(row[1:]) for row in rows).items():
+        on = when if isinstance(when, date) else date.fromisoformat(str(when))
+        statement = insert(tx, totals).values(digest=digest, kind=kind, local_date=on, state=state, count=number)
         tx.execute(
             statement.on_conflict_do_update(
-                index_elements=["digest", "kind", "local_date", "state"], set_={"count": totals.c.count + row.n}
+                index_elements=["digest", "kind", "local_date", "state"], set_={"count": totals.c.count + number}
             )
         )
-    ids = tx.execute(select(deliveries.c.id).where(old)).scalars().all()
-    for some in batched(ids, 500):
-        tx.execute(update(deliveries).where(deliveries.c.leader_id.in_(some)).values(leader_id=None))
+    for some in batched([row.id for row in rows], 500):
+        follows = and_(deliveries.c.leader_id.is_not(None), deliveries.c.leader_id.in_(some))
+        tx.execute(update(deliveries).where(follows).values(leader_id=None))
         tx.execute(delete(attempts).where(attempts.c.delivery_id.in_(some)))
         tx.execute(delete(deliveries).where(deliveries.c.id.in_(some)))
-    return len(ids)
+    return len(rows)
 
 
 def part(tx: Tx, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What must hold of a ledger and of what its mail server got, whatever happened in between; and many readers at once."""
+"""What must hold of a ledger and of what its mail server got, whatever happened in between."""
 
 from __future__ import annotations
 

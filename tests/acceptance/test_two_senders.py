@@ -67,7 +67,7 @@ def test_a_sender_that_stood_still_past_its_lease_sends_nothing_again(store, url
 
 @pytest.mark.parametrize("resend", [False, True], ids=["hold", "resend"])
 def test_what_stood_still_past_the_longest_wait_is_doubtful_not_lost(store, url, resend):
-    """Past the time that a reply to the dot may take, another sender must name as uncertain what the first one knows."""
+    """Longer than a reply to the dot may take: another sender must name as uncertain what only the first one knows."""
     readers = 120
     crowd(store, readers)
     with Taker(hesitates=0.02) as relay:

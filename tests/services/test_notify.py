@@ -203,7 +203,7 @@ class TestDeliveriesFailing:
         self.send(desk, 20)
         assert desk.notify.deliveries() == ("daily",)
         desk.world.now += timedelta(days=1)
-        desk.steady += 86_400  # the hour for which so many refusals stop all sending is long over
+        desk.office.steady += 86_400  # the hour for which so many refusals stop all sending is long over
         desk.world.paper(2, seen_at=desk.world.now - timedelta(hours=3))
         desk.world.publish.run(desk.world.now)
         assert desk.notify.deliveries() == (), "nothing of it was tried yet"

@@ -126,7 +126,7 @@ class TestLeaving:
 
     def test_an_old_confirmation_confirms_again_only_while_it_is_fresh(self, world):
         held = world.subscribe.add(ADDRESS, "daily", state=SubscriptionState.PENDING)
-        token = scoped(CONFIRM, held.id, world.now.date(), KEYS.links)
+        token = scoped(CONFIRM, held.id, world.now.date().isoformat(), KEYS.links)
         assert world.subscribe.confirm(token).state is SubscriptionState.CONFIRMED
         world.subscribe.leave(ADDRESS)
         world.now += timedelta(days=15)
