@@ -362,10 +362,21 @@ def profile_of(digest: Digest, reader: Subscription | None) -> Profile:
     return replace(base, language=language)
 
 
+#: When this process began to make lease holders; an older one of its number was another process.
+_STARTED = time.time_ns()
+
+
 def dead_holders(holders: Sequence[str]) -> list[str]:
     """Lease holders ("host:pid:start:run") that were processes of this machine and are gone."""
     host = socket.gethostname()[:30]
-    return [holder for holder in holders if holder.startswith(f"{host}:") and not _alive(holder.split(":")[1])]
+    return [holder for holder in holders if holder.startswith(f"{host}:") and _is_dead(*holder.split(":")[1:3])]
+
+
+def _is_dead(pid: str, start: str) -> bool:
+    if pid == str(os.getpid()):
+        # In a container every process may have this number.
+        return start.isdecimal() and int(start) < _STARTED
+    return not _alive(pid)
 
 
 def _alive(pid: str) -> bool:

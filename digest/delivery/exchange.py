@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import count
 
 from digest.delivery.folder import FolderSession
 from digest.delivery.handshake import open_connection
@@ -24,6 +25,8 @@ from digest.model.mail import Outcome, OutcomeKind
 #: While answers gather: a commit for fifty mails costs little more than one for a single mail.
 NAP_SECONDS = 0.002
 MOST_NAPS = 6
+#: A connection, with its login, may take as long as so many answers.
+MOST_STEPS = 4
 
 
 class Exchange:
@@ -35,7 +38,10 @@ class Exchange:
         self._folders: list[FolderSession] = []
         self._writing: set[int] = set()
         self._poll = select.poll()
-        self._arrived: deque[Opened] = deque()
+        self._arrived: deque[tuple[int, Opened]] = deque()
+        self._tickets = count(1)
+        self._awaited: dict[int, tuple[Relay, float]] = {}
+        """Connections that are being opened, and until when."""
         self._lock = threading.Lock()
         self._closed = False
         # A connector wakes the loop through this pipe.
@@ -54,7 +60,9 @@ class Exchange:
                 self._folders.append(session)
                 self.opened.append(Opened(relay, session, None))
             return
-        threading.Thread(target=self._connect, args=(relay,), name="connect", daemon=True).start()
+        ticket = next(self._tickets)
+        self._awaited[ticket] = (relay, time.monotonic() + MOST_STEPS * relay.timeout)
+        threading.Thread(target=self._connect, args=(ticket, relay), name="connect", daemon=True).start()
 
     def poll(self, seconds: float, gather: int = 0) -> list[Event]:
         now = time.monotonic()
@@ -115,6 +123,13 @@ class Exchange:
 
     def _look_after(self, now: float, events: list[Event]) -> None:
         """Lets go of what is closed; ends what has waited too long."""
+        for ticket, (relay, until) in list(self._awaited.items()):
+            if until <= now:
+                # Each step of a handshake has its own time; a server that draws out each of them has them all.
+                del self._awaited[ticket]
+                text = f"no connection came about within {MOST_STEPS * relay.timeout:g} seconds"
+                late = RelayError(text, where=relay.where, try_="check host and port, or ask the server's operator")
+                self.opened.append(Opened(relay, None, late))
         for number, session in list(self._sessions.items()):
             if session.deadline is not None and session.deadline <= now and session.alive:
                 events += session.overdue(now)
@@ -131,7 +146,11 @@ class Exchange:
         with contextlib.suppress(BlockingIOError):
             os.read(self._ear, 4096)
         while self._arrived:
-            opened = self._arrived.popleft()
+            ticket, opened = self._arrived.popleft()
+            if self._awaited.pop(ticket, None) is None:  # it came too late
+                if opened.session is not None:
+                    opened.session.close()
+                continue
             if isinstance(opened.session, SmtpSession):
                 number = opened.session.wire.fileno()
                 self._sessions[number] = opened.session
@@ -139,7 +158,7 @@ class Exchange:
                 self._poll.register(number, select.POLLIN)
             self.opened.append(opened)
 
-    def _connect(self, relay: Relay) -> None:
+    def _connect(self, ticket: int, relay: Relay) -> None:
         try:
             opened = Opened(relay, SmtpSession(relay, open_connection(relay)), None)
         except RelayError as error:
@@ -149,7 +168,7 @@ class Exchange:
             opened = Opened(relay, None, RelayError(f"connecting failed: {error!r}", where=relay.where))
         with self._lock:
             if not self._closed:
-                self._arrived.append(opened)
+                self._arrived.append((ticket, opened))
                 os.write(self._mouth, b"!")
                 return
         if opened.session is not None:

@@ -71,7 +71,7 @@ class FolderSession:
         try:
             _write(draft, mail.parts)
         except OSError as exc:
-            draft.unlink(missing_ok=True)
+            _forget(draft)
             return _relay_fault(f"{self._final}: {exc.strerror}")
         self._ready, self._written = mail, (draft, name)
         self._events.append(Event(self, mail, None))
@@ -84,7 +84,7 @@ class FolderSession:
 
     def stop(self) -> None:
         self._ready = None
-        self._written[0].unlink(missing_ok=True)
+        _forget(self._written[0])
 
     def turn(self) -> list[Event]:
         """What happened since it was last asked."""
@@ -98,13 +98,12 @@ class FolderSession:
     def _publish(self, draft: Path, name: str) -> Outcome:
         """The rename is the dot: before it there is no mail, after it there is a whole one."""
         if name in self._read:
-            draft.unlink(missing_ok=True)
+            _forget(draft)
             return Outcome(kind=OutcomeKind.ACCEPTED, remote=f"{name} was already there")
         try:
             draft.replace(self._final / name)
         except OSError as exc:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
+            # The draft stays: as long as it is there, everybody can see that the mail is not. A repeat writes over it.
             return _relay_fault(f"{self._final}: {exc.strerror}")
         try:
             _sync_folder(self._final)
@@ -113,16 +112,26 @@ class FolderSession:
         return Outcome(kind=OutcomeKind.ACCEPTED, remote=str(self._final / name))
 
 
-def arrived(relay: Relay, message_id: str) -> bool:
-    """Whether a mail whose draft was once whole has been put in its place; ``message_id`` is the left side of its own.
+def arrived(relay: Relay, message_id: str) -> bool | None:
+    """Whether a mail that was being put into its place is there; None where the folder does not tell.
 
-    A rename is one step: as long as the draft is there, the mail is not, and when it is gone, the mail was there, even
-    if somebody has taken it away since.
+    ``message_id`` is the left side of its own. A rename is one step: where the draft is, the mail is not.
     """
     assert relay.path is not None
-    maildir = relay.transport == "maildir"
-    folder = relay.path / "tmp" if maildir else relay.path
-    return not (folder / f".{message_id}{'' if maildir else '.eml'}.part").exists()
+    if relay.transport == "folder":
+        draft, places = relay.path / f".{message_id}.eml.part", [relay.path / f"{message_id}.eml"]
+    else:
+        draft = relay.path / "tmp" / f".{message_id}.part"
+        places = [relay.path / "new" / message_id, relay.path / "cur" / message_id]
+        places += (relay.path / "cur").glob(f"{message_id}:*")
+    if any(place.exists() for place in places):
+        return True
+    return False if draft.exists() else None
+
+
+def _forget(draft: Path) -> None:
+    with contextlib.suppress(OSError):
+        draft.unlink(missing_ok=True)
 
 
 def _relay_fault(text: str) -> Outcome:

@@ -74,6 +74,8 @@ class SmtpSession:
         """Whose envelope is under way."""
         self._steps: list[tuple[Stage, bytes]] = []
         """What is still to be said of it, in single steps."""
+        self._stepped = False
+        """A command was said in answer to what was heard in this turn."""
         self._refusal: tuple[Reply, Stage] | None = None
         self._ready: Mail | None = None
         self._sent: Mail | None = None
@@ -144,12 +146,17 @@ class SmtpSession:
             if wire.sent != before and self._sent is not None:
                 self._wait_for_dot(now)
         awaited = self._awaited
+        self._stepped = False
         for reply in wire.receive():
             # To most mails a server says yes, and to each of their commands: then only the last answer means anything.
             if self.pipelining and awaited and awaited[0][0] in self._before and 200 <= reply.code <= 299:
                 awaited.popleft()
                 continue
-            self._hear(reply, now)
+            if self._stepped:
+                # It was there before the command that it would answer.
+                self._lose(BrokenError(f"the server said {reply.code} {reply.words()[1]} unasked"))
+            else:
+                self._hear(reply, now)
             if wire.closed:
                 break
         if wire.fault is not None and not wire.closed:
@@ -298,14 +305,15 @@ class SmtpSession:
             self._events.append(Event(self, mail, _decided(reply, Stage.DATA)))
             self._lose(BrokenError("the server refused while the content was sent"))
             return
-        if 300 <= reply.code <= 399:
-            enhanced, text = reply.words()
+        enhanced, text = reply.words()
+        # With DATA, the 354 shows when a server says more than it was asked. With BDAT only this does.
+        about_address = self.chunking and enhanced.startswith("2.1.") and self.relay.transport == "smtp"
+        if 300 <= reply.code <= 399 or about_address:
             unsure = Outcome(kind=OutcomeKind.UNCERTAIN, code=reply.code, enhanced=enhanced, remote=text)
             self._events.append(Event(self, mail, unsure))
             self._lose(BrokenError("the server is out of step"))
             return
         if reply.positive:
-            enhanced, text = reply.words()
             taken = Outcome(kind=OutcomeKind.ACCEPTED, code=reply.code, enhanced=enhanced, remote=text)
             self._events.append(Event(self, mail, taken))
             return
@@ -324,11 +332,13 @@ class SmtpSession:
         elif not is_last and self.pipelining:
             return
         elif self._refusal is not None:
-            if good and stage is Stage.DATA and self.relay.transport != "lmtp":
-                self._end_empty(now)
-                return
             if good and stage is Stage.DATA:
-                self.wire.close()  # LMTP answers the content once a recipient, so here not at all
+                if self.relay.transport != "lmtp" and self._refusal[1] is not Stage.MAIL:
+                    self._end_empty(now)
+                    return
+                # LMTP answers the content once a recipient, so here not at all; and a server that refused the sender
+                # and yet took a recipient might deliver an empty mail.
+                self.wire.close()
             self._refused(mail)
         elif is_last:
             self._coming, self._ready = None, mail
@@ -338,6 +348,7 @@ class SmtpSession:
             self._next_step(now)
 
     def _next_step(self, now: float) -> None:
+        self._stepped = True
         stage, command = self._steps.pop(0)
         self._awaited.append((stage, self._coming))
         self.wire.send([command])
@@ -347,6 +358,7 @@ class SmtpSession:
         """DATA was allowed although nobody is to receive: end it with nothing in it (RFC 2920 section 3.1). The refusal
         is told when that was answered, for only then another mail can be offered.
         """
+        self._stepped = True
         self.wire.send([DOT])
         self._awaited.append((_Await.EMPTY, None))
         self.deadline = now + self.relay.timeout

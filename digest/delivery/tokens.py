@@ -73,7 +73,10 @@ def read_return_path(address: str, keys: Sequence[bytes]) -> int | None:
     if not _NUMBER.fullmatch(number):
         return None
     delivery_id = int(number, 16)
-    fits = [hmac.compare_digest(token.encode(), _path_token(delivery_id, key).encode()) for key in keys]
+    fits = [
+        hmac.compare_digest(token.encode("utf-8", "surrogatepass"), _path_token(delivery_id, key).encode())
+        for key in keys
+    ]
     return delivery_id if any(fits) else None
 
 

@@ -20,7 +20,9 @@ MAX_TEXT = 500
 MAX_SEGMENTS = 512
 #: Room for a mail in the kernel, so that it usually goes out in one call.
 SEND_BUFFER = 262_144
-TLS_CHUNK = 65536
+#: One TLS record. OpenSSL tells of none or of all of what it was given, though whole records may have left: with one at
+#: a time, what it has not told of cannot have been read.
+TLS_CHUNK = 16_384
 READ = 65536
 
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:\s+|$)")
@@ -121,10 +123,10 @@ class Wire:
 
     def send(self, segments: Sequence[bytes]) -> None:
         """Send all of them, in order, as far as the network takes them now; ``flush`` goes on."""
-        if self.closed or self.deaf is not None:
-            return
         size = sum(map(len, segments))
         self.queued += size
+        if self.closed or self.deaf is not None:
+            return
         done = 0
         if self._tls is not None:
             # TLS has no sendmsg; joined, small segments share a record.

@@ -35,8 +35,8 @@ class Deliver(Means):
 
     hand_over: Callable[[Relay, Mail, Callable[[], bool]], Outcome]
     """Sends one mail and waits for its end."""
-    arrived: Callable[[Relay, str], bool]
-    """Whether a mail of this Message-ID was put into a relay's folder."""
+    arrived: Callable[[Relay, str], bool | None]
+    """Whether a mail of this Message-ID was put into a relay's folder; None where it does not tell."""
     dead: Callable[[Sequence[str]], list[str]]
     """Which lease holders are processes of this machine that are gone."""
     has_public_url: bool
@@ -47,12 +47,18 @@ class Deliver(Means):
         What it was writing into a folder is not uncertain: the folder tells.
         """
         now = self.clock()
-        with self.store.transaction() as tx:
+        with self.store.reading() as tx:
             dead = self.dead(sending.holders(tx))
-            for relay in (outlet.relay for outlet in self.outlets if outlet.relay.path is not None):
-                for one in sending.doubtful(tx, relay.place, now=now, dead=dead):
-                    here = self.arrived(relay, message_id_of(one, self.keys))
-                    sending.decide(tx, one.id, arrived=here, now=now)
+            written = [
+                (relay, one)
+                for relay in (outlet.relay for outlet in self.outlets if outlet.relay.path is not None)
+                for one in sending.doubtful(tx, relay.place, now=now, dead=dead)
+            ]
+        known = [(one.id, self.arrived(relay, message_id_of(one, self.keys))) for relay, one in written]
+        with self.store.transaction() as tx:
+            for delivery_id, here in known:
+                if here is not None:
+                    sending.decide(tx, delivery_id, arrived=here, now=now, dead=dead)
             found = sending.recover(tx, now=now, dead=dead, resend=self.resend)
             sending.expire(tx, now)
         return found

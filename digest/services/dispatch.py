@@ -12,6 +12,7 @@ import gc
 import heapq
 import itertools
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ SENDING_LEASE = timedelta(minutes=15)
 RELAY_PAUSE = timedelta(minutes=5)
 _RENEW_SECONDS = 20.0  # far below any sensible lease
 _AT_ONCE = 2  # tries on a fresh connection before a delivery waits, when only the connection failed
+_MOST_FAULTS = 16  # in a row at one relay: then it is the relay, whichever mail it is
 _LISTEN_SECONDS = 0.2
 _MOST_ASIDE = 512
 #: A database that restarts is waited for: what was sent must not be forgotten for a moment's trouble.
@@ -177,6 +179,7 @@ class Dispatch:
         if now - self._renewed < min(_RENEW_SECONDS, lease.total_seconds() / 4):
             return
         self._renewed = now
+        self._after = 0  # what was deferred may be due again
         until = self._service.clock() + lease
         self._persist(lambda tx: sending.renew(tx, self._lease, until))
 
@@ -218,7 +221,8 @@ class Dispatch:
         while (due := self._next(way, now)) is not None:
             wait = way.outlet.rates.take(due.address, now)
             if wait > 0:
-                heapq.heappush(self._aside, (now + wait, due.id, due))
+                # At least a moment: a wait that is lost in rounding would bring it back at once, again and again.
+                heapq.heappush(self._aside, (now + max(wait, 0.001), due.id, due))
                 if len(self._aside) >= _MOST_ASIDE:
                     return None
                 continue
@@ -228,6 +232,9 @@ class Dispatch:
                 # One address that cannot be printed must not hold up all the others behind it.
                 self._settle(due, DeliveryState.REJECTED, None, reason=str(error))
                 continue
+            except (StorageError, Conflict):
+                self._pool.appendleft(due)
+                raise
             if mail is None:
                 self._settle(due, DeliveryState.EXPIRED, None, reason="its message is no longer kept")
                 continue
@@ -271,6 +278,7 @@ class Dispatch:
             way = self._ways.of(relay)
             way.opening -= 1
             if session is not None:
+                way.is_proven = True
                 way.sessions.append(session)
                 self._idle.append(session)
             elif error is not None:
@@ -293,7 +301,7 @@ class Dispatch:
 
     def _offer(self, session: Session, way: Way, now: float) -> bool:
         """Gives an idle session its next mail; False when there is none for it."""
-        while (mail := self._take(way, now)) is not None:
+        while way.down is None and (mail := self._take(way, now)) is not None:
             refused = session.offer(mail)
             if refused is None:
                 self._flying[mail.about.id] = mail
@@ -333,6 +341,8 @@ class Dispatch:
         due: Due = mail.about
         self._flying.pop(due.id, None)
         self._gone.discard(due.id)
+        if outcome.kind is OutcomeKind.ACCEPTED:
+            way.faults = 0
         match outcome.kind:
             case OutcomeKind.ACCEPTED if not due.joined:
                 self._accepted.append(Accepted(due.id, outcome.code, outcome.enhanced, outcome.remote[:2000]))
@@ -347,7 +357,7 @@ class Dispatch:
                     due,
                     DeliveryState.DEFERRED,
                     outcome,
-                    next_in=RELAY_PAUSE,
+                    next_in=max(RELAY_PAUSE, self._wait(due, outcome, 1)),
                     reason="no reply to the dot",
                     bound=True,
                 )
@@ -360,7 +370,8 @@ class Dispatch:
 
     def _relay_trouble(self, due: Due, outcome: Outcome, way: Way) -> None:
         """The connection or the relay failed, and nothing was said of this recipient."""
-        if outcome.retry_after is None and self._drops[due.id] < _AT_ONCE:
+        way.faults += 1
+        if outcome.retry_after is None and self._drops[due.id] < _AT_ONCE and way.faults <= _MOST_FAULTS:
             self._drops[due.id] += 1
             self._settle(due, DeliveryState.QUEUED, outcome, next_in=timedelta(0), counts=False)
             return
@@ -444,7 +455,7 @@ class Dispatch:
 
     def _let_go(self, ready: Sequence[tuple[Session, Mail]], refused: dict[DeliveryId, str]) -> None:
         now = self._service.seconds()
-        passed: list[tuple[Session, Mail | None]] = []
+        passed: list[tuple[Session, Mail, Mail | None]] = []
         goes_on: dict[Way, bool] = {}
         for session, mail in ready:
             due: Due = mail.about
@@ -454,12 +465,18 @@ class Dispatch:
                 self._stopped(due, refused[due.id])
                 self._rest(session, way)
                 continue
-            self._gone.add(due.id)
             if way not in goes_on:
                 goes_on[way] = not self._over() and len(way.sessions) <= way.room(now)
-            passed.append((session, self._take(way, now) if goes_on[way] and session.pipelining else None))
+            following = None
+            if goes_on[way] and session.pipelining and not self._broken:
+                try:
+                    following = self._take(way, now)
+                except (StorageError, Conflict) as error:
+                    self._fail(error)  # and yet those that passed the gate go
+            passed.append((session, mail, following))
         # Packed first and written then: each of the two keeps the processor's caches warm for itself.
-        for session, following in passed:
+        for session, mail, following in passed:
+            self._gone.add(mail.about.id)
             unfit = session.go(following)
             if following is None:
                 continue
@@ -502,11 +519,25 @@ class Dispatch:
             self._settle(due, DeliveryState.SUPPRESSED, None, reason="the address is on the suppression list")
         elif why == "paused":
             self._settle(due, DeliveryState.QUEUED, None, next_in=timedelta(0), counts=False)
+            self._shelve()
         else:
             if why == "unsubscribed":
                 self._writes.append(lambda tx: sending.split(tx, due.id, self._lease, now))
                 self._dry = False
+            else:
+                self._put_back(due)  # nothing, where the lease is another's by now
             self.outcomes[why] += 1
+
+    def _shelve(self) -> None:
+        """Gives back all that is not yet offered, for sending was paused: what may still go is claimed again."""
+        ids, next_at = [one.id for one in self._waiting()], self._service.clock()
+        self._pool.clear()
+        self._aside.clear()
+        for way in self._ways.all:
+            way.bound.clear()
+        if ids:
+            self._writes.append(lambda tx: sending.unclaim(tx, ids, self._lease, next_at))
+            self._dry = False
 
     def _settle(
         self,
@@ -569,16 +600,18 @@ class Dispatch:
 
     def _persistently(self, once: Callable[[], T]) -> T:
         """While there is something of a sent mail to write down, a database that does not answer is waited for."""
-        owes = self._gone or self._accepted or self._writes
-        waits = _DATABASE_WAITS if owes and not self._is_deaf else ()
-        for wait in (*waits, None):
+        owes = (self._gone or self._accepted or self._writes) and not self._is_deaf
+        for wait in (*_DATABASE_WAITS, None):
             before = self.outcomes.copy()
             try:
                 return once()
-            except (StorageError, Conflict):
+            except (StorageError, Conflict) as error:
                 self.outcomes = before
-                if wait is None or self._stop.wait(wait):
+                # Two writers who waited for each other: the next time they will not.
+                passes = owes or (isinstance(error, Conflict) and wait in _DATABASE_WAITS[:3])
+                if wait is None or not passes:
                     raise
+                time.sleep(wait)
         raise AssertionError("unreachable")
 
     def _count(self, told: str, number: int) -> None:

@@ -35,6 +35,10 @@ class Way:
     """Connections that the relay lets us have, as far as this run has seen."""
     down: RelayError | None = None
     """Why it takes no more mails in this run."""
+    faults: int = 0
+    """Connections in a row that broke, with no mail accepted between."""
+    is_proven: bool = False
+    """A connection was opened and a login, if there is one, was accepted."""
     bound: deque[Due] = field(default_factory=deque[Due])
     """Leased mails that may go nowhere else."""
 
@@ -47,7 +51,8 @@ class Way:
 
     def staff(self, exchange: Exchange, now: float, mails: int) -> None:
         """Opens connections for so many mails, as far as there is room."""
-        wanted = min(self.room(now), mails)
+        # The first comes alone: servers lock an account after a few wrong passwords.
+        wanted = min(self.room(now), mails if self.is_proven else 1)
         relay = replace(self.outlet.relay, pipelining=False) if self.outlet.plain else self.outlet.relay
         while len(self.sessions) + self.opening < wanted:
             self.opening += 1

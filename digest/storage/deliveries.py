@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    case,
     delete,
     func,
     literal_column,
@@ -411,11 +412,19 @@ def later_edition(tx: Tx, delivery: Delivery) -> bool:
 def force(tx: Tx, delivery_id: int, state: DeliveryState, *, now: datetime, reason: str) -> None:
     """The operator's word: moves a delivery and its group to a state."""
     done = state is not DeliveryState.QUEUED
+    # What waits may be bound to a relay that has it already, perhaps; what was refused for certain is free again.
+    bound = case((deliveries.c.state.in_(WAITING), deliveries.c.relay), else_="")
     tx.execute(
         update(deliveries)
         .where(group(DeliveryId(delivery_id)))
         .values(
-            state=state.value, reason=reason, next_at=now, lease="", leased_until=None, settled_at=now if done else None
+            state=state.value,
+            reason=reason,
+            next_at=now,
+            lease="",
+            leased_until=None,
+            settled_at=now if done else None,
+            relay=bound,
         )
     )
 

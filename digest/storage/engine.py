@@ -79,7 +79,7 @@ class Store:
         driver = self.engine.dialect.loaded_dbapi
         try:
             yield
-        except driver.OperationalError as error:
+        except (driver.OperationalError, driver.InternalError, driver.InterfaceError) as error:
             if "deadlock detected" in str(error):
                 raise Conflict("two writers waited for each other", where=self.where) from error
             raise explain(error, self.where) from error

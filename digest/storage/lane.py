@@ -26,7 +26,7 @@ class Accepted(NamedTuple):
 _ACCEPT = """
 UPDATE deliveries SET state = 'accepted', lease = '', leased_until = NULL, reason = '', settled_at = {now},
 attempts = attempts + 1, code = {code}, enhanced = {enhanced}, remote = {remote}
-{more}WHERE deliveries.id = {id} AND lease = {lease} AND state = 'sending'
+{more}WHERE deliveries.id = {id} AND lease = {lease} AND state IN ('leased', 'sending')
 """
 _GATE = """
 UPDATE deliveries SET state = 'sending', leased_until = {p}, tried_at = {p}, relay = {p}

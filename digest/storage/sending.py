@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, String, and_, exists, func, insert, or_, s
 
 from digest.model.mail import Delivery, DeliveryId, DeliveryState, Due, Outcome
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.storage.base import Tx, add_missing, batched
+from digest.storage.base import Tx, add_missing, among, batched
 from digest.storage.deliveries import (
     HELD,
     IS_HELD,
@@ -43,10 +43,10 @@ def recover(tx: Tx, *, now: datetime, dead: Sequence[str], resend: bool) -> tupl
     """
     lost = _lost(now, dead)
     free: dict[str, object] = {"state": DeliveryState.QUEUED.value, "lease": "", "leased_until": None, "next_at": now}
-    freed = tx.execute(
-        update(deliveries).where(IS_HELD, deliveries.c.state == DeliveryState.LEASED.value, lost).values(**free)
-    ).rowcount
-    unsure = _sending_lost(now, dead)
+    leased = and_(IS_HELD, deliveries.c.state == DeliveryState.LEASED.value, lost)
+    freed = tx.execute(update(deliveries).where(_unlocked(leased)).values(**free)).rowcount
+    sending = tx.execute(select(deliveries.c.id).where(_unlocked(_sending_lost(now, dead)))).scalars().all()
+    unsure = among(tx, deliveries.c.id, sending)
     why = "the sender stopped between the final dot and the reply"
     if resend:
         _note_tries(tx, unsure, now, "uncertain", why)
@@ -61,6 +61,11 @@ def recover(tx: Tx, *, now: datetime, dead: Sequence[str], resend: bool) -> tupl
             "reason": why,
         }
     return freed, tx.execute(update(deliveries).where(unsure).values(**after)).rowcount
+
+
+def _unlocked(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """What no open transaction has locked: a sender that stands still in the midst of one is not waited for."""
+    return deliveries.c.id.in_(select(deliveries.c.id).where(which).with_for_update(skip_locked=True))
 
 
 def _lost(now: datetime, dead: Sequence[str]) -> ColumnElement[bool]:
@@ -78,15 +83,14 @@ def doubtful(tx: Tx, place: str, *, now: datetime, dead: Sequence[str]) -> tuple
     return tuple(delivery_of(row) for row in tx.execute(query.where(deliveries.c.leader_id.is_(None))))
 
 
-def decide(tx: Tx, delivery_id: DeliveryId, *, arrived: bool, now: datetime) -> None:
+def decide(tx: Tx, delivery_id: DeliveryId, *, arrived: bool, now: datetime, dead: Sequence[str]) -> None:
     """Ends the doubt about what a lost sender was sending: it arrived, or it is queued again."""
     after: dict[str, object] = {"lease": "", "leased_until": None}
     if arrived:
         after |= {"state": DeliveryState.ACCEPTED.value, "settled_at": now, "attempts": deliveries.c.attempts + 1}
     else:
         after |= {"state": DeliveryState.QUEUED.value, "next_at": now, "relay": ""}
-    held = deliveries.c.state == DeliveryState.SENDING.value
-    tx.execute(update(deliveries).where(group(delivery_id), held).values(**after))
+    tx.execute(update(deliveries).where(group(delivery_id), _sending_lost(now, dead)).values(**after))
 
 
 def holders(tx: Tx) -> tuple[str, ...]:
@@ -215,14 +219,14 @@ def renew(tx: Tx, lease: str, until: datetime) -> None:
 
 
 def unclaim(tx: Tx, ids: Sequence[DeliveryId], lease: str, next_at: datetime) -> None:
-    """Gives back what was leased and not tried."""
+    """Gives back what was leased and has surely not been sent, though it may have passed the gate."""
     for some in batched(ids, 500):
-        mine = and_(deliveries.c.lease == lease, deliveries.c.state == DeliveryState.LEASED.value)
-        tx.execute(
-            update(deliveries)
-            .where(or_(deliveries.c.id.in_(some), and_(_FOLLOWS, deliveries.c.leader_id.in_(some))), mine)
-            .values(state=DeliveryState.QUEUED.value, lease="", leased_until=None, next_at=next_at)
-        )
+        these = or_(deliveries.c.id.in_(some), and_(_FOLLOWS, deliveries.c.leader_id.in_(some)))
+        mine = and_(these, deliveries.c.lease == lease)
+        free = {"state": DeliveryState.QUEUED.value, "lease": "", "leased_until": None, "next_at": next_at}
+        sends = deliveries.c.state == DeliveryState.SENDING.value
+        tx.execute(update(deliveries).where(mine, sends).values(**free, relay=""))
+        tx.execute(update(deliveries).where(mine, deliveries.c.state == DeliveryState.LEASED.value).values(**free))
 
 
 def refused_at_gate(tx: Tx, delivery_id: DeliveryId, lease: str) -> str:
@@ -248,13 +252,16 @@ def refused_at_gate(tx: Tx, delivery_id: DeliveryId, lease: str) -> str:
 def gate_joined(tx: Tx, delivery_id: DeliveryId, lease: str, *, now: datetime, until: datetime, relay: str) -> str:
     """The gate for a joined mail, whose rows pass together: empty when it may go, else why not."""
     why = refused_at_gate(tx, delivery_id, lease)
-    if not why:
-        tx.execute(
-            update(deliveries)
-            .where(group(delivery_id))
-            .values(state=DeliveryState.SENDING.value, leased_until=until, tried_at=now, relay=relay)
-        )
-    return why
+    if why:
+        return why
+    # Asked once more: the lease can be lost between two statements.
+    mine = and_(group(delivery_id), deliveries.c.lease == lease, deliveries.c.state.in_(HELD))
+    passed = tx.execute(
+        update(deliveries)
+        .where(mine)
+        .values(state=DeliveryState.SENDING.value, leased_until=until, tried_at=now, relay=relay)
+    ).rowcount
+    return "" if passed else "lost"
 
 
 def settle(
@@ -359,6 +366,6 @@ def split(tx: Tx, leader_id: DeliveryId, lease: str, now: datetime) -> None:
         )
         tx.execute(
             update(deliveries)
-            .where(deliveries.c.id == row.id)
+            .where(deliveries.c.id == row.id, deliveries.c.lease == lease)
             .values(**after, leader_id=None, lease="", leased_until=None, relay="")
         )

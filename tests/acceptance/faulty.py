@@ -57,6 +57,8 @@ class FaultyPeer:
     contents: list[tuple[str, bytes]] = field(default_factory=list)
     """What was said yes to: (recipient, content, dots undone)."""
     reached: Counter[str] = field(default_factory=Counter)
+    talkative: bool = False
+    """It said more than it was asked."""
     faults: list[BaseException] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -281,6 +283,7 @@ class _Dialogue:
         return self._go_wrong(how, usual)
 
     def _go_wrong(self, how: str, usual: str) -> str:
+        self.peer.talkative |= how in ("double", "unasked")
         match how:
             case "drop":
                 raise Left

@@ -13,17 +13,21 @@ from digest.storage import people
 from digest.storage.deliveries import attempts, deliveries
 from digest.storage.engine import Store
 from tests.acceptance.taker import Taker
-from tests.services.sending import DAILY, WEEKLY, Office, identity, message_id, reader
-from tests.services.world import World
+from tests.services.sending import WEEKLY, Office, identity, message_id, office, reader
+from tests.services.world import DAILY, World, with_profile
+
+#: Two digests that each bring something: of the two papers there are, the first one shows one.
+TWO = (with_profile(DAILY, max_items=1), WEEKLY)
 
 _secrets = count(1)
 
 
 def crowd(store: Store, readers: int) -> Office:
     """So many readers with a planned mail each; every third reads two digests in one joined mail."""
-    world = World(store, digests=(DAILY, WEEKLY))
+    world = World(store, digests=TWO)
     world.source()
-    world.paper(1)
+    for number in (1, 2):
+        world.paper(number)
     since = world.now.replace(day=1)
     link: dict[str, object] = {"state": "confirmed", "created_at": since, "confirmed_at": since, "preferences": {}}
     link |= {"language": "", "timezone": "", "send_at": "", "days": [], "last_slot_date": ""}
@@ -34,11 +38,19 @@ def crowd(store: Store, readers: int) -> Office:
         links = [
             link | {"subscriber_id": one.id, "digest": digest.name, "secret": f"{next(_secrets):022d}"}
             for one in found
-            for digest in ((DAILY, WEEKLY) if one.joined else (DAILY,))
+            for digest in (TWO if one.joined else TWO[:1])
         ]
         tx.execute(people.subscriptions.insert(), links)
     world.publish.run(world.now)
+    assert sum(identity(store).values()) == readers + len(range(0, readers, 3))
     return Office(store, world)
+
+
+def joined(store: Store, readers: int) -> Office:
+    """So many readers with a planned mail of two digests each."""
+    desk = office(store, readers, digests=TWO, papers=2)
+    assert len(desk.rows()) == 2 * readers
+    return desk
 
 
 def again(store: Store) -> None:

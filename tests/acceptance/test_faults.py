@@ -113,8 +113,12 @@ def play(desk: Office, peer: FaultyPeer, connections: int, **settings: object) -
     assert held() == handles
 
 
-def agree(desk: Office, peer: FaultyPeer, *, large: bool) -> None:
-    """The ledger and the server's log, mail by mail."""
+def agree(desk: Office, peer: FaultyPeer, *, large: bool, talkative: bool = False) -> None:
+    """The ledger and the server's log, mail by mail.
+
+    ``talkative``: the server said more than it was asked, so an answer of its may have been taken for another one. Then
+    more is uncertain, and what was refused may stand with another reader; never is anything lost or sent twice.
+    """
     identity(desk.store)
     for row in desk.rows():
         log = peer.log.get(row.address, [])
@@ -125,13 +129,16 @@ def agree(desk: Office, peer: FaultyPeer, *, large: bool) -> None:
                 assert taken == [YES], about
             case "uncertain":
                 # Of a small mail the kernel may have taken everything when the server breaks off in the middle.
-                assert taken == [UNSURE] or (not large and not taken and log[-1:] == [PART]), about
+                cut_off = not large and not taken and log[-1:] == [PART]
+                assert taken == [UNSURE] or cut_off or (talkative and len(taken) <= 1), about
             case "rejected":
-                assert (taken, log[-1:]) == ([], [NO]), about
+                assert taken == [], about
+                assert log[-1:] == [NO] or talkative, about
             case _:
                 raise AssertionError(about)
     accepted = [row.address for row in desk.rows() if row.state.value == "accepted"]
-    assert sorted(address for address, _ in peer.contents) == sorted(accepted)
+    taken = [address for address, _ in peer.contents]
+    assert sorted(taken) == sorted(accepted) or (talkative and set(accepted) < set(taken))
     assert len({len(content) for _, content in peer.contents}) <= 1, "some are not whole, or hold more"
     for address, content in peer.contents:
         assert content.startswith(b"Date: ") and content.endswith(LINES)
@@ -242,7 +249,7 @@ def one_seed(desks: Desks, seed: int) -> None:
     with desks.open() as desk:
         try:
             play(desk, peer, connections, timeout=1.0, dot_timeout=1.0)
-            agree(desk, peer, large=False)
+            agree(desk, peer, large=False, talkative=peer.talkative)
         except BaseException as error:
             error.add_note(f"seed {seed}: {mode}, {connections} connections")
             raise

@@ -25,10 +25,9 @@ from tests.acceptance.kill_run import (
     sender,
     start,
 )
-from tests.acceptance.laws import again, check, crowd, held
+from tests.acceptance.laws import again, check, crowd, held, joined
 from tests.acceptance.taker import Taker
-from tests.services.sending import WEEKLY, office, reader, until
-from tests.services.world import DAILY
+from tests.services.sending import office, reader, until
 
 KILLS = int(os.environ.get("KILLS", "10"))
 MAILS = 90
@@ -76,7 +75,7 @@ def test_with_the_policy_resend_a_doubtful_mail_goes_again_as_it_was(store, url,
     "point", ["gate, not committed", "gate, committed", "content written", "settle, not committed"]
 )
 def test_a_joined_mail_is_held_or_sent_as_one(store, url, point):
-    office(store, 30, digests=(DAILY, WEEKLY))
+    joined(store, 30)
     with Taker() as relay:
         plan = Plan(url=url, port=relay.port, point=point, number=1 if point.startswith("claim") else 3)
         killed(plan)

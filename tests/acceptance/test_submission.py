@@ -17,14 +17,13 @@ import lxml.html
 import pytest
 
 from digest.delivery.catchall import CatchAll
-from digest.delivery.transport import connect
 from digest.model.editions import Item
 from digest.model.mail import Envelope, Message, Outcome, OutcomeKind, Sender, Stamp
 from digest.rendering.message import stamp
 from digest.rendering.render import Renderer, default_template_folder
 from tests.acceptance.relays import MAX_LINE, Postfix, SevenBit, fault_of, submission_server
 from tests.delivery import conftest as delivery
-from tests.delivery.peers import relay_to
+from tests.delivery.peers import connected, relay_to, submit
 from tests.rendering.samples import DIGEST, SENDER, SLOT, VALUES, edition, item
 
 certificate = delivery.certificate
@@ -159,13 +158,12 @@ MAILS: dict[str, Callable[[], Sent]] = {
 
 def _hand_over(port: int, mails: Sequence[Sent], **settings: object) -> None:
     """All over one connection, as a send does."""
-    session = connect(relay_to(port, **settings))
-    for mail in mails:
-        segments = mail.segments
-        envelope = Envelope(sender=SENDER.from_address, recipient=mail.values[Stamp.TO], size=sum(map(len, segments)))
-        outcome = session.submit(envelope, segments, lambda: True)
-        assert outcome.kind is OutcomeKind.ACCEPTED, outcome
-    session.close()
+    with connected(relay_to(port, **settings)) as line:
+        for mail in mails:
+            segments, recipient = mail.segments, mail.values[Stamp.TO]
+            envelope = Envelope(sender=SENDER.from_address, recipient=recipient, size=sum(map(len, segments)))
+            outcome = line.submit(envelope, segments)
+            assert outcome.kind is OutcomeKind.ACCEPTED, outcome
 
 
 def _paired(mails: Mapping[str, Sent], arrived: Sequence[bytes]) -> dict[str, Carried]:
@@ -384,13 +382,10 @@ EIGHT_BIT = (
 
 
 def _submit(port: int, *, eight_bit: bool, **settings: object) -> Outcome:
-    session = connect(relay_to(port, **settings))
     envelope = Envelope(
         sender=SENDER.from_address, recipient="reader@seven.example", size=len(EIGHT_BIT), eight_bit=eight_bit
     )
-    outcome = session.submit(envelope, (EIGHT_BIT,), lambda: True)
-    session.close()
-    return outcome
+    return submit(relay_to(port, **settings), envelope, (EIGHT_BIT,), lambda: True)
 
 
 def test_8_bit_text_is_refused_by_the_strict_relay() -> None:

@@ -13,6 +13,7 @@ from digest.model.errors import Conflict
 from digest.model.mail import DeliveryState, Outcome, OutcomeKind
 from digest.model.people import Profile, SubscriptionState, Suppression, SuppressionReason
 from digest.storage import deliveries, editions, people, sending
+from digest.storage.lane import Accepted, Lane
 from tests.storage.papers import SLOT_AT
 
 NOW = SLOT_AT
@@ -76,9 +77,26 @@ def settle(store, delivery, lease="one", state=DeliveryState.ACCEPTED, outcome=A
         return sending.settle(tx, delivery, lease, state=state, outcome=outcome, now=LATER, **options)
 
 
+def group(store, *, accepted=(), ids=(), lease="one", until=LATER):
+    """What a sender writes most: (how many of the accepted ones were still its own, which of the others may go)."""
+    lane = Lane(store, lease)
+    try:
+        return lane.group(accepted, ids, now=NOW, until=until, relay="relay:25")
+    finally:
+        lane.close()
+
+
 def gate(store, delivery, lease="one"):
+    """Why a mail may not go; empty when it may."""
+    if group(store, ids=[delivery], lease=lease)[1]:
+        return ""
+    with store.reading() as tx:
+        return sending.refused_at_gate(tx, delivery, lease)
+
+
+def gate_joined(store, delivery, lease="one"):
     with store.transaction() as tx:
-        return sending.about_to_send(tx, delivery, lease, LATER)
+        return sending.gate_joined(tx, delivery, lease, now=NOW, until=LATER, relay="relay:25")
 
 
 def states(store):
@@ -174,8 +192,60 @@ def test_only_the_holder_of_the_lease_settles(store):
     with store.reading() as tx:
         one = deliveries.one(tx, 1)
         assert (one.state, one.attempts, one.code, one.settled_at) == (DeliveryState.ACCEPTED, 1, 250, LATER)
+        # The try that ended it is told by the delivery itself.
+        assert (one.remote, deliveries.tries(tx, 1)) == ("queued", ())
+
+
+def test_what_was_accepted_is_settled_with_the_group_by_its_holder_alone(store):
+    planned(store, 1, 2, 3, 4)
+    claim(store, limit=3)
+    claim(store, "other")
+    assert group(store, ids=[1, 2, 4]) == (0, {1, 2})
+    told = [Accepted(number, 250, "2.0.0", f"queued {number}") for number in (1, 2, 4)]
+    assert group(store, accepted=told, ids=[3]) == (2, {3})
+    assert states(store) == ["accepted", "accepted", "sending", "leased"]
+    with store.reading() as tx:
+        one = deliveries.one(tx, 1)
+        assert (one.code, one.enhanced, one.remote, one.attempts, one.settled_at) == (
+            250,
+            "2.0.0",
+            "queued 1",
+            1,
+            NOW,
+        )
+    # A commit whose answer got lost may be repeated: the gate says the same, and nothing is settled twice.
+    assert group(store, accepted=told, ids=[3]) == (0, {3})
+
+
+def test_a_try_that_did_not_end_a_delivery_is_remembered_with_the_remotes_words(store):
+    planned(store, 1)
+    claim(store)
+    gate(store, 1)
+    busy = Outcome(kind=OutcomeKind.DEFERRED, code=450, enhanced="4.2.1", remote="busy")
+    settle(store, 1, state=DeliveryState.DEFERRED, outcome=busy, next_at=LATER, reason="450 4.2.1 busy")
+    with store.reading() as tx:
         (attempt,) = deliveries.tries(tx, 1)
-        assert (attempt.outcome, attempt.ended_at, attempt.remote) == ("accepted", LATER, "queued")
+        assert (attempt.outcome, attempt.started_at, attempt.ended_at, attempt.code, attempt.remote) == (
+            "deferred",
+            NOW,
+            LATER,
+            450,
+            "busy",
+        )
+
+
+@pytest.mark.parametrize("bound", [True, False])
+def test_what_may_have_arrived_goes_again_only_where_it_was(store, bound):
+    planned(store, 1)
+    claim(store)
+    gate(store, 1)
+    settle(store, 1, state=DeliveryState.DEFERRED, next_at=LATER, bound=bound)
+    with store.transaction() as tx:
+        (one,) = sending.claim(tx, lease="two", now=LATER, until=LATER + timedelta(minutes=2), limit=9)
+        assert one.relay == ("relay:25" if bound else "")
+        sending.unclaim(tx, [1], "two", LATER)
+        (again,) = sending.claim(tx, lease="three", now=LATER, until=LATER + timedelta(minutes=2), limit=9)
+        assert again.relay == one.relay
 
 
 def test_a_deferred_delivery_comes_back_when_it_is_due(store):
@@ -235,11 +305,11 @@ def joined(store):
 
 def test_a_joined_mail_is_claimed_sent_and_settled_as_one(store):
     joined(store)
-    assert claim(store) == [1]
+    with store.transaction() as tx:
+        (one,) = sending.claim(tx, lease="one", now=NOW, until=LATER, limit=9)
+    assert (one.id, one.joined, one.secrets) == (1, True, f"{'daily-1':x<22}.{'weekly-1':x<22}")
     assert states(store) == ["leased", "leased"]
-    with store.reading() as tx:
-        assert sending.secrets_of(tx, [1]) == {1: ("daily-1".ljust(22, "x"), "weekly-1".ljust(22, "x"))}
-    assert gate(store, 1) == ""
+    assert gate_joined(store, 1) == ""
     assert settle(store, 1)
     assert states(store) == ["accepted", "accepted"]
 
@@ -249,7 +319,7 @@ def test_a_joined_mail_is_split_when_its_reader_left_one_digest(store):
     claim(store)
     with store.transaction() as tx:
         people.set_state(tx, people.subscriptions_of(tx, 1)[0].id, SubscriptionState.UNSUBSCRIBED, NOW)
-    assert gate(store, 1) == "unsubscribed"
+    assert gate_joined(store, 1) == "unsubscribed"
     with store.transaction() as tx:
         sending.split(tx, 1, "one", NOW)
         weekly = edition(tx, "weekly")
