@@ -15,7 +15,7 @@ from digest.config.nearest import nearest
 from digest.config.problems import Loc, key_name, place
 from digest.config.publication import DigestSettings, SourceSettings
 from digest.config.record import Config
-from digest.config.settings import Settings
+from digest.config.settings import Settings, SigningSettings
 from digest.model.editions import Digest, Look, Schedule
 from digest.model.errors import ConfigError
 from digest.model.feeds import Source, SourceId
@@ -50,7 +50,7 @@ class Builder:
             folder=self.folder,
             database_url=self._database_url(s.database.url),
             relays=tuple(self._absolute(relay) for relay in s.smtp),
-            signing=tuple(self._absolute(key) for key in s.dkim),
+            signing=self._signing(address.rpartition("@")[2]),
             delivery=s.delivery,
             mail=mail,
             web=self._absolute(s.web),
@@ -73,6 +73,20 @@ class Builder:
     def _wrong(self, loc: Loc, what: str, try_: str = "") -> ConfigError:
         where = place(loc, where=str(self.path or "configuration"), variables=self.variables, text=self.text)
         return ConfigError(f"{key_name(loc, self.text)} {what}", where=where, try_=try_)
+
+    def _signing(self, sender: str) -> tuple[SigningSettings, ...]:
+        """The [[dkim]] keys; one record in the DNS cannot hold two."""
+        seen: dict[tuple[str, str], int] = {}
+        for index, key in enumerate(self.settings.dkim):
+            record = (key.selector.lower(), (key.domain or sender).lower())
+            if record in seen:
+                raise self._wrong(
+                    ("dkim", index, "selector"),
+                    f'"{key.selector}" is already the selector of [[dkim]] {seen[record] + 1}',
+                    "give each key of a domain its own selector",
+                )
+            seen[record] = index
+        return tuple(self._absolute(key) for key in self.settings.dkim)
 
     def _unique(self, section: str, key: str, names: Iterable[str]) -> None:
         seen: dict[str, int] = {}

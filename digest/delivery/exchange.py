@@ -19,7 +19,7 @@ from digest.delivery.folder import FolderSession
 from digest.delivery.handshake import open_connection
 from digest.delivery.relay import Event, Mail, Opened, Relay, Session
 from digest.delivery.smtp import PARTING_SECONDS, SmtpSession
-from digest.model.errors import RelayError
+from digest.model.errors import DigestError, RelayError
 from digest.model.mail import Outcome, OutcomeKind
 
 #: While answers gather: a commit for fifty mails costs little more than one for a single mail.
@@ -163,6 +163,8 @@ class Exchange:
             opened = Opened(relay, SmtpSession(relay, open_connection(relay)), None)
         except RelayError as error:
             opened = Opened(relay, None, error)
+        except DigestError as error:
+            opened = Opened(relay, None, RelayError(error.what, where=error.where or relay.where, try_=error.try_))
         except Exception as error:
             # A fault of ours must not leave the run waiting for this connection for ever.
             opened = Opened(relay, None, RelayError(f"connecting failed: {error!r}", where=relay.where))

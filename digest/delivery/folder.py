@@ -42,7 +42,7 @@ class FolderSession:
         self._events: list[Event] = []
         try:
             for folder in {self._final, self._draft, *((relay.path / "cur",) if self._maildir else ())}:
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # A mail that was read has moved to cur/: a repeat of it is already there.
             self._read = _names(relay.path / "cur") if self._maildir else frozenset[str]()
         except OSError as exc:
@@ -153,7 +153,8 @@ def _file_name(segments: Sequence[bytes]) -> str:
 
 
 def _write(path: Path, segments: Sequence[bytes]) -> None:
-    with path.open("wb") as file:
+    # Mails hold addresses and the tokens by which their readers leave: they are nobody else's to read.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.writelines(segments)
         file.flush()
         os.fsync(file.fileno())

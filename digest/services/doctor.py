@@ -163,7 +163,7 @@ class Doctor:
                 yield _failed("mail server", error)
                 continue
             if one.is_server:
-                yield Finding(what="mail server", state=State.OK, detail=f"{one.where} answers and takes mail from us")
+                yield Finding(what="mail server", state=State.OK, detail=f"{one.where} answers and lets us in")
             else:
                 yield Finding(
                     what="mail server",

@@ -294,6 +294,12 @@ class Ledger:
         if one.state in _REFUSED:
             what, remedy_ = _REFUSED[one.state]
             raise SendingRefused(what, where=_where(one), try_=remedy_)
+        if deliveries.is_suppressed(tx, one.id):
+            raise SendingRefused(
+                "its reader must not be written to",
+                where=_where(one),
+                try_=f"digest suppressions remove {one.address}, if that is no longer so",
+            )
         if one.state is DeliveryState.REJECTED and deliveries.later_edition(tx, one):
             raise SendingRefused(
                 "a later edition was planned for this reader, and the papers may stand in it",

@@ -41,7 +41,7 @@ from digest.model.people import SubscriberId, SubscriptionId
 from digest.storage.base import Instant, Tx, add_alike, add_missing, among, batched, insert, metadata
 from digest.storage.editions import editions, items
 from digest.storage.entries import Id
-from digest.storage.people import subscribers
+from digest.storage.people import subscribers, suppressions
 
 deliveries = Table(
     "deliveries",
@@ -154,6 +154,8 @@ totals = Table(
     Column("count", Integer, nullable=False),
 )
 
+#: Said of what ends and yet may have been delivered.
+EARLIER = "an earlier try may have arrived"
 OPEN = [s.value for s in OPEN_STATES]
 WAITING = [DeliveryState.QUEUED.value, DeliveryState.DEFERRED.value]
 HELD = [DeliveryState.LEASED.value, DeliveryState.SENDING.value]
@@ -401,6 +403,13 @@ def tries(tx: Tx, delivery_id: int) -> tuple[Row[Any], ...]:
     return tuple(tx.execute(select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.id)))
 
 
+def is_suppressed(tx: Tx, delivery_id: int) -> bool:
+    """Whether a delivery's address is on the suppression list."""
+    listed = suppressions.c.key == deliveries.c.address_key
+    query = select(deliveries.c.id).join(suppressions, listed).where(deliveries.c.id == delivery_id)
+    return tx.execute(query).first() is not None
+
+
 def later_edition(tx: Tx, delivery: Delivery) -> bool:
     """Whether this reader has a newer edition planned or sent (its works may stand in it)."""
     query = select(deliveries.c.id).where(
@@ -441,17 +450,29 @@ def paused(tx: Tx) -> tuple[str, ...]:
     return tuple(tx.execute(select(pauses.c.digest).order_by(pauses.c.digest)).scalars())
 
 
+def ended(state: DeliveryState, reason: str, now: datetime) -> dict[str, Any]:
+    """How a row that waits is ended: as ``state``, or where an earlier try may have arrived as uncertain, for then its
+    works count as sent.
+    """
+    doubted = deliveries.c.relay != ""  # a row that waits is bound to a relay for no other reason
+    return {
+        "state": case((doubted, DeliveryState.UNCERTAIN.value), else_=state.value),
+        "reason": case((doubted, f"{reason}; {EARLIER}"), else_=reason),
+        "lease": "",
+        "leased_until": None,
+        "settled_at": now,
+    }
+
+
 def cancel(tx: Tx, digest: str, now: datetime) -> int:
     """Ends what waits of a digest ("*": of all); its works are free again. What is on the wire finishes."""
     query = update(deliveries).where(deliveries.c.state.in_([*WAITING, DeliveryState.LEASED.value]))
     if digest != "*":
         query = query.where(deliveries.c.digest == digest)
-    ended = tx.execute(
-        query.values(state=DeliveryState.EXPIRED.value, reason="cancelled", lease="", leased_until=None, settled_at=now)
-    ).rowcount
-    if ended and digest != "*":
+    number = tx.execute(query.values(**ended(DeliveryState.EXPIRED, "cancelled", now))).rowcount
+    if number and digest != "*":
         part(tx, now)
-    return ended
+    return number
 
 
 def doubt_open(tx: Tx, now: datetime) -> int:

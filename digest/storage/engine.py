@@ -6,6 +6,8 @@ docs/operating.md), foreign keys, busy timeout, and BEGIN IMMEDIATE so that a wr
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sqlite3
 import time
@@ -136,6 +138,9 @@ def _sqlite(url: URL, busy_ms: int) -> Engine:
         raise ConfigError("needs a file", where="database.url", try_="write sqlite:///digest.db")
     if not path.parent.is_dir():
         raise StorageError("its folder does not exist", where=str(path), try_=f"create it: mkdir -p {path.parent}")
+    with contextlib.suppress(OSError):  # what is there keeps its rights; what cannot be made is told by SQLite
+        # Addresses and the installation's secret are in it: nobody else's to read. Its WAL gets the same rights.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         engine = create_engine(url, connect_args={"timeout": busy_ms / 1000})
     except NoSuchModuleError as error:

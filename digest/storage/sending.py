@@ -17,6 +17,7 @@ from digest.model.mail import Delivery, DeliveryId, DeliveryState, Due, Outcome
 from digest.model.people import SubscriptionState, SuppressionReason
 from digest.storage.base import Tx, add_missing, among, batched
 from digest.storage.deliveries import (
+    EARLIER,
     HELD,
     IS_HELD,
     IS_WAITING,
@@ -25,6 +26,7 @@ from digest.storage.deliveries import (
     attempts,
     deliveries,
     delivery_of,
+    ended,
     group,
     part,
     pauses,
@@ -113,7 +115,7 @@ def expire(tx: Tx, now: datetime) -> int:
     late = tx.execute(
         update(deliveries)
         .where(IS_WAITING, deliveries.c.expires_at < now)
-        .values(state=DeliveryState.EXPIRED.value, reason="it could not be sent in time", settled_at=now)
+        .values(**ended(DeliveryState.EXPIRED, "it could not be sent in time", now))
     ).rowcount
     if late:
         part(tx, now)
@@ -279,13 +281,15 @@ def settle(
 ) -> bool:
     """Writes how a try ended; False when the lease was lost meanwhile.
 
-    ``counts`` False: it was no try of this recipient. ``bound``: it is unknown whether the relay took it, so only that
-    one may be offered it again.
+    ``counts`` False: it was no try of this recipient. ``bound``: it is unknown whether the relay took it at this try or
+    an earlier one, so only that relay may be offered it again, and it does not end as undelivered.
     """
     mine = and_(group(delivery_id), deliveries.c.lease == lease, deliveries.c.state.in_(HELD))
     goes_on = state.value in (*OPEN, DeliveryState.DEFERRED.value)
     if goes_on and outcome is not None:
         _note_tries(tx, and_(mine, deliveries.c.id == delivery_id), now, outcome.kind.value, reason, outcome)
+    if bound and not goes_on and state is not DeliveryState.ACCEPTED:
+        state, reason = DeliveryState.UNCERTAIN, f"{reason}; {EARLIER}"
     values: dict[str, object] = {
         "state": state.value,
         "lease": "",
@@ -362,10 +366,10 @@ def split(tx: Tx, leader_id: DeliveryId, lease: str, now: datetime) -> None:
         after: dict[str, object] = (
             {"state": DeliveryState.QUEUED.value, "message_key": row.key, "next_at": now}
             if stays
-            else {"state": DeliveryState.SUPPRESSED.value, "reason": "unsubscribed", "settled_at": now}
+            else ended(DeliveryState.SUPPRESSED, "unsubscribed", now)
         )
         tx.execute(
             update(deliveries)
             .where(deliveries.c.id == row.id, deliveries.c.lease == lease)
-            .values(**after, leader_id=None, lease="", leased_until=None, relay="")
+            .values({**after, "leader_id": None, "lease": "", "leased_until": None})
         )

@@ -207,6 +207,45 @@ def test_a_large_mail_that_is_cut_off_is_never_uncertain(desks: Desks, how: str,
         assert "uncertain" not in desk.states()
 
 
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("how", ["more", "healthy"])
+def test_bytes_behind_starttls_are_no_answers(
+    desks: Desks, certificate: delivery.Certificate, how: str, mode: str, connections: int
+) -> None:
+    """What was slipped in before encryption answers nothing that is said after it (RFC 3207 section 4.2)."""
+    with desks.open() as desk:
+        plan = on("starttls", how) if how == "more" else healthy
+        peer = FaultyPeer(features=MODES[mode], plan=plan, tls=certificate.server)
+        play(desk, peer, connections, security="starttls", ca_file=certificate.file, **PATIENT)
+        agree(desk, peer, large=False)
+        assert desk.states() == {"accepted": MAILS}
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("how", ["5xx", "drop", "garbage"])
+def test_a_refused_login_costs_nobody_a_mail(desks: Desks, how: str, connections: int) -> None:
+    login = {"username": "digest", "password": lambda: "secret", "allow_plain_auth": True}
+    with desks.open() as desk:
+        peer = FaultyPeer(features=(*MODES["pipelined"], "AUTH PLAIN"), plan=on("auth", how))
+        play(desk, peer, connections, **login, **PATIENT)
+        agree(desk, peer, large=False)
+        assert desk.states() == {"accepted": MAILS}
+        assert {row.attempts for row in desk.rows()} == {1}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_mail_beyond_the_size_that_is_offered_never_leaves(desks: Desks, mode: str) -> None:
+    with desks.open() as desk:
+        offer = tuple(word.replace("SIZE 20000000", "SIZE 500") for word in MODES[mode])
+        peer = FaultyPeer(features=offer)
+        play(desk, peer, 2, **PATIENT)
+        assert desk.states() == {"rejected": MAILS}
+        assert {row.reason.partition(": ")[0] for row in desk.rows()} == {"not sent"}
+        assert (peer.log, peer.reached["mail"]) == ({}, 0)
+
+
 HOW: dict[str, tuple[str, ...]] = {
     "greeting": ("421", "554", "drop", "drip", "garbage"),
     "ehlo": ("drop", "drip", "garbage", "4xx"),

@@ -444,3 +444,35 @@ def test_lmtp_hangs_up_where_content_was_allowed_for_nobody():
     with playing(script) as peer, connected(relay_to(peer.port, transport="lmtp")) as line:
         outcome = line.submit()
         assert (outcome.kind, outcome.suppress, line.session.alive) == (OutcomeKind.REJECTED, True, False)
+
+
+class TestAServerThatSaysMoreThanItIsAsked:
+    """No answer is taken for that to a command which was said later."""
+
+    def test_in_single_steps_what_was_there_before_the_command_is_no_answer_to_it(self):
+        def script(talk: Talk) -> None:
+            talk.greet(*PLAIN_FEATURES, "CHUNKING")
+            talk.line()
+            talk.say("250 ok\r\n250 ok")
+            heard.append(talk.line())
+            talk.say("550 5.1.1 nobody")
+            while True:
+                heard.append(talk.line())
+
+        heard: list[bytes] = []
+        with playing(script) as peer, connected(relay_to(peer.port)) as line:
+            outcome = line.submit()
+        assert (outcome.kind, outcome.scope) == (OutcomeKind.DEFERRED, Scope.RELAY)
+        assert not any(said.startswith(b"BDAT") for said in heard)
+
+    def test_over_bdat_an_answer_about_an_address_is_none_to_the_content(self):
+        def script(talk: Talk) -> None:
+            talk.greet(*CHUNKING)
+            talk.line(), talk.line()
+            talk.say("250 2.1.0 ok\r\n250 2.1.0 ok")
+            time.sleep(0.2)
+            talk.say("250 2.1.5 ok")
+            talk.chunk()
+
+        with playing(script) as peer, connected(relay_to(peer.port)) as line:
+            assert line.submit(before_dot=lambda: time.sleep(0.1) or True).kind is OutcomeKind.UNCERTAIN

@@ -200,7 +200,8 @@ def pause(door: Door, digest: Digest = "") -> None:
     """Stop sending; what is on the wire is finished."""
     changed = door.app.ledger.pause(digest or "*")
     what = f"{digest} is paused" if digest else "All sending is paused"
-    text = f"{what}: what is planned waits for `digest deliveries resume`." if changed else f"{what} already."
+    resume = f"`digest deliveries resume{f' --digest {digest}' if digest else ''}`"
+    text = f"{what}: what is planned waits for {resume}." if changed else f"{what} already."
     door.show({"paused": digest or "*", "changed": changed}, text)
 
 

@@ -45,7 +45,7 @@ def bounce(door: Door) -> int:
         "left": f"It asked to unsubscribe: {ended}.",
         "unknown": "It asks to unsubscribe, with a token that nobody has.",
         "hard": f"A mail of ours came back: there is no such mailbox. {listed}",
-        "soft": f"A mail of ours did not get through; this is counted. {listed}",
+        "soft": f"A mail of ours did not get through; this is kept. {listed}",
         "complaint": f"A mail of ours was called spam: {ended}. {listed}",
         "repeated": "The same was reported of the same mail before; nothing was done.",
         "nothing": "A mail of ours is late, or a machine answered it; nothing was done.",
