@@ -29,7 +29,7 @@ from tests.acceptance.laws import again, check, crowd, held, joined
 from tests.acceptance.taker import Taker
 from tests.services.sending import office, reader, until
 
-KILLS = int(os.environ.get("KILLS", "10"))
+KILLS = int(os.environ.get("KILLS", "6"))
 MAILS = 90
 READERS = [reader(number) for number in range(MAILS)]
 
