@@ -178,6 +178,12 @@ def _refusal(since: datetime, problem: str, found: Publication, now: datetime) -
     return (f"No mail server could be used since {since:%Y-%m-%d %H:%M} UTC; {mails}.", problem)
 
 
+_DOUBT = (
+    "Whether the uncertain ones arrived, the relay's log tells (`digest deliveries reconcile --log FILE`), "
+    "or you do (`digest deliveries resolve`)."
+)
+
+
 def _advice(name: str, found: Publication) -> str:
     unsure = found.number(DeliveryState.UNCERTAIN)
     return " ".join(
@@ -185,7 +191,7 @@ def _advice(name: str, found: Publication) -> str:
             f"`digest doctor` looks at the mail server, `digest deliveries list --digest {name}` at the mails;",
             f"`digest deliveries pause --digest {name}` stops the sending meanwhile.",
             "What is deferred is tried again; the papers of rejected mails come with the next edition.",
-            *(["Whether the uncertain ones arrived is for you to say: `digest deliveries resolve`."] if unsure else []),
+            *([_DOUBT] if unsure else []),
         )
     )
 

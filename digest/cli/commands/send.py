@@ -50,6 +50,7 @@ def send(
         sent = door.app.deliver.run(digests=names, stop=stop, progress=lambda count: door.progress(f"{count} mails"))
         door.progress_ends()
     seconds = round(time.monotonic() - started, 3)
+    paused = door.app.ledger.still_paused()
     reports = {
         one.name: door.app.report.slot(
             one, instants[one.name], [slot.slot.local_date for slot in published if slot.digest == one.name]
@@ -60,7 +61,7 @@ def send(
     _show(
         door,
         [
-            _sent(reports[one.name], published, sent, busy, seconds)
+            _sent(reports[one.name], published, sent, busy, seconds, paused)
             if one.name in reports
             else _closed(door, one, at, seconds)
             for one in chosen
@@ -113,10 +114,18 @@ def _closed(door: Door, digest: Digest, at: str, seconds: float) -> dict[str, ob
 
 
 def _sent(
-    report: SlotReport, published: Sequence[PublishedSlot], sent: Sent, busy: bool, seconds: float
+    report: SlotReport,
+    published: Sequence[PublishedSlot],
+    sent: Sent,
+    busy: bool,
+    seconds: float,
+    paused: Sequence[str],
 ) -> dict[str, object]:
     mine = [slot for slot in published if slot.digest == report.digest]
     reasons = [slot.reason for slot in mine if slot.reason]
+    if stopped := [name for name in ("*", report.digest) if name in paused]:
+        which = "" if stopped[0] == "*" else f" --digest {report.digest}"
+        reasons.append(f"Sending is paused; `digest deliveries resume{which}` goes on.")
     if busy:
         reasons.append("Another process is publishing.")
     elif not mine:
