@@ -152,7 +152,7 @@ class Dispatch:
             self._staff(now)
             self._hand_out(now)
         flying = len(self._flying)
-        for event in self._exchange.poll(self._patience(now), flying // 4 if flying >= 8 else 0):
+        for event in self._exchange.poll(self._patience(now), flying // 8):
             self._hear(event)
         if self._exchange.opened:
             self._welcome()
