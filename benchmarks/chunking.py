@@ -24,7 +24,7 @@ def main() -> None:
     given.add_argument("--rounds", type=int, default=7)
     given.add_argument("--few", type=int, default=5_000)
     given.add_argument("--many", type=int, default=50_000)
-    given.add_argument("--connections", type=int, default=16)
+    given.add_argument("--connections", type=int, default=64)
     options = given.parse_args()
     alone = machine()
     costs: dict[str, list[Cost]] = defaultdict(list)

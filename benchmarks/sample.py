@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -147,9 +146,3 @@ def crowd(app: App, count: int, preferences: Sequence[Mapping[str, object]] = ({
                 for n, one in zip(numbers, ids, strict=True)
             ]
             tx.execute(people.subscriptions.insert(), links)
-
-
-def resident_megabytes() -> float:
-    """What this process holds in memory now (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

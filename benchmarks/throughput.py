@@ -27,7 +27,7 @@ def main() -> None:
     given.add_argument("--rounds", type=int, default=7)
     given.add_argument("--few", type=int, default=5_000)
     given.add_argument("--many", type=int, default=50_000)
-    given.add_argument("--connections", type=int, default=16)
+    given.add_argument("--connections", type=int, default=192)
     given.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     options = given.parse_args()
     alone = machine()

@@ -61,7 +61,7 @@ def test_a_database_that_restarts_is_waited_for(own_server, mode):
     restarts: list[threading.Thread] = []
 
     def restart(number: int, recipient: str) -> None:
-        if number in (40, READERS):
+        if number in (40, READERS - 20):  # not at the very end: a doubtful mail may never come
             restarts.append(threading.Thread(target=control, args=("restart", "-m", mode)))
             restarts[-1].start()
 
