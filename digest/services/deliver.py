@@ -13,7 +13,8 @@ from digest.delivery.relay import Mail, Relay
 from digest.model.errors import DigestError, RelayError
 from digest.model.mail import Envelope, Message, Outcome, Stamp
 from digest.rendering.message import fill, segments, stamp_bytes
-from digest.services.dispatch import Dispatch, Means
+from digest.services.dispatch import Dispatch
+from digest.services.means import Means
 from digest.services.outlets import paused
 from digest.services.publish import may_send
 from digest.services.stamping import dead_stamps, message_id_of

@@ -12,27 +12,22 @@ import gc
 import heapq
 import itertools
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
 from digest.delivery.relay import Event, Exchange, Mail, Session
-from digest.delivery.retry import is_soft, next_attempt
-from digest.delivery.sign import Signer
+from digest.delivery.retry import next_attempt
 from digest.model.errors import Conflict, DigestError, InputError, RelayError, StorageError
 from digest.model.mail import DeliveryId, DeliveryState, Due, Message, MessageKey, Outcome, OutcomeKind, Scope
-from digest.services.outlets import Outlet, Way, Ways
-from digest.services.packing import Packer, ReturnPath
-from digest.services.ports import Clock
-from digest.services.stamping import Keys
-from digest.storage import bounces, editions, sending
+from digest.services.book import Book, said
+from digest.services.means import Means
+from digest.services.outlets import Way, Ways
+from digest.services.packing import Packer
+from digest.storage import editions, sending
 from digest.storage.base import Tx
-from digest.storage.engine import Store
-from digest.storage.lane import Accepted, Lane
 
 T = TypeVar("T")
 Write = Callable[[Tx], None]
@@ -45,38 +40,10 @@ _AT_ONCE = 2  # tries on a fresh connection before a delivery waits, when only t
 _MOST_FAULTS = 16  # in a row at one relay: then it is the relay, whichever mail it is
 _LISTEN_SECONDS = 0.2
 _MOST_ASIDE = 512
-#: A database that restarts is waited for: what was sent must not be forgotten for a moment's trouble.
-_DATABASE_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 2.0, 4.0, 4.0, 8.0, 8.0)
 
 _NO_RELAY = RelayError("no relay can be used", where="smtp", try_="add an [smtp] section")
 
 _runs = itertools.count(1)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Means:
-    """What sending needs."""
-
-    store: Store
-    outlets: tuple[Outlet, ...]
-    """The relays in order of preference; what they ask of us lives longer than one run."""
-    exchange: Callable[[], Exchange]
-    keys: Keys
-    return_path: ReturnPath
-    signer: Callable[[], Signer | None]
-    """Reads the keys at each run, so that a changed file needs no restart. Raises ConfigError."""
-    resend: bool
-    """Policy for uncertain deliveries: send again under the same Message-ID."""
-    holder: str
-    lease: timedelta
-    """Renewed while its mail is on the wire; a sender that says nothing for this long has lost its mails."""
-    soft_bounces: int
-    """So many, on different days within ``soft_window``, suppress an address."""
-    soft_window: timedelta
-    clock: Clock
-    jitter: Callable[[], float]
-    seconds: Callable[[], float]
-    """A steady clock."""
 
 
 class Dispatch:
@@ -89,7 +56,6 @@ class Dispatch:
         stop: threading.Event,
         progress: Callable[[int], None] | None,
     ) -> None:
-        self.outcomes: Counter[str] = Counter()
         self.problem: DigestError | None = None
         self._service = service
         self._digests = digests
@@ -100,7 +66,6 @@ class Dispatch:
         self._preferred: Way | None = None
         """The way that new mails take."""
         self._packer = Packer(self._message, service.keys, service.return_path, service.signer())
-        self._lane = Lane(service.store, self._lease)
         self._exchange: Exchange
         self._pool: deque[Due] = deque()
         """Leased, in id order, not yet offered."""
@@ -110,19 +75,20 @@ class Dispatch:
         """Offered, and not yet ended."""
         self._gone: set[DeliveryId] = set()
         """Of these, those whose content was sent."""
+        self._book = Book(service, self._lease, self._gone)
         self._idle: list[Session] = []
         self._ready: list[tuple[Session, Mail]] = []
-        self._accepted: list[Accepted] = []
-        self._writes: list[Write] = []
-        """How other tries ended, to be written with the next group."""
         self._after = 0
         self._dry = False
         """Nothing more was due when it was last asked."""
         self._drops: Counter[DeliveryId] = Counter()
         self._renewed = service.seconds()
         self._broken = False
-        self._is_deaf = False
-        """The database does not answer."""
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How many tries ended in which way."""
+        return self._book.outcomes
 
     def work(self) -> None:
         self._exchange = self._service.exchange()
@@ -134,7 +100,7 @@ class Dispatch:
         except (StorageError, Conflict) as error:
             # What cannot be written down is not sent; what was sent and not written down, the next run finds uncertain.
             self._fail(error)
-            self._is_deaf = True
+            self._book.is_deaf = True
         finally:
             self._end()
             gc.unfreeze()
@@ -164,11 +130,11 @@ class Dispatch:
 
     def _is_done(self) -> bool:
         waiting = self._pool or self._aside or any(way.bound for way in self._ways.all)
-        return self._dry and not (waiting or self._flying or self._writes or self._accepted)
+        return self._is_dry and not (waiting or self._flying or self._book.owes)
 
     def _patience(self, now: float) -> float:
         """How long to listen at most."""
-        if self._writes or self._accepted:
+        if self._book.owes:
             return 0.0
         if self._aside and self._idle:
             return min(_LISTEN_SECONDS, max(0.001, self._aside[0][0] - now))
@@ -181,16 +147,17 @@ class Dispatch:
         self._renewed = now
         self._after = 0  # what was deferred may be due again
         until = self._service.clock() + lease
-        self._persist(lambda tx: sending.renew(tx, self._lease, until))
+        self._book.persist(lambda tx: sending.renew(tx, self._lease, until))
 
     # What is due
 
     def _refill(self, now: float) -> None:
         most = sum(way.room(now) for way in self._ways.all)
-        if len(self._pool) + len(self._aside) >= max(16, most) or (self._dry and self._flying):
+        if len(self._pool) + len(self._aside) >= max(16, most) or (self._is_dry and self._flying):
             return
-        if self._writes or self._accepted:
+        if self._book.owes:
             self._commit()  # what goes back to the queue must be there before it is asked
+        self._book.requeued = False
         found = self._claim(min(2048, max(64, 16 * most)))
         if not found and self._after:
             self._after = 0
@@ -202,6 +169,10 @@ class Dispatch:
         if found:
             self._after = found[-1].id
 
+    @property
+    def _is_dry(self) -> bool:
+        return self._dry and not self._book.requeued
+
     def _waiting(self) -> list[Due]:
         """What is leased and not yet offered."""
         bound = (one for way in self._ways.all for one in way.bound)
@@ -210,7 +181,7 @@ class Dispatch:
     def _claim(self, limit: int) -> tuple[Due, ...]:
         now = self._service.clock()
         until = now + self._service.lease
-        return self._persist(
+        return self._book.persist(
             lambda tx: sending.claim(
                 tx, lease=self._lease, now=now, until=until, limit=limit, digests=self._digests, after=self._after
             )
@@ -230,13 +201,13 @@ class Dispatch:
                 mail = self._packer.pack(due)
             except InputError as error:
                 # One address that cannot be printed must not hold up all the others behind it.
-                self._settle(due, DeliveryState.REJECTED, None, reason=str(error))
+                self._book.settle(due, DeliveryState.REJECTED, None, reason=str(error))
                 continue
             except (StorageError, Conflict):
                 self._pool.appendleft(due)
                 raise
             if mail is None:
-                self._settle(due, DeliveryState.EXPIRED, None, reason="its message is no longer kept")
+                self._book.settle(due, DeliveryState.EXPIRED, None, reason="its message is no longer kept")
                 continue
             return mail
         return None
@@ -345,15 +316,15 @@ class Dispatch:
             way.faults = 0
         match outcome.kind:
             case OutcomeKind.ACCEPTED if not due.joined:
-                self._accepted.append(Accepted(due.id, outcome.code, outcome.enhanced, outcome.remote[:2000]))
+                self._book.accept(due, outcome)
             case OutcomeKind.ACCEPTED:
-                self._settle(due, DeliveryState.ACCEPTED, outcome)
+                self._book.settle(due, DeliveryState.ACCEPTED, outcome)
             case OutcomeKind.REJECTED:
-                self._settle(due, DeliveryState.REJECTED, outcome, reason=said(outcome))
+                self._book.settle(due, DeliveryState.REJECTED, outcome, reason=said(outcome))
             case OutcomeKind.UNCERTAIN if not self._service.resend:
-                self._settle(due, DeliveryState.UNCERTAIN, outcome, reason="the final dot was sent, no reply came")
+                self._book.settle(due, DeliveryState.UNCERTAIN, outcome, reason="the final dot was sent, no reply came")
             case OutcomeKind.UNCERTAIN:
-                self._settle(
+                self._book.settle(
                     due,
                     DeliveryState.DEFERRED,
                     outcome,
@@ -364,7 +335,7 @@ class Dispatch:
             case _ if outcome.scope is Scope.RELAY:
                 self._relay_trouble(due, outcome, way)
             case _:
-                self._settle(
+                self._book.settle(
                     due, DeliveryState.DEFERRED, outcome, next_in=self._wait(due, outcome, 1), reason=said(outcome)
                 )
 
@@ -373,18 +344,18 @@ class Dispatch:
         way.faults += 1
         if outcome.retry_after is None and self._drops[due.id] < _AT_ONCE and way.faults <= _MOST_FAULTS:
             self._drops[due.id] += 1
-            self._settle(due, DeliveryState.QUEUED, outcome, next_in=timedelta(0), counts=False)
+            self._book.settle(due, DeliveryState.QUEUED, outcome, next_in=timedelta(0), counts=False)
             return
         error = RelayError(f"the relay refused for now: {said(outcome)}", try_="it is tried again later")
         way.down = way.down or error
         if not due.relay and self._ways.first(self._service.seconds()) is not None:
             # Another relay takes it: this one refused it for certain.
-            self._settle(due, DeliveryState.QUEUED, outcome, next_in=timedelta(0), counts=False)
+            self._book.settle(due, DeliveryState.QUEUED, outcome, next_in=timedelta(0), counts=False)
             return
         # A mail at which the relay hangs up each time waits longer and longer, or it would keep back all.
         counts = outcome.retry_after is None
         wait = self._wait(due, outcome, 1 if counts else 0)
-        self._settle(due, DeliveryState.DEFERRED, outcome, next_in=wait, counts=counts, reason=said(outcome))
+        self._book.settle(due, DeliveryState.DEFERRED, outcome, next_in=wait, counts=counts, reason=said(outcome))
         if self._ways.first(self._service.seconds()) is None:
             self._fail(error)
 
@@ -400,39 +371,25 @@ class Dispatch:
         self._ready = []
         if ready and (self._over() or any(self._ways.of(s.relay).down for s, _ in ready)):
             ready = self._held_back(ready)
-        accepted, writes = self._accepted, self._writes
-        if not (ready or accepted or writes):
+        if not (ready or self._book.owes):
             return
         now = self._service.clock()
-        # Each is forgotten only when it is written down.
-        if writes:
-            self._persist(lambda tx: [write(tx) for write in writes])
-            self._writes = []
-        kept, refused = self._pass(accepted, ready, now)
-        self._accepted = []
-        if accepted:
-            self._count("accepted", kept)
-            self._count("lost", len(accepted) - kept)
+        self._book.write()
+        refused = self._pass(ready, now)
         if self._progress is not None:
             self._progress(sum(self.outcomes.values()))
         self._let_go(ready, refused)
 
-    def _pass(
-        self, accepted: Sequence[Accepted], ready: Sequence[tuple[Session, Mail]], now: datetime
-    ) -> tuple[int, dict[DeliveryId, str]]:
-        """Settles what was accepted, and commits ``sending`` for what is ready.
-
-        Gives how many were still ours, and which must not go, with the reason.
-        """
+    def _pass(self, ready: Sequence[tuple[Session, Mail]], now: datetime) -> dict[DeliveryId, str]:
+        """Settles what was accepted, and commits ``sending`` for what is ready; gives what must not go, and why."""
         until = now + SENDING_LEASE
         refused: dict[DeliveryId, str] = {}
         single: dict[str, list[DeliveryId]] = {}
-        kept = 0
         for session, mail in ready:
             place = session.relay.place
             if not mail.about.joined:
                 single.setdefault(place, []).append(mail.about.id)
-            elif why := self._persist(
+            elif why := self._book.persist(
                 partial(
                     sending.gate_joined,
                     delivery_id=mail.about.id,
@@ -444,14 +401,13 @@ class Dispatch:
             ):
                 refused[mail.about.id] = why
         for place, ids in single.items() or (("", []),):
-            held, passed = self._persistently(
-                partial(self._lane.group, accepted, ids, now=now, until=until, relay=place)
-            )
-            kept, accepted = kept + held, ()
+            passed = self._book.group(ids, now=now, until=until, relay=place)
             for one in ids if len(passed) < len(ids) else ():
                 if one not in passed:
-                    refused[one] = self._persist(partial(sending.refused_at_gate, delivery_id=one, lease=self._lease))
-        return kept, {one: why or "lost" for one, why in refused.items()}
+                    refused[one] = self._book.persist(
+                        partial(sending.refused_at_gate, delivery_id=one, lease=self._lease)
+                    )
+        return {one: why or "lost" for one, why in refused.items()}
 
     def _let_go(self, ready: Sequence[tuple[Session, Mail]], refused: dict[DeliveryId, str]) -> None:
         now = self._service.seconds()
@@ -507,116 +463,32 @@ class Dispatch:
     def _put_back(self, due: Due, pause: timedelta = timedelta(0)) -> None:
         """Gives back what was leased and not sent."""
         self._flying.pop(due.id, None)
-        next_at = self._service.clock() + pause
-        self._writes.append(lambda tx: sending.unclaim(tx, [due.id], self._lease, next_at))
-        self._dry = self._dry and pause > timedelta(0)
+        self._book.give_back([due.id], pause)
 
     def _stopped(self, due: Due, why: str) -> None:
         """The gate before the dot said no."""
         self._flying.pop(due.id, None)
-        now = self._service.clock()
         if why == "suppressed":
-            self._settle(due, DeliveryState.SUPPRESSED, None, reason="the address is on the suppression list")
+            self._book.settle(due, DeliveryState.SUPPRESSED, None, reason="the address is on the suppression list")
         elif why == "paused":
-            self._settle(due, DeliveryState.QUEUED, None, next_in=timedelta(0), counts=False)
+            self._book.settle(due, DeliveryState.QUEUED, None, next_in=timedelta(0), counts=False)
             self._shelve()
         else:
             if why == "unsubscribed":
-                self._writes.append(lambda tx: sending.split(tx, due.id, self._lease, now))
-                self._dry = False
+                self._book.split(due)
             else:
                 self._put_back(due)  # nothing, where the lease is another's by now
-            self.outcomes[why] += 1
+            self._book.count(why, 1)
 
     def _shelve(self) -> None:
         """Gives back all that is not yet offered, for sending was paused: what may still go is claimed again."""
-        ids, next_at = [one.id for one in self._waiting()], self._service.clock()
+        ids = [one.id for one in self._waiting()]
         self._pool.clear()
         self._aside.clear()
         for way in self._ways.all:
             way.bound.clear()
         if ids:
-            self._writes.append(lambda tx: sending.unclaim(tx, ids, self._lease, next_at))
-            self._dry = False
-
-    def _settle(
-        self,
-        due: Due,
-        state: DeliveryState,
-        outcome: Outcome | None,
-        *,
-        reason: str = "",
-        next_in: timedelta | None = None,
-        counts: bool = True,
-        bound: bool = False,
-    ) -> None:
-        now = self._service.clock()
-        next_at = now + next_in if next_in is not None else None
-
-        def settle(tx: Tx) -> None:
-            kept = sending.settle(
-                tx,
-                due.id,
-                self._lease,
-                state=state,
-                outcome=outcome,
-                now=now,
-                next_at=next_at,
-                reason=reason,
-                counts=counts,
-                bound=bound or bool(due.relay),
-            )
-            if kept and outcome is not None and state is DeliveryState.REJECTED:
-                self._note_refusal(tx, due, outcome, now)
-            self.outcomes[state.value if kept else "lost"] += 1
-
-        self._writes.append(settle)
-        if state is DeliveryState.QUEUED:
-            self._dry = False
-
-    def _note_refusal(self, tx: Tx, due: Due, outcome: Outcome, now: datetime) -> None:
-        """What a refusal for good says about the address."""
-        if outcome.suppress:
-            sending.suppress_recipient(tx, due.id, detail=said(outcome), now=now)
-        elif is_soft(outcome.enhanced, outcome.remote, outcome.code):
-            bounces.note_soft(
-                tx,
-                due.id,
-                status=outcome.enhanced,
-                detail=outcome.remote,
-                now=now,
-                limit=self._service.soft_bounces,
-                window=self._service.soft_window,
-            )
-
-    def _persist(self, work: Callable[[Tx], T]) -> T:
-        """One transaction, made as persistently as the others."""
-
-        def once() -> T:
-            with self._service.store.transaction() as tx:
-                return work(tx)
-
-        return self._persistently(once)
-
-    def _persistently(self, once: Callable[[], T]) -> T:
-        """While there is something of a sent mail to write down, a database that does not answer is waited for."""
-        owes = (self._gone or self._accepted or self._writes) and not self._is_deaf
-        for wait in (*_DATABASE_WAITS, None):
-            before = self.outcomes.copy()
-            try:
-                return once()
-            except (StorageError, Conflict) as error:
-                self.outcomes = before
-                # Two writers who waited for each other: the next time they will not.
-                passes = owes or (isinstance(error, Conflict) and wait in _DATABASE_WAITS[:3])
-                if wait is None or not passes:
-                    raise
-                time.sleep(wait)
-        raise AssertionError("unreachable")
-
-    def _count(self, told: str, number: int) -> None:
-        if number:
-            self.outcomes[told] += number
+            self._book.give_back(ids)
 
     def _fail(self, error: DigestError) -> None:
         self.problem = self.problem or error
@@ -633,14 +505,9 @@ class Dispatch:
             self._commit()
             rest = [one.id for one in self._waiting()] + [one for one in self._flying if one not in self._gone]
             next_at = self._service.clock() + (RELAY_PAUSE if self.problem is not None else timedelta(0))
-            self._persist(lambda tx: sending.unclaim(tx, rest, self._lease, next_at))
+            self._book.persist(lambda tx: sending.unclaim(tx, rest, self._lease, next_at))
         except (StorageError, Conflict) as error:
             self._fail(error)
         finally:
-            self._lane.close()
+            self._book.close()
             self._exchange.close()
-
-
-def said(outcome: Outcome) -> str:
-    head = " ".join(str(part) for part in (outcome.code, outcome.enhanced) if part)
-    return f"{head} {outcome.remote}".strip()[:500]

@@ -10,7 +10,7 @@ from datetime import timedelta
 from digest.delivery.catchall import CatchAll
 from digest.delivery.pool import RateLimit
 from digest.model.errors import StorageError
-from digest.services import dispatch
+from digest.services import book
 from digest.storage import editions, people, sending
 from digest.storage.lane import Lane
 from tests.delivery.peers import playing
@@ -129,7 +129,7 @@ class TestTimeAndLeases:
 
         with monkeypatch.context() as patch, CatchAll() as relay:
             patch.setattr(Lane, "group", failing)
-            patch.setattr(dispatch, "_DATABASE_WAITS", ())
+            patch.setattr(book, "_DATABASE_WAITS", ())
             sent = desk.send(relay.port)
             assert relay.count == 0
         assert "disk is full" in str(sent.problem)
