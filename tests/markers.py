@@ -6,6 +6,7 @@ A selected test whose tool is missing fails, so that nothing is passed over in s
 from __future__ import annotations
 
 import os
+import re
 import shutil
 
 import pytest
@@ -44,3 +45,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         programs = PROGRAMS.get(name, (name.removeprefix("needs_"),))
         if not any(shutil.which(program) for program in programs):
             pytest.fail(f"{name}: none of {', '.join(programs)} is installed", pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How many tests ran of each need that -m names."""
+    ended = [one for kind in ("passed", "failed", "error") for one in terminalreporter.stats.get(kind, ())]
+    for name in re.findall(r"\bneeds_\w+", str(config.option.markexpr)):
+        number = len({one.nodeid for one in ended if name in one.keywords})
+        terminalreporter.write_line(f"{name}: {number} tests" if number else f"no test carries {name}")

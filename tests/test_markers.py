@@ -66,3 +66,15 @@ def test_a_missing_tool_is_named(tmp_path):
     ]
     run = subprocess.run([*command, "-c", os.devnull, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
     assert "needs_no_such_tool: none of no_such_tool is installed" in run.stdout
+
+
+def test_a_need_that_no_test_carries_is_said_aloud(tmp_path):
+    (tmp_path / "test_sample.py").write_text("import pytest\n\n@pytest.mark.needs_python3\ndef test_tool(): pass\n")
+    command = [sys.executable, "-m", "pytest", "-p", "tests.markers", "-p", "no:cacheprovider", "-q", "-W", "ignore"]
+    run = subprocess.run(
+        [*command, "-m", "needs_python3 or needs_nothing", "-c", os.devnull, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "needs_python3: 1 tests\nno test carries needs_nothing\n1 passed" in run.stdout

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from itertools import count
 
 from sqlalchemy import delete, select, update
 
 from digest.model.mail import DeliveryState
-from digest.storage import people
 from digest.storage.deliveries import attempts, deliveries
 from digest.storage.engine import Store
 from tests.acceptance.taker import Taker
-from tests.services.sending import WEEKLY, Office, identity, message_id, office, reader
+from tests.services.sending import WEEKLY, Office, enrol, identity, message_id, office, reader
 from tests.services.world import DAILY, World, with_profile
 
 #: Two digests that each bring something: of the two papers there are, the first one shows one.
 TWO = (with_profile(DAILY, max_items=1), WEEKLY)
-
-_secrets = count(1)
 
 
 def crowd(store: Store, readers: int) -> Office:
@@ -28,19 +24,7 @@ def crowd(store: Store, readers: int) -> Office:
     world.source()
     for number in (1, 2):
         world.paper(number)
-    since = world.now.replace(day=1)
-    link: dict[str, object] = {"state": "confirmed", "created_at": since, "confirmed_at": since, "preferences": {}}
-    link |= {"language": "", "timezone": "", "send_at": "", "days": [], "last_slot_date": ""}
-    who = [{"address": reader(n), "created_at": since, "joined": n % 3 == 0} for n in range(readers)]
-    with store.transaction() as tx:
-        tx.execute(people.subscribers.insert(), who)
-        found = tx.execute(select(people.subscribers.c.id, people.subscribers.c.joined)).all()
-        links = [
-            link | {"subscriber_id": one.id, "digest": digest.name, "secret": f"{next(_secrets):022d}"}
-            for one in found
-            for digest in (TWO if one.joined else TWO[:1])
-        ]
-        tx.execute(people.subscriptions.insert(), links)
+    enrol(world, [(reader(n), TWO if n % 3 == 0 else TWO[:1]) for n in range(readers)])
     world.publish.run(world.now)
     assert sum(identity(store).values()) == readers + len(range(0, readers, 3))
     return Office(store, world)

@@ -143,8 +143,10 @@ def _control(postfix: Postfix, command: str) -> None:
 
 
 def unused_port() -> int:
-    """Below those that the system hands out, so that nobody else is given it in the meantime."""
-    for port in range(20_000 + os.getpid() % 5_000, 30_000):
+    """Below those that the system hands out, so that nobody else is given it in the meantime; processes that
+    started together look at different ones.
+    """
+    for port in range(20_000 + os.getpid() * 50 % 9_000, 30_000):
         try:
             socket.create_server(("127.0.0.1", port)).close()
         except OSError:

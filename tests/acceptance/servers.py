@@ -19,6 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.acceptance.relays import unused_port
 
@@ -53,6 +56,8 @@ mkdir -p "$tree/srv/post"
 mount --bind "$post" "$tree/srv/post"
 # Of files that are mounts of their own, the overlay shows what lies below.
 cp --remove-destination -L /etc/resolv.conf /etc/hosts "$tree/etc/"
+# The index of manuals is not built anew.
+rm -f "$tree/var/lib/man-db/auto-update"
 printf '#!/bin/sh\\nexit 101\\n' >"$tree/usr/sbin/policy-rc.d"
 chmod 755 "$tree/usr/sbin/policy-rc.d"
 cd "$tree"
@@ -472,6 +477,18 @@ STARTS: dict[str, tuple[str, Callable[[Root, Onward], Server]]] = {
     "Exim": ("opendkim openssl exim4-daemon-light", _exim),
     "OpenSMTPD": ("opendkim openssl opensmtpd", _opensmtpd),
 }
+
+
+NEEDS = {
+    "Postfix": pytest.mark.needs_postfix,
+    "Exim": pytest.mark.needs_exim4,
+    "OpenSMTPD": pytest.mark.needs_opensmtpd,
+}
+
+
+def parameter(name: str, group: str) -> Any:
+    """That server for a fixture of module scope: a group's tests run in one process, which installs it once."""
+    return pytest.param(name, marks=(NEEDS[name], pytest.mark.xdist_group(f"{group}, {name}")))
 
 
 def wait_for(condition: Callable[[], object], server: Server, *, seconds: float = 20.0) -> None:

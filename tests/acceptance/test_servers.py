@@ -31,6 +31,7 @@ from digest.config import load
 from tests.acceptance.servers import (
     BOUNCES,
     MAILBOXES,
+    NEEDS,
     PASSWORD,
     QUOTED,
     READERS,
@@ -38,6 +39,7 @@ from tests.acceptance.servers import (
     WIDE,
     Onward,
     Server,
+    parameter,
     running,
     wait_for,
 )
@@ -228,14 +230,7 @@ def delivered(server: Server, addresses: Iterable[str]) -> dict[str, bytes]:
     return {address: wired(mails[0]) for address, mails in found.items()}
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("Postfix", marks=pytest.mark.needs_postfix),
-        pytest.param("Exim", marks=pytest.mark.needs_exim4),
-        pytest.param("OpenSMTPD", marks=pytest.mark.needs_opensmtpd),
-    ],
-)
+@pytest.fixture(scope="module", params=[parameter(name, "servers") for name in NEEDS])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     with closing(Onward()) as onward, running(request.param, folder, onward) as server:

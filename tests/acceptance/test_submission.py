@@ -46,6 +46,8 @@ SINGLE = ("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME
 LISTED = ("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Feedback-ID")
 #: The kinds of mail that carry the list's headers.
 LISTING = ("edition", "welcome", "bounce")
+#: All in one process: they share the server and what went through it.
+BY_POSTFIX = (pytest.mark.needs_postfix, pytest.mark.xdist_group("submission"))
 #: What a relay may put above a mail.
 TRACE = {"received", "return-path", "delivered-to", "x-original-to"}
 
@@ -237,8 +239,8 @@ def straight() -> dict[str, Carried]:
 
 @pytest.fixture(
     params=[
-        pytest.param("Postfix", marks=pytest.mark.needs_postfix),
-        pytest.param("Postfix to 7-bit", marks=pytest.mark.needs_postfix),
+        pytest.param("Postfix", marks=BY_POSTFIX),
+        pytest.param("Postfix to 7-bit", marks=BY_POSTFIX),
         "7-bit",
     ]
 )
@@ -396,6 +398,7 @@ def test_8_bit_text_is_refused_by_the_strict_relay() -> None:
 
 
 @pytest.mark.needs_postfix
+@pytest.mark.xdist_group("submission")
 def test_8_bit_text_is_rewritten_by_postfix_for_the_strict_relay(post: Post, by_postfix: object) -> None:
     """So ours arrives unchanged because nothing in it had to be changed, not because Postfix would not."""
     had = len(post.seven.taken)

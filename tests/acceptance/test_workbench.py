@@ -19,7 +19,7 @@ from digest.rendering.render import default_template_folder
 from tests.acceptance.browser import Browser, chromium
 from tests.cli.conftest import CONFIG as INSTALLED
 
-pytestmark = pytest.mark.needs_chromium
+pytestmark = [pytest.mark.needs_chromium, pytest.mark.xdist_group("workbench")]
 
 CONFIG = (
     INSTALLED.replace("[smtp]", 'templates = "own"\n[smtp]', 1)

@@ -6,7 +6,7 @@ import email
 import email.policy
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,10 +26,10 @@ from digest.services.outlets import Outlet
 from digest.services.packing import ReturnPath
 from digest.services.reconcile import Reconcile
 from digest.services.report import accounting
-from digest.storage import deliveries
+from digest.storage import deliveries, people
 from digest.storage.engine import Store
 from tests.delivery.peers import Script, Talk, relay_to
-from tests.services.world import DAILY, KEYS, World
+from tests.services.world import DAILY, KEYS, SLOT_AT, World
 
 WEEKLY = replace(DAILY, name="weekly", title="The Weekly", list_id="weekly.example.org")
 VERP = ReturnPath(address="bounces@example.org", tokens=True)
@@ -134,11 +134,28 @@ def office(
     world.source()
     for number in range(papers):
         world.paper(number + 1, **fields)
-    for number in range(readers):
-        for digest in digests:
-            world.reader(reader(number), digest.name, joined=len(digests) > 1)
+    if readers:
+        enrol(world, [(reader(number), digests) for number in range(readers)])
     world.publish.run(world.now)
     return Office(store, world)
+
+
+def enrol(world: World, readers: Sequence[tuple[str, tuple[Digest, ...]]]) -> None:
+    """Confirmed readers of these digests, since two weeks before the slot, in one transaction; who reads several has
+    them joined."""
+    since = SLOT_AT - timedelta(days=14)
+    link: dict[str, object] = {"state": "confirmed", "created_at": since, "confirmed_at": since, "preferences": {}}
+    link |= {"language": "", "timezone": "", "send_at": "", "days": [], "last_slot_date": ""}
+    who = [{"address": address, "created_at": since, "joined": len(digests) > 1} for address, digests in readers]
+    with world.store.transaction() as tx:
+        tx.execute(people.subscribers.insert(), who)
+        ids = {row.address: row.id for row in tx.execute(select(people.subscribers.c.address, people.subscribers.c.id))}
+        links = [
+            link | {"subscriber_id": ids[address], "digest": digest.name, "secret": world.subscribe.new_secret()}
+            for address, digests in readers
+            for digest in digests
+        ]
+        tx.execute(people.subscriptions.insert(), links)
 
 
 def way(port: int, **settings: object) -> Relay:

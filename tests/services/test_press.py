@@ -266,7 +266,7 @@ def test_a_paper_that_had_no_room_is_explained_until_it_is_sent(open_road):
 # With the real templates
 
 
-@pytest.mark.parametrize("web", [WEB, NO_WEB])
+@pytest.mark.parametrize(("web", "database"), [(WEB, "sqlite"), (NO_WEB, "sqlite"), (NO_WEB, "postgresql")])
 def test_eight_hundred_papers_are_printed_or_listed_or_wait_and_none_is_lost(open_road, web):
     road = open_road({"name": "daily", "max_items": 800}, web=web)
     road.bring(*(paper(n) for n in range(1, 801)))
