@@ -12,7 +12,7 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 
 from digest.delivery.folder import FolderSession
@@ -186,11 +186,8 @@ def look_in(relay: Relay) -> None:
         exchange.close()
 
 
-def hand_over(relay: Relay, mail: Mail, before_dot: Callable[[], bool]) -> Outcome:
-    """Sends one mail and waits for its end. Raises RelayError when the relay cannot be reached.
-
-    ``before_dot`` is called once, when all but the content was accepted; False keeps the mail back (outcome STOPPED).
-    """
+def hand_over(relay: Relay, mail: Mail) -> Outcome:
+    """Sends one mail and waits for its end. Raises RelayError when the relay cannot be reached."""
     exchange = Exchange()
     try:
         session = _first_session(exchange, relay)
@@ -201,12 +198,12 @@ def hand_over(relay: Relay, mail: Mail, before_dot: Callable[[], bool]) -> Outco
             for event in exchange.poll(relay.timeout):
                 if event.mail is not mail:
                     continue
-                if event.outcome is not None:
+                if event.outcome is None:
+                    session.go()
+                elif session.out_of_step and event.outcome.kind is OutcomeKind.DEFERRED:
+                    return hand_over(replace(relay, pipelining=False), mail)
+                else:
                     return event.outcome
-                if not before_dot():
-                    session.stop()
-                    return Outcome(kind=OutcomeKind.STOPPED, remote="stopped before the final dot")
-                session.go()
     finally:
         exchange.close()
 

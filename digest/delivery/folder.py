@@ -34,6 +34,7 @@ class FolderSession:
             raise RelayError("no folder is named", where=relay.name, try_="set path")
         self.relay = relay
         self.pipelining = self.out_of_step = False
+        self.round_trip = 0.0
         self._maildir = relay.transport == "maildir"
         self._final = relay.path / "new" if self._maildir else relay.path
         self._draft = relay.path / "tmp" if self._maildir else relay.path

@@ -12,13 +12,14 @@ import json
 import smtplib
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from digest.delivery.oauth import TokenCommand
 from digest.delivery.relay import Relay
-from digest.delivery.wire import MAX_TEXT, Wire, printable
+from digest.delivery.wire import MAX_LINE, MAX_REPLY, MAX_TEXT, Wire, printable
 from digest.model.errors import DigestError, RelayError
 
 
@@ -31,7 +32,12 @@ class Connection:
     """What EHLO offered after TLS: lower-case keyword -> parameters."""
     tls: str
     """The TLS version; empty without encryption."""
+    round_trip: float
+    """Seconds that the server took to answer EHLO."""
 
+
+#: A command line with its end (RFC 5321 section 4.5.3.1.4).
+MAX_COMMAND = 512
 
 #: Speaks one way to log in: client, username, secret -> the server's last answer.
 Mechanism = Callable[[smtplib.SMTP, str, str], tuple[int, bytes]]
@@ -53,31 +59,68 @@ def open_connection(relay: Relay) -> Connection:
         with contextlib.ExitStack() as undo:
             client = _connected(relay)
             undo.callback(client.close)
-            _introduce(client, relay)
+            round_trip = _introduce(client, relay)
             if relay.username:
                 _log_in(client, relay)
-            connection = _hand_over(client, relay)
+            connection = _hand_over(client, relay, round_trip)
             undo.pop_all()
             return connection
     except (OSError, ValueError) as exc:  # smtplib's errors are OSErrors; ValueError: a name that cannot be sent
         raise _explained(exc, relay) from exc
 
 
+class _Whole(smtplib.SMTP):
+    """smtplib, but what is no reply is told whole, and a silence as one."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("the server closed the connection")
+        if self.file is None:
+            self.file = self.sock.makefile("rb")
+        lines: list[bytes] = []
+        try:
+            while sum(map(len, lines)) <= MAX_REPLY:
+                line = self.file.readline(MAX_LINE + 1)
+                code, mark = line[:3], line[3:4]
+                if line and (len(line) > MAX_LINE or not code.isdigit() or mark not in (b" ", b"-", b"\r", b"\n")):
+                    raise smtplib.SMTPResponseException(-1, line.strip())
+                if not line.endswith(b"\n"):
+                    raise smtplib.SMTPServerDisconnected("the server closed the connection")
+                lines.append(line[4:].strip())
+                if mark != b"-":
+                    return int(code), b"\n".join(lines)
+            raise smtplib.SMTPServerDisconnected("the server's answer has no end")
+        except OSError:  # smtplib's errors are OSErrors
+            self.close()
+            raise
+
+
+class _Tls(_Whole, smtplib.SMTP_SSL):
+    """A client for SMTP with TLS from the first byte."""
+
+
+class _Local(_Whole, smtplib.LMTP):
+    """A client for LMTP."""
+
+
 def _connected(relay: Relay) -> smtplib.SMTP:
     """An smtplib client that has read a good greeting."""
     helo = relay.helo_name or None
     if relay.transport == "lmtp":
-        return smtplib.LMTP(relay.host, relay.port, local_hostname=helo, timeout=relay.timeout)
+        return _Local(relay.host, relay.port, local_hostname=helo, timeout=relay.timeout)
     if relay.security == "tls":
         context = _tls_context(relay)
-        return smtplib.SMTP_SSL(relay.host, relay.port, local_hostname=helo, timeout=relay.timeout, context=context)
-    return smtplib.SMTP(relay.host, relay.port, local_hostname=helo, timeout=relay.timeout)
+        return _Tls(relay.host, relay.port, local_hostname=helo, timeout=relay.timeout, context=context)
+    return _Whole(relay.host, relay.port, local_hostname=helo, timeout=relay.timeout)
 
 
-def _introduce(client: smtplib.SMTP, relay: Relay) -> None:
-    client.ehlo_or_helo_if_needed()
+def _introduce(client: smtplib.SMTP, relay: Relay) -> float:
+    """EHLO, and TLS where it is asked for; gives the seconds that the first answer took."""
+    began = time.monotonic()
+    _greet(client)
+    round_trip = time.monotonic() - began
     if relay.security != "starttls":
-        return
+        return round_trip
     if not client.has_extn("starttls"):
         raise RelayError(
             "the server does not offer STARTTLS, so nothing was sent",
@@ -86,7 +129,19 @@ def _introduce(client: smtplib.SMTP, relay: Relay) -> None:
         )
     # Whatever was said before TLS is forgotten (RFC 3207 section 4.2), also bytes slipped in behind the 220.
     client.starttls(context=_tls_context(relay))
-    client.ehlo_or_helo_if_needed()
+    _greet(client)
+    return round_trip
+
+
+def _greet(client: smtplib.SMTP) -> None:
+    """EHLO, or HELO to a server that does not know it (RFC 5321 section 4.1.1.1)."""
+    code, said = client.ehlo()
+    if code == 421:  # it hangs up: its words say more than the silence that follows
+        raise smtplib.SMTPHeloError(code, said)
+    if not 200 <= code <= 299:
+        code, said = client.helo()
+        if not 200 <= code <= 299:
+            raise smtplib.SMTPHeloError(code, said)
 
 
 def _tls_context(relay: Relay) -> ssl.SSLContext:
@@ -94,7 +149,9 @@ def _tls_context(relay: Relay) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=None if relay.ca_file is None else str(relay.ca_file))
     except OSError as exc:
         raise RelayError(
-            f"the certificates cannot be read: {exc}", where=str(relay.ca_file), try_="check ca_file"
+            f"the certificates cannot be read: {exc.strerror or exc}",
+            where=str(relay.ca_file or "the system's certificates"),
+            try_="check ca_file: its path, who may read it, and that it holds certificates in PEM",
         ) from exc
 
 
@@ -117,7 +174,7 @@ def _log_in(client: smtplib.SMTP, relay: Relay) -> None:
     code, text = 504, b""
     for mechanism in mechanisms:
         code, text = mechanism(client, relay.username, secret)
-        if code in (235, 503):  # 503: already logged in
+        if code == 235:  # 503 would be "already logged in", which we are not: Postfix says so where there is no login
             return
         if code != 504:  # 504: offered, and yet not spoken (RFC 4954 section 4); the next one may be
             break
@@ -141,7 +198,15 @@ def _mechanisms(client: smtplib.SMTP, relay: Relay, offered: Sequence[str]) -> l
 
 def _plain(client: smtplib.SMTP, username: str, password: str) -> tuple[int, bytes]:
     """RFC 4616, in UTF-8; the standard library's speaks ASCII only."""
-    return client.docmd("AUTH", "PLAIN " + _base64(f"\0{username}\0{password}"))
+    return _first_response(client, "PLAIN", _base64(f"\0{username}\0{password}"))
+
+
+def _first_response(client: smtplib.SMTP, mechanism: str, response: str) -> tuple[int, bytes]:
+    """AUTH with a response that needs no challenge: in its line, unless that grew too long (RFC 4954 section 4)."""
+    if len(f"AUTH {mechanism} {response}\r\n") <= MAX_COMMAND:
+        return client.docmd("AUTH", f"{mechanism} {response}")
+    code, text = client.docmd("AUTH", mechanism)
+    return client.docmd(response) if code == 334 else (code, text)
 
 
 def _login(client: smtplib.SMTP, username: str, password: str) -> tuple[int, bytes]:
@@ -166,7 +231,7 @@ def _cram_md5(client: smtplib.SMTP, username: str, password: str) -> tuple[int, 
 
 def _xoauth2(client: smtplib.SMTP, username: str, token: str) -> tuple[int, bytes]:
     """Google's and Microsoft's way. A refusal is a challenge that holds JSON; an empty line brings its code."""
-    code, text = client.docmd("AUTH", "XOAUTH2 " + _base64(f"user={username}\1auth=Bearer {token}\1\1"))
+    code, text = _first_response(client, "XOAUTH2", _base64(f"user={username}\1auth=Bearer {token}\1\1"))
     if code != 334:
         return code, text
     challenge = _challenge(text)
@@ -214,11 +279,13 @@ def _password(relay: Relay) -> str:
         return relay.password()
     except OSError as exc:
         raise RelayError(
-            f"the password cannot be read: {exc}", where=relay.where, try_="check password_file and its permissions"
+            f"the password cannot be read: {exc.strerror or exc}",
+            where=relay.where,
+            try_="check password_file and its permissions",
         ) from exc
 
 
-def _hand_over(client: smtplib.SMTP, relay: Relay) -> Connection:
+def _hand_over(client: smtplib.SMTP, relay: Relay, round_trip: float) -> Connection:
     """Take the socket out of smtplib. Its reader may hold bytes nobody asked for: they are dropped with it."""
     sock, reader = client.sock, client.file
     client.sock = client.file = None
@@ -227,7 +294,8 @@ def _hand_over(client: smtplib.SMTP, relay: Relay) -> Connection:
     if sock is None:
         raise smtplib.SMTPServerDisconnected("the server closed the connection")
     tls = (sock.version() or "") if isinstance(sock, ssl.SSLSocket) else ""
-    return Connection(wire=Wire(sock), features=dict(client.esmtp_features), tls=tls)
+    features = dict(client.esmtp_features)
+    return Connection(wire=Wire(sock), features=features, tls=tls, round_trip=round_trip)
 
 
 def _explained(exc: OSError | ValueError, relay: Relay) -> DigestError:
@@ -244,6 +312,8 @@ def _what_and_try(exc: OSError | ValueError, relay: Relay) -> tuple[str, str]:
                 f"TLS could not be set up: {exc.reason or exc}",
                 'check security: "tls" is for port 465, "starttls" for 587 and 25',
             )
+        case smtplib.SMTPResponseException() if exc.smtp_code == -1:
+            return f"the server answered {_answer(exc)}", "check host and port: no mail server seems to listen there"
         case smtplib.SMTPResponseException():
             return f"the server answered {_answer(exc)}", _after_answer(exc.smtp_code)
         case smtplib.SMTPServerDisconnected():
@@ -257,7 +327,7 @@ def _what_and_try(exc: OSError | ValueError, relay: Relay) -> tuple[str, str]:
         case TimeoutError():
             return f"no answer within {relay.timeout:g} seconds", "check host, port and the firewall"
         case OSError():
-            return f"the server cannot be reached: {exc}", "check host, port and the network"
+            return f"the server cannot be reached: {exc.strerror or exc}", "check host, port and the network"
         case _:
             return f"the settings cannot be sent: {exc}", "check host, username and helo_name"
 
@@ -279,7 +349,7 @@ def _trust(code: int) -> str:
 
 def _after_answer(code: int) -> str:
     if 400 <= code <= 499:
-        return "try again later; it is tried again by itself"
+        return "the server takes no mail just now: wait; a run of sending tries again by itself"
     if code in (550, 553, 554):
         return "the server does not talk to this machine: ask its operator, or use the relay of your provider"
     return "check host and port, or ask the server's operator"
@@ -294,4 +364,4 @@ def _after_name(code: int | None) -> str:
 def _answer(exc: smtplib.SMTPResponseException) -> str:
     error = exc.smtp_error
     text = printable(error if isinstance(error, bytes) else str(error).encode())[:MAX_TEXT]
-    return f"{exc.smtp_code} {text}" if exc.smtp_code > 0 else f"what is no SMTP reply: {text!r}"
+    return f"{exc.smtp_code} {text}" if exc.smtp_code > 0 else f"what is no SMTP reply: {text[:80]!r}"

@@ -179,7 +179,8 @@ class Imap:
             client, self._client = self._client, None
             if client is not None:
                 _drop(client)
-            text = " ".join(str(exc).split())[:300]
+            said = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
+            text = " ".join(said.split())[:300]
             raise MailboxError(
                 f"the mailbox cannot be used: {text}",
                 where=self._where,

@@ -16,6 +16,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 from digest.model.errors import RelayError
 from digest.model.mail import Envelope, Outcome
 
+#: RFC 5321 section 4.5.3.2: at least five minutes for MAIL and RCPT, two for DATA, three for a part of the content.
+ANSWER_SECONDS = 300.0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Relay:
@@ -36,7 +39,9 @@ class Relay:
     """Let the password travel unencrypted (security none)."""
     connections: int = 8
     timeout: float = 60.0
-    """Seconds to wait for an answer, or for the network to take the next bytes."""
+    """Seconds for each step of connecting: name, greeting, EHLO, TLS, login."""
+    answer_timeout: float = ANSWER_SECONDS
+    """Seconds to wait for the answer to each command of a mail, or for the network to take the next bytes."""
     dot_timeout: float = 600.0
     """Seconds to wait for the answer to the final dot (RFC 5321 section 4.5.3.2.6: ten minutes)."""
     chunking: bool = True
@@ -98,7 +103,11 @@ class Session(Protocol):
     pipelining: bool
     """Whether ``go`` may be given a following mail."""
     out_of_step: bool
-    """The server has lost count of commands that were sent together; the next session should send them singly."""
+    """The server has lost count of commands that were sent together. What was offered was not taken and may be offered
+    again at once; the next session should send singly."""
+
+    round_trip: float
+    """Seconds that the other side took for its first answer."""
 
     @property
     def alive(self) -> bool:

@@ -8,9 +8,12 @@ and the remote's text, gives an Outcome. Pure; states and suppressions are writt
 | x.7.28; 421, 454, 4.7.x with rates; 4.7.500-699        | deferred, relay: send nothing for ten minutes           |
 | 5.3.4, 5.6.x, 552 not to RCPT                          | rejected, message: too big or malformed for any reader  |
 | 432 454 530 534 535 538                                | deferred, relay: the login needs the operator           |
-| 500 502 503, x.5.1 x.5.2                               | deferred, relay: one of us has lost step                |
+| 503; 500 502, x.5.1 x.5.2                              | deferred, relay: one of us has lost step                |
+| 501 504 555, 5.1.7 5.5.4 to MAIL                       | deferred, message: the way its command is written       |
+| 5.6.7-10 to MAIL                                       | rejected: this reader's address needs what is not there |
+| other 5xx to MAIL, and 4xx to it as in the next row    | deferred, relay: it does not send for us, for an hour   |
 | x.7.20-27 29 30 32 40, x.1.7 x.1.8, 5.7.500-799, other | deferred, message: ours to mend, again after an hour    |
-| 5xx to MAIL, "relay denied", block lists, SPF, DKIM …  |                                                         |
+| "relay denied", block lists, SPF, DKIM …               |                                                         |
 | 421, 4xx to MAIL, 4.3.1 4.3.2 4.3.5 4.4.2 4.5.3        | deferred, relay: nothing was said about this recipient  |
 | other 4xx (450 451 452, greylisting …), 5.2.1 on rates | deferred, recipient                                     |
 | 5.1.1 5.1.2 5.1.3 5.1.6 5.1.10 5.2.1                   | rejected, and suppressed: there is no such mailbox      |
@@ -53,6 +56,10 @@ _MAILBOX_FULL = frozenset({"5.2.2", "5.2.3"})
 _RELAY_BUSY = frozenset({"4.3.1", "4.3.2", "4.3.5", "4.4.2", "4.5.3"})
 _LIMIT_CODES = frozenset({"5.4.5", "5.1.90", "5.7.230", "5.7.231", "5.7.232", "5.7.233", "5.7.705"})
 _LOST_STEP = frozenset({"5.5.1", "5.5.2"})
+#: Answers to MAIL about how the address or a parameter is written (RFC 5321 section 4.2.2, RFC 3463), and about
+#: letters outside ASCII (RFC 6531 section 3.5), which only a reader's address brings in.
+_WRITTEN = frozenset({"5.1.7", "5.5.4"})
+_WIDE = frozenset({"5.6.7", "5.6.8", "5.6.9", "5.6.10"})
 _LOGIN = frozenset({432, 454, 530, 534, 535, 538})
 #: Sender authentication and sender addresses (RFC 7372, RFC 7505; 29-40 as Gmail uses them).
 _PROOF = frozenset(f"7.{detail}" for detail in (20, 21, 22, 23, 24, 25, 26, 27, 29, 30, 32, 40, 509, 515))
@@ -177,8 +184,11 @@ def is_ours(enhanced: str, text: str = "") -> bool:
     return bool(remedy(enhanced, text))
 
 
-def remedy(enhanced: str, text: str = "") -> str:
-    """What an operator can do about a refusal that is about us; empty for all others."""
+def remedy(enhanced: str, text: str = "", sender: str = "") -> str:
+    """What an operator can do about a refusal that is about us; empty for all others.
+
+    ``sender``: the return path, where it was this that was refused, whatever the words are.
+    """
     detail = enhanced[2:]
     if detail in _PROOF or (_by_text(detail) and _PROOF_TEXT.search(text)):
         return "check SPF, DKIM, DMARC and the relay's PTR record: `digest doctor` looks at them"
@@ -186,7 +196,21 @@ def remedy(enhanced: str, text: str = "") -> str:
         return "the relay does not send for this address: check [mail] from and the login in [smtp]"
     if _BLOCKED_CODES.fullmatch(enhanced) or (_by_text(detail) and _LISTED_TEXT.search(text)):
         return "the relay's address is on a list of blocked senders: follow the answer's link, or use another relay"
+    if sender:
+        return "let the relay send for this address, or check [mail] from and bounces_to and the login in [smtp]"
     return ""
+
+
+def refuses_sender(code: int, enhanced: str, text: str, stage: Stage) -> bool:
+    """Whether a relay will not send for us, whichever the mail: another relay may. To MAIL, for then neither a reader
+    nor a content was named.
+    """
+    if stage is not Stage.MAIL or not 400 <= code <= 599:
+        return False
+    about_form = enhanced in _WRITTEN or enhanced in _WIDE or (code in (501, 504, 555) and not enhanced)
+    about_mail = about_form or _about_message(code, enhanced, stage)
+    other_trouble = _about_login(code, enhanced) or _lost_step(code, enhanced) or _slowed(code, enhanced, text)
+    return not (about_mail or other_trouble) and (code >= 500 or is_ours(enhanced, text))
 
 
 def _by_text(detail: str) -> bool:
@@ -199,7 +223,7 @@ def _verdict(code: int, enhanced: str, text: str, stage: Stage) -> tuple[Outcome
         return OutcomeKind.ACCEPTED, Scope.RECIPIENT, False, None
     if not 400 <= code <= 599:
         return OutcomeKind.DEFERRED, Scope.RELAY, False, None
-    if enhanced in _LIMIT_CODES or (enhanced not in _MAILBOX_FULL and _LIMIT.search(text)):
+    if _limited(enhanced, text):
         return OutcomeKind.DEFERRED, Scope.RELAY, False, OPERATOR_SECONDS
     if _throttled(code, enhanced, text):
         return OutcomeKind.DEFERRED, Scope.RELAY, False, _named(text, RELAY_WAITS) or THROTTLE_SECONDS
@@ -207,7 +231,9 @@ def _verdict(code: int, enhanced: str, text: str, stage: Stage) -> tuple[Outcome
         return OutcomeKind.REJECTED, Scope.MESSAGE, False, None
     if _about_login(code, enhanced) or _lost_step(code, enhanced):
         return OutcomeKind.DEFERRED, Scope.RELAY, False, None
-    if is_ours(enhanced, text) or (code >= 500 and stage is Stage.MAIL):
+    if refuses_sender(code, enhanced, text, stage):
+        return OutcomeKind.DEFERRED, Scope.RELAY, False, OPERATOR_SECONDS
+    if is_ours(enhanced, text) or (code >= 500 and stage is Stage.MAIL and enhanced not in _WIDE):
         return OutcomeKind.DEFERRED, Scope.MESSAGE, False, OPERATOR_SECONDS
     if code < 500:
         return _later(code, enhanced, text, stage)
@@ -227,6 +253,15 @@ def _later(code: int, enhanced: str, text: str, stage: Stage) -> tuple[OutcomeKi
     return OutcomeKind.DEFERRED, Scope.RECIPIENT, False, _named(text, RECIPIENT_WAITS)
 
 
+def _slowed(code: int, enhanced: str, text: str) -> bool:
+    """A limit is reached, or we are too fast."""
+    return _limited(enhanced, text) or _throttled(code, enhanced, text)
+
+
+def _limited(enhanced: str, text: str) -> bool:
+    return enhanced in _LIMIT_CODES or (enhanced not in _MAILBOX_FULL and _LIMIT.search(text) is not None)
+
+
 def _throttled(code: int, enhanced: str, text: str) -> bool:
     """Asked to slow down. A 4.7.1 alone is not: one recipient's policy must not stop everybody's mail."""
     if enhanced[1:] == ".7.28" or _WAIT_CODES.fullmatch(enhanced):
@@ -240,7 +275,7 @@ def _about_message(code: int, enhanced: str, stage: Stage) -> bool:
     """Too big or malformed for any reader. 5.6.7 and its neighbours mean a recipient's address (RFC 6531)."""
     if code < 500:
         return False
-    if enhanced == "5.3.4" or (enhanced.startswith("5.6.") and enhanced not in ("5.6.7", "5.6.8", "5.6.9", "5.6.10")):
+    if enhanced == "5.3.4" or (enhanced.startswith("5.6.") and enhanced not in _WIDE):
         return True
     return code == 552 and enhanced not in _MAILBOX_FULL and stage is not Stage.RCPT
 
@@ -251,8 +286,8 @@ def _about_login(code: int, enhanced: str) -> bool:
 
 
 def _lost_step(code: int, enhanced: str) -> bool:
-    """The server did not know or expect the command: on a new connection it may."""
-    return enhanced in _LOST_STEP or (code in (500, 502, 503) and not enhanced)
+    """The server did not know or expect the command: on a new connection it may. 503 always says just that."""
+    return enhanced in _LOST_STEP or code == 503 or (code in (500, 502) and not enhanced)
 
 
 def _named(text: str, bounds: tuple[float, float]) -> float | None:

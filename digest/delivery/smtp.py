@@ -17,11 +17,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from digest.delivery.handshake import Connection
 from digest.delivery.relay import Event, Mail, Relay
-from digest.delivery.retry import Stage, decide
+from digest.delivery.retry import Stage, decide, refuses_sender
 from digest.delivery.wire import BrokenError, OutOfStepError, Reply
 from digest.model.mail import Envelope, Outcome, OutcomeKind, Scope
 
@@ -55,6 +56,7 @@ class SmtpSession:
         self.relay = relay
         self.out_of_step = False
         self.tls = connection.tls
+        self.round_trip = connection.round_trip
         self.features: Mapping[str, str] = connection.features
         """What the server offers: lower-case keyword -> parameters."""
         self.wire = connection.wire
@@ -67,7 +69,8 @@ class SmtpSession:
         self._before = (Stage.MAIL,) if self.chunking else (Stage.MAIL, Stage.RCPT)
         """… and those before it."""
         self._limit = _size_limit(self.features)
-        self._simple = self._limit is not None and "dsn" not in self.features
+        self._simple = self._limit is not None
+        self._reports = "dsn" in self.features
         self._room = self._limit or sys.maxsize
         self._awaited: deque[tuple[Stage | _Await, Mail | None]] = deque()
         self._coming: Mail | None = None
@@ -103,7 +106,7 @@ class SmtpSession:
         if isinstance(commands, Outcome):
             return commands
         self.wire.send(self._announce(mail, commands))
-        self.deadline = time.monotonic() + self.relay.timeout
+        self.deadline = time.monotonic() + self.relay.answer_timeout
         return None
 
     def go(self, following: Mail | None = None) -> Outcome | None:
@@ -147,11 +150,14 @@ class SmtpSession:
                 self._wait_for_dot(now)
         awaited = self._awaited
         self._stepped = False
+        passed = False
         for reply in wire.receive():
             # To most mails a server says yes, and to each of their commands: then only the last answer means anything.
             if self.pipelining and awaited and awaited[0][0] in self._before and 200 <= reply.code <= 299:
                 awaited.popleft()
+                passed = True
                 continue
+            passed = False
             if self._stepped:
                 # It was there before the command that it would answer.
                 self._lose(BrokenError(f"the server said {reply.code} {reply.words()[1]} unasked"))
@@ -159,6 +165,9 @@ class SmtpSession:
                 self._hear(reply, now)
             if wire.closed:
                 break
+        if passed:
+            # The next answer has a time of its own, also where its command was sent together with the others.
+            self.deadline = now + self.relay.answer_timeout
         if wire.fault is not None and not wire.closed:
             self._lose(wire.fault)
         elif wire.deaf is not None and not wire.closed:
@@ -172,9 +181,9 @@ class SmtpSession:
         if self.wire.deaf is not None:
             self._lose(self.wire.deaf)
         elif self.wire.unsent:
-            self._lose(BrokenError(f"the server took nothing for {self.relay.timeout:g} seconds"))
+            self._lose(BrokenError(f"the server took nothing for {self.relay.answer_timeout:g} seconds"))
         else:
-            waited = self.relay.dot_timeout if self._sent is not None else self.relay.timeout
+            waited = self.relay.dot_timeout if self._sent is not None else self.relay.answer_timeout
             self._lose(OutOfStepError(f"the server did not answer within {waited:g} seconds"))
         events, self._events = self._events, []
         return events
@@ -205,7 +214,14 @@ class SmtpSession:
             and len(recipient) <= MAX_ADDRESS
         ):
             # As for nearly all: nothing to be refused, nothing to be negotiated.
-            return b"MAIL FROM:<%b> SIZE=%d\r\n" % (sender.encode(), size), b"RCPT TO:<%b>\r\n" % recipient.encode()
+            by, to = sender.encode(), recipient.encode()
+            if not self._reports:
+                return b"MAIL FROM:<%b> SIZE=%d\r\n" % (by, size), b"RCPT TO:<%b>\r\n" % to
+            if not _UNSAFE.search(to):
+                return (
+                    b"MAIL FROM:<%b> SIZE=%d RET=HDRS\r\n" % (by, size),
+                    b"RCPT TO:<%b> ORCPT=rfc822;%b\r\n" % (to, to),
+                )
         return self._special_commands(envelope)
 
     def _special_commands(self, envelope: Envelope) -> tuple[bytes, bytes] | Outcome:
@@ -264,14 +280,14 @@ class SmtpSession:
 
     def _wait_for_dot(self, now: float) -> None:
         """While content goes out, each step of it must be taken in time; then the reply to the dot is awaited."""
-        self.deadline = now + (self.relay.timeout if self.wire.unsent else self.relay.dot_timeout)
+        self.deadline = now + (self.relay.answer_timeout if self.wire.unsent else self.relay.dot_timeout)
 
     def _hear(self, reply: Reply, now: float) -> None:
         if not self._awaited:
             self._unasked(reply)
             return
         step, mail = self._awaited.popleft()
-        self.deadline = now + self.relay.timeout if self._awaited else None
+        self.deadline = now + self.relay.answer_timeout if self._awaited else None
         if step is _DOT:
             self._answered(reply, mail)
         elif mail is not None:
@@ -352,7 +368,7 @@ class SmtpSession:
         stage, command = self._steps.pop(0)
         self._awaited.append((stage, self._coming))
         self.wire.send([command])
-        self.deadline = now + self.relay.timeout
+        self.deadline = now + self.relay.answer_timeout
 
     def _end_empty(self, now: float) -> None:
         """DATA was allowed although nobody is to receive: end it with nothing in it (RFC 2920 section 3.1). The refusal
@@ -361,14 +377,27 @@ class SmtpSession:
         self._stepped = True
         self.wire.send([DOT])
         self._awaited.append((_Await.EMPTY, None))
-        self.deadline = now + self.relay.timeout
+        self.deadline = now + self.relay.answer_timeout
 
     def _refused(self, mail: Mail) -> None:
         assert self._refusal is not None
         reply, stage = self._refusal
         self._coming, self._refusal, self._steps = None, None, []
         self._reset = True
-        self._events.append(Event(self, mail, _decided(reply, stage)))
+        self._events.append(Event(self, mail, self._refused_by(reply, stage, mail)))
+        if self.out_of_step:
+            self._lose(BrokenError("the server lost count of commands that came together"))
+
+    def _refused_by(self, reply: Reply, stage: Stage, mail: Mail) -> Outcome:
+        """What a refusal of an envelope means. 503, bad sequence, to commands that were sent in their order: the server
+        offers PIPELINING and cannot do it.
+        """
+        if self.pipelining and reply.code == 503:
+            self.out_of_step = True
+        outcome = _decided(reply, stage)
+        if refuses_sender(reply.code, outcome.enhanced, outcome.remote, stage):
+            return replace(outcome, sender=mail.envelope.sender or "<>")
+        return outcome
 
     def _lose(self, fault: BrokenError) -> None:
         """The connection is of no further use: each mail it still had ends here, by what is known of it."""
@@ -385,7 +414,7 @@ class SmtpSession:
             refusal = self._refusal
             self._coming = self._ready = self._refusal = None
             if refusal is not None:  # refused, then hung up: the refusal stands
-                self._events.append(Event(self, unsent, _decided(*refusal)))
+                self._events.append(Event(self, unsent, self._refused_by(*refusal, unsent)))
             else:
                 # Some servers offer PIPELINING and lose what follows the first command.
                 self.out_of_step = sent is None and self.pipelining and isinstance(fault, OutOfStepError)

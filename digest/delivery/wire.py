@@ -180,7 +180,8 @@ class Wire:
         except OutOfStepError as exc:
             self.fault = exc
         except OSError as exc:
-            self.fault = self.deaf or BrokenError(f"the connection broke while waiting for an answer: {exc}")
+            why = exc.strerror or exc
+            self.fault = self.deaf or BrokenError(f"the connection broke while waiting for an answer: {why}")
         return found
 
     def close(self) -> None:
@@ -191,7 +192,7 @@ class Wire:
             self._sock.close()
 
     def _cannot_send(self, exc: OSError) -> None:
-        self.deaf = BrokenError(f"the connection broke while sending: {exc}")
+        self.deaf = BrokenError(f"the connection broke while sending: {exc.strerror or exc}")
         self._pending = []
 
     def _cut(self, found: list[Reply]) -> None:

@@ -31,6 +31,8 @@ class Stamp(StrEnum):
     """UNSUBSCRIBE as it stands in a body: a long one over several lines (quoted-printable)."""
     PREFERENCES = "preferences"
     """Token of ``/preferences/TOKEN``."""
+    TASTE = "taste"
+    """Token of ``/feedback/TOKEN/ENTRY``, once a paper."""
     CONFIRM = "confirm"
     """Token of ``/confirm/TOKEN``."""
 
@@ -141,8 +143,6 @@ class OutcomeKind(StrEnum):
     DEFERRED = "deferred"
     REJECTED = "rejected"
     UNCERTAIN = "uncertain"
-    STOPPED = "stopped"
-    """Not sent: the check before the dot said no (consent withdrawn, suppressed, cancelled)."""
 
 
 class Scope(StrEnum):
@@ -169,6 +169,8 @@ class Outcome:
     """The address does not exist: do not write to it again."""
     retry_after: float | None = None
     """Seconds, where the decision says so (throttling)."""
+    sender: str = ""
+    """The return path, where it is this that the relay refuses."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
 
 from digest.delivery.content import dotted, ended
 from digest.delivery.relay import Mail, Relay
 from digest.model.errors import DigestError, RelayError
 from digest.model.mail import Envelope, Message, Outcome, Stamp
-from digest.rendering.message import fill, segments, stamp_bytes
+from digest.rendering.message import Segments, fill, segments, stamp_bytes
 from digest.services.dispatch import Dispatch
 from digest.services.means import Means
-from digest.services.outlets import paused
+from digest.services.outlets import passed_over, paused
 from digest.services.publish import may_send
 from digest.services.stamping import dead_stamps, message_id_of
 from digest.storage import sending
@@ -28,13 +31,24 @@ class Sent:
     tried: int
     outcomes: Counter[str]
     problem: DigestError | None = None
+    passed_over: tuple[RelayError, ...] = ()
+    """Relays that took no more mails, and why, while another did."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copied:
+    """What became of a test copy: how it ended at ``relay``, and which relays before that could not be used."""
+
+    outcome: Outcome
+    relay: str
+    passed_over: tuple[RelayError, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deliver(Means):
     """Sends what the ledger holds."""
 
-    hand_over: Callable[[Relay, Mail, Callable[[], bool]], Outcome]
+    hand_over: Callable[[Relay, Mail], Outcome]
     """Sends one mail and waits for its end."""
     arrived: Callable[[Relay, str], bool | None]
     """Whether a mail of this Message-ID was put into a relay's folder; None where it does not tell."""
@@ -69,19 +83,29 @@ class Deliver(Means):
         with self.store.transaction() as tx:
             sending.wake(tx, self.clock(), digests)
 
-    def copy(self, message: Message, address: str) -> Outcome:
-        """Sends one test copy through the first relay, with dead tokens; nothing is recorded. Raises RelayError."""
+    def copy(self, message: Message, address: str) -> Copied:
+        """Sends one test copy through the first relay that can be reached, dated now and with dead tokens; nothing is
+        recorded. Raises RelayError, the first relay's, when none can be reached.
+        """
         # A Message-ID of its own: mail servers drop what they have seen before.
         own = hashlib.sha256(f"{message.key} {address} {self.seconds()}".encode()).hexdigest()[:32]
         stamps = {**dead_stamps(address), Stamp.MESSAGE_ID: own}
-        cut = ended(segments(message))
+        cut = ended(_dated(segments(message), self.clock()))
         parts, wire = fill(cut, stamps), fill(dotted(cut), stamps)
         signer = self.signer()
         if signer is not None:
             signature = signer.prepare(cut).sign(stamp_bytes(stamps))
             parts, wire = (signature, *parts), (signature, *wire)
         envelope = Envelope(sender=self.return_path.address, recipient=address, size=sum(map(len, parts)))
-        return self.hand_over(self.outlets[0].relay, Mail(envelope, parts, wire), lambda: True)
+        failed: list[RelayError] = []
+        for relay in (outlet.relay for outlet in self.outlets):
+            try:
+                outcome = self.hand_over(relay, Mail(envelope, parts, wire))
+            except RelayError as error:
+                failed.append(error)
+            else:
+                return Copied(outcome=outcome, relay=relay.where, passed_over=tuple(failed))
+        raise failed[0]
 
     def run(
         self,
@@ -105,4 +129,17 @@ class Deliver(Means):
             return Sent(tried=0, outcomes=Counter(), problem=RelayError(told, try_=why.try_ if why else ""))
         run = Dispatch(self, digests, stop or threading.Event(), progress)
         run.work()
-        return Sent(tried=sum(run.outcomes.values()), outcomes=run.outcomes, problem=run.problem)
+        return Sent(
+            tried=sum(run.outcomes.values()),
+            outcomes=run.outcomes,
+            problem=run.problem,
+            passed_over=() if run.problem is not None else passed_over(self.outlets, self.seconds()),
+        )
+
+
+def _dated(cut: Segments, at: datetime) -> Segments:
+    """The mail with another Date (RFC 5322 section 3.6.1), which stands before the first stamp."""
+    first, *rest = cut
+    assert isinstance(first, bytes), "a mail begins with its Date"
+    date = b"Date: " + format_datetime(at).encode()
+    return (re.sub(rb"^Date: [^\r\n]*", date, first, count=1, flags=re.MULTILINE), *rest)

@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from math import inf
 from typing import TypeVar
 
 from digest.delivery.relay import Event, Exchange, Mail, Session
@@ -24,7 +25,7 @@ from digest.model.errors import Conflict, DigestError, InputError, RelayError, S
 from digest.model.mail import DeliveryId, DeliveryState, Due, Message, MessageKey, Outcome, OutcomeKind, Scope
 from digest.services.book import Book, said
 from digest.services.means import Means
-from digest.services.outlets import Way, Ways
+from digest.services.outlets import Way, Ways, refusal
 from digest.services.packing import Packer
 from digest.storage import editions, sending
 from digest.storage.base import Tx
@@ -40,6 +41,10 @@ _AT_ONCE = 2  # tries on a fresh connection before a delivery waits, when only t
 _MOST_FAULTS = 16  # in a row at one relay: then it is the relay, whichever mail it is
 _LISTEN_SECONDS = 0.2
 _MOST_ASIDE = 512
+#: A group is committed when one in so many mails has answered. Of a relay nearby, whose answers come as fast as we can
+#: work, a larger group costs less for each; at a distant one each mail would wait for the others of its group.
+_NEAR, _FAR = 4, 8
+_NEAR_SECONDS = 0.003
 
 _NO_RELAY = RelayError("no relay can be used", where="smtp", try_="add an [smtp] section")
 
@@ -76,6 +81,8 @@ class Dispatch:
         self._gone: set[DeliveryId] = set()
         """Of these, those whose content was sent."""
         self._book = Book(service, self._lease, self._gone)
+        self._round_trip = inf
+        """Seconds to the nearest relay and back."""
         self._idle: list[Session] = []
         self._ready: list[tuple[Session, Mail]] = []
         self._after = 0
@@ -118,7 +125,8 @@ class Dispatch:
             self._staff(now)
             self._hand_out(now)
         flying = len(self._flying)
-        for event in self._exchange.poll(self._patience(now), flying // 8):
+        gather = flying // (_NEAR if self._round_trip < _NEAR_SECONDS else _FAR)
+        for event in self._exchange.poll(self._patience(now), gather):
             self._hear(event)
         if self._exchange.opened:
             self._welcome()
@@ -252,6 +260,7 @@ class Dispatch:
                 way.is_proven = True
                 way.sessions.append(session)
                 self._idle.append(session)
+                self._round_trip = min(self._round_trip, session.round_trip)
             elif error is not None:
                 way.refused(error)
                 if way.down is not None and self._ways.first(self._service.seconds()) is None:
@@ -346,7 +355,7 @@ class Dispatch:
             self._drops[due.id] += 1
             self._book.settle(due, DeliveryState.QUEUED, outcome, next_in=timedelta(0), counts=False)
             return
-        error = RelayError(f"the relay refused for now: {said(outcome)}", try_="it is tried again later")
+        error = refusal(outcome, way.outlet.relay.where)
         way.down = way.down or error
         if not due.relay and self._ways.first(self._service.seconds()) is not None:
             # Another relay takes it: this one refused it for certain.

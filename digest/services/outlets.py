@@ -10,7 +10,7 @@ from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.relay import Exchange, Relay, Session
 from digest.delivery.retry import remedy
 from digest.model.errors import RelayError
-from digest.model.mail import Due
+from digest.model.mail import Due, Outcome
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -22,6 +22,8 @@ class Outlet:
     rates: RateLimit
     plain: bool = False
     """It offers PIPELINING and loses count: commands go singly."""
+    down: RelayError | None = None
+    """Why it takes no more mails in this run, or took none in the one before."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -33,14 +35,21 @@ class Way:
     opening: int = 0
     most: int = 1_000
     """Connections that the relay lets us have, as far as this run has seen."""
-    down: RelayError | None = None
-    """Why it takes no more mails in this run."""
     faults: int = 0
     """Connections in a row that broke, with no mail accepted between."""
     is_proven: bool = False
     """A connection was opened and a login, if there is one, was accepted."""
     bound: deque[Due] = field(default_factory=deque[Due])
     """Leased mails that may go nowhere else."""
+
+    @property
+    def down(self) -> RelayError | None:
+        """Why it takes no more mails in this run."""
+        return self.outlet.down
+
+    @down.setter
+    def down(self, error: RelayError | None) -> None:
+        self.outlet.down = error
 
     def usable(self, now: float) -> bool:
         return self.down is None and self.outlet.throttle.allowed(now) > 0
@@ -73,6 +82,8 @@ class Ways:
     """All ways of a run, in order of preference."""
 
     def __init__(self, outlets: Sequence[Outlet]) -> None:
+        for outlet in outlets:
+            outlet.down = None  # a run begins anew
         self.all = tuple(Way(outlet=outlet) for outlet in outlets)
         self._by_name = {way.outlet.relay.name: way for way in self.all}
         self._by_place = {way.outlet.relay.place: way for way in self.all}
@@ -95,14 +106,30 @@ class Ways:
         return down or next(filter(None, (paused(way.outlet) for way in self.all)), None)
 
 
+def passed_over(outlets: Sequence[Outlet], now: float) -> tuple[RelayError, ...]:
+    """Why a run gave no more mails to some of its relays, ``where`` naming each."""
+    found: list[RelayError] = []
+    for outlet in outlets:
+        why = outlet.down or (None if outlet.throttle.allowed(now) else paused(outlet))
+        if why is not None:
+            found.append(RelayError(why.what, where=outlet.relay.where, try_=why.try_))
+    return tuple(found)
+
+
 def paused(outlet: Outlet) -> RelayError | None:
     """What made a relay's pause, as it is told to the operator; None without one."""
     cause = outlet.throttle.cause
     if cause is None:
         return None
-    said = " ".join(str(part) for part in (cause.code, cause.enhanced, cause.remote) if part)
+    return refusal(cause, outlet.relay.where)
+
+
+def refusal(outcome: Outcome, where: str = "") -> RelayError:
+    """A relay's refusal, as it is told to the operator: whom it refuses, in its words, and what can be done."""
+    said = " ".join(str(part) for part in (outcome.code, outcome.enhanced, outcome.remote) if part)
+    whom = f" from {outcome.sender}" if outcome.sender else ""
     return RelayError(
-        f"the relay refuses mail for now: {said[:500]}",
-        where=outlet.relay.where,
-        try_=remedy(cause.enhanced, cause.remote) or "it is tried again later",
+        f"the relay refuses mail{whom} for now: {said[:500]}",
+        where=where,
+        try_=remedy(outcome.enhanced, outcome.remote, outcome.sender) or "it is tried again later",
     )

@@ -45,7 +45,8 @@ def read(url: str, *, max_bytes: int) -> FetchResponse:
     except PermissionError as error:
         raise FetchError("the file may not be read", where=url, try_="let this program's user read it") from error
     except (OSError, ValueError) as error:
-        raise FetchError(f"the file cannot be read: {error}", where=url, try_="check the path") from error
+        said = (error.strerror if isinstance(error, OSError) else None) or error
+        raise FetchError(f"the file cannot be read: {said}", where=url, try_="check the path") from error
     if len(body) > max_bytes:
         raise too_big(url, max_bytes)
     return FetchResponse(url=url, status=200, body=body)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from digest.delivery.content import dotted, ended
 from digest.delivery.exchange import Exchange, hand_over
 from digest.delivery.relay import Event, Mail, Relay, Session
-from digest.model.mail import Envelope, Outcome, OutcomeKind
+from digest.model.mail import Envelope, Outcome
 
 ENVELOPE = Envelope(sender="bounces@example.org", recipient="reader@example.net", size=120)
 CONTENT = (b"Message-ID: <0123456789abcdef0123456789abcdef@example.org>\r\n", b"Subject: Papers\r\n\r\n", b"Hello\r\n")
@@ -186,6 +186,7 @@ def relay_to(port: int, /, **settings: object) -> Relay:
         "timeout": 3.0,
         "dot_timeout": 3.0,
         "helo_name": "sender.example.org",
+        "answer_timeout": settings.get("timeout", 3.0),
     }
     return Relay(**{**base, **settings})  # type: ignore[arg-type]
 
@@ -196,9 +197,9 @@ def packed(envelope: Envelope = ENVELOPE, segments: Sequence[bytes] = CONTENT, a
     return Mail(envelope, parts, dotted(parts), about)
 
 
-def submit(relay: Relay, envelope: Envelope, segments: Sequence[bytes], before_dot: Callable[[], bool]) -> Outcome:
+def submit(relay: Relay, envelope: Envelope = ENVELOPE, segments: Sequence[bytes] = CONTENT) -> Outcome:
     """One mail over a connection of its own."""
-    return hand_over(relay, packed(envelope, segments), before_dot)
+    return hand_over(relay, packed(envelope, segments))
 
 
 @dataclass
@@ -207,26 +208,25 @@ class Line:
 
     exchange: Exchange
     session: Session
+    ready: int = 0
+    """How many envelopes were accepted."""
 
-    def submit(
-        self,
-        envelope: Envelope = ENVELOPE,
-        segments: Sequence[bytes] = CONTENT,
-        before_dot: Callable[[], bool] = lambda: True,
-    ) -> Outcome:
+    def submit(self, envelope: Envelope = ENVELOPE, segments: Sequence[bytes] = CONTENT) -> Outcome:
         """Offers a mail and waits for its end."""
         mail = packed(envelope, segments)
-        refused = self.session.offer(mail)
+        refused = self.offer(mail)
         if refused is not None:
             return refused
-        while True:
-            _, outcome = self.hear(mail)
-            if outcome is not None:
-                return outcome
-            if not before_dot():
-                self.session.stop()
-                return Outcome(kind=OutcomeKind.STOPPED)
-            self.session.go()
+        self.session.go()
+        outcome = self.hear(mail)[1]
+        assert outcome is not None
+        return outcome
+
+    def offer(self, mail: Mail) -> Outcome | None:
+        """Offers a mail and waits for its answer: None when its content may go."""
+        outcome = self.session.offer(mail) or self.hear(mail)[1]
+        self.ready += outcome is None
+        return outcome
 
     def hear(self, mail: Mail | None, seconds: float = 10.0) -> tuple[list[Event], Outcome | None]:
         """Waits until something is said of a mail: (all that was said meanwhile, the outcome or None for ready)."""
@@ -254,15 +254,3 @@ def connected(relay: Relay) -> Iterator[Line]:
         yield Line(exchange, opened.session)
     finally:
         exchange.close()
-
-
-class Dot:
-    """A before_dot that counts its calls."""
-
-    def __init__(self, answer: bool = True) -> None:
-        self.answer = answer
-        self.calls = 0
-
-    def __call__(self) -> bool:
-        self.calls += 1
-        return self.answer

@@ -10,7 +10,7 @@ import pytest
 
 from digest.delivery.catchall import CatchAll, Caught
 from digest.model.mail import OutcomeKind
-from tests.delivery.peers import CONTENT, ENVELOPE, Dot, connected, relay_to, submit
+from tests.delivery.peers import CONTENT, ENVELOPE, connected, packed, relay_to, submit
 
 CONTENT_BYTES = b"".join(CONTENT)
 
@@ -29,8 +29,10 @@ def test_mails_from_our_sessions_arrive_byte_for_byte():
 
 def test_a_mail_that_is_stopped_before_the_dot_is_not_kept():
     with CatchAll() as server:
-        assert submit(relay_to(server.port), ENVELOPE, CONTENT, Dot(False)).kind is OutcomeKind.STOPPED
-        assert submit(relay_to(server.port), ENVELOPE, CONTENT, Dot()).kind is OutcomeKind.ACCEPTED
+        with connected(relay_to(server.port)) as line:
+            assert line.offer(packed()) is None
+            line.session.stop()
+        assert submit(relay_to(server.port)).kind is OutcomeKind.ACCEPTED
         assert server.count == 1
 
 
@@ -95,5 +97,5 @@ def test_a_folder_that_cannot_be_written_is_a_temporary_refusal(tmp_path):
     folder = tmp_path / "mails"
     with CatchAll(folder=folder) as server:
         (folder / "00001.eml").mkdir()
-        outcome = submit(relay_to(server.port), ENVELOPE, CONTENT, Dot())
+        outcome = submit(relay_to(server.port))
     assert (outcome.kind, outcome.code, outcome.enhanced) == (OutcomeKind.DEFERRED, 451, "4.3.0")

@@ -238,7 +238,8 @@ def test_a_stopped_mail_leaves_a_bdat_connection_open_and_its_envelope_is_cleare
 
     got: list[bytes] = []
     with playing(script) as peer, connected(relay_to(peer.port)) as line:
-        assert line.submit(before_dot=lambda: False).kind is OutcomeKind.STOPPED
+        assert line.offer(packed()) is None
+        line.session.stop()
         assert line.session.alive and line.session.idle
         assert line.submit(segments=DOTS).kind is OutcomeKind.ACCEPTED
     assert got == [b"".join(DOTS)]
@@ -345,6 +346,98 @@ class TestWhatFollowsIsLost:
             ended = send_all(line, mails)
             assert not line.session.out_of_step
         assert ended == [(mails[0], OutcomeKind.UNCERTAIN), (mails[1], OutcomeKind.DEFERRED)]
+
+
+class TestCommandsTogetherAreRefusedAsOutOfOrder:
+    """The server offers PIPELINING, and says 503 to what it would have taken alone."""
+
+    @pytest.mark.parametrize("features", [FEATURES, CHUNKING], ids=["data", "bdat"])
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            ("503 5.5.1 bad sequence", "503 5.5.1 bad sequence", "503 5.5.1 bad sequence"),
+            ("250 ok", "503 bad sequence", "503 bad sequence"),
+            ("250 ok", "503 5.5.0 improper use of pipelining", None),
+        ],
+    )
+    def test_the_mail_may_go_again_in_single_steps(self, features, answers):
+        def script(talk: Talk) -> None:
+            talk.greet(*features)
+            for answer in answers[: 2 if features is CHUNKING else 3]:
+                talk.line()
+                if answer is None:
+                    talk.drop()
+                    return
+                talk.say(answer)
+            while True:
+                talk.line()
+
+        with playing(script) as peer, connected(relay_to(peer.port)) as line:
+            outcome = line.submit()
+            assert (outcome.kind, outcome.scope, outcome.code) == (OutcomeKind.DEFERRED, Scope.RELAY, 503)
+            assert (line.session.alive, line.session.out_of_step, line.ready) == (False, True, 0)
+
+    def test_in_single_steps_it_is_an_answer_like_others(self):
+        def script(talk: Talk) -> None:
+            talk.greet(*PLAIN_FEATURES)
+            talk.line()
+            talk.say("503 5.5.1 bad sequence")
+            talk.idle()
+
+        with playing(script) as peer, connected(relay_to(peer.port)) as line:
+            assert line.submit().scope is Scope.RELAY
+            assert (line.session.alive, line.session.out_of_step) == (True, False)
+
+    def test_behind_another_refusal_it_is_what_it_should_be(self):
+        def script(talk: Talk) -> None:
+            talk.greet(*FEATURES)
+            talk.envelope(rcpt="550 5.1.1 nobody", data="503 5.5.1 no recipients")
+            talk.idle()
+
+        with playing(script) as peer, connected(relay_to(peer.port)) as line:
+            assert line.submit().enhanced == "5.1.1"
+            assert (line.session.alive, line.session.out_of_step) == (True, False)
+
+
+class TestASlowServer:
+    """RFC 5321 section 4.5.3.2: each command has a time of its own, also among those that were sent together."""
+
+    @pytest.mark.parametrize("features", [FEATURES, PLAIN_FEATURES, CHUNKING], ids=["pipelined", "in-turn", "bdat"])
+    def test_that_takes_nearly_all_the_time_for_each_command_gets_its_mails(self, features):
+        def script(talk: Talk) -> None:
+            talk.greet(*features)
+            for _ in range(2):
+                for answer in ("250 ok", "250 ok") if "CHUNKING" in features else ("250 ok", "250 ok", "354 go"):
+                    talk.line()
+                    time.sleep(0.4)
+                    talk.say(answer)
+                _ = talk.chunk() if "CHUNKING" in features else talk.content()
+                time.sleep(0.4)
+                talk.say("250 kept")
+            talk.idle()
+
+        mails = [letter(1), letter(2)]
+        with playing(script) as peer, connected(relay_to(peer.port, answer_timeout=0.7, dot_timeout=0.7)) as line:
+            assert send_all(line, mails) == accepted(mails)
+
+    @pytest.mark.parametrize("slow", ["mail", "rcpt", "data"])
+    @pytest.mark.parametrize("features", [FEATURES, PLAIN_FEATURES], ids=["pipelined", "in-turn"])
+    def test_that_takes_too_long_for_one_is_left_in_time(self, features, slow):
+        def script(talk: Talk) -> None:
+            talk.greet(*features)
+            for command, answer in (("mail", "250 ok"), ("rcpt", "250 ok"), ("data", "354 go")):
+                talk.line()
+                if command == slow:
+                    while True:
+                        talk.line()
+                talk.say(answer)
+
+        with playing(script) as peer, connected(relay_to(peer.port, answer_timeout=0.4, dot_timeout=60)) as line:
+            began = time.monotonic()
+            outcome = line.submit()
+            assert 0.4 <= time.monotonic() - began < 1.5
+        assert (outcome.kind, outcome.scope) == (OutcomeKind.DEFERRED, Scope.RELAY)
+        assert outcome.remote == "the server did not answer within 0.4 seconds"
 
 
 def slow_reader(features, mails: int, got: list[bytes], *, tls=None) -> Script:
@@ -475,4 +568,9 @@ class TestAServerThatSaysMoreThanItIsAsked:
             talk.chunk()
 
         with playing(script) as peer, connected(relay_to(peer.port)) as line:
-            assert line.submit(before_dot=lambda: time.sleep(0.1) or True).kind is OutcomeKind.UNCERTAIN
+            mail = packed()
+            assert line.offer(mail) is None
+            time.sleep(0.1)
+            line.session.go()
+            outcome = line.hear(mail)[1]
+            assert outcome is not None and outcome.kind is OutcomeKind.UNCERTAIN

@@ -12,7 +12,7 @@ from digest.delivery.folder import FolderSession
 from digest.delivery.relay import Relay
 from digest.model.errors import RelayError
 from digest.model.mail import OutcomeKind, Scope
-from tests.delivery.peers import CONTENT, ENVELOPE, Dot, connected, packed, submit
+from tests.delivery.peers import CONTENT, ENVELOPE, connected, packed, submit
 
 NAME = "0123456789abcdef0123456789abcdef"
 
@@ -36,41 +36,35 @@ def test_a_mail_is_written_as_it_is_and_named_by_its_message_id(tmp_path, transp
 
 @pytest.mark.parametrize("transport", ["folder", "maildir"])
 def test_before_the_rename_the_mail_is_not_there_and_stopping_leaves_nothing(tmp_path, transport):
-    seen: list[list[str]] = []
-
-    def stop() -> bool:
-        seen.append([name for name in files(tmp_path) if not name.endswith(".part")])
-        return False
-
-    assert submit(folder_relay(tmp_path, transport), ENVELOPE, CONTENT, stop).kind is OutcomeKind.STOPPED
-    assert (seen, files(tmp_path)) == ([[]], {})
+    with connected(folder_relay(tmp_path, transport)) as line:
+        assert line.offer(packed()) is None
+        assert [name.endswith(".part") for name in files(tmp_path)] == [True]
+        line.session.stop()
+        assert files(tmp_path) == {}
 
 
-def test_an_error_of_our_own_before_the_rename_is_passed_on_and_leaves_nothing(tmp_path):
-    def broken() -> bool:
-        raise RuntimeError("the database is gone")
-
-    with pytest.raises(RuntimeError, match="the database is gone"):
-        submit(folder_relay(tmp_path), ENVELOPE, CONTENT, broken)
+def test_a_session_that_is_closed_before_the_rename_leaves_nothing(tmp_path):
+    with connected(folder_relay(tmp_path)) as line:
+        assert line.offer(packed()) is None
     assert files(tmp_path) == {}
 
 
 def test_a_repeat_writes_over_what_a_killed_process_left(tmp_path):
     (tmp_path / f".{NAME}.eml.part").write_bytes(b"half")
-    submit(folder_relay(tmp_path), ENVELOPE, CONTENT, Dot())
+    submit(folder_relay(tmp_path))
     assert files(tmp_path) == {f"{NAME}.eml": b"".join(CONTENT)}
 
 
 def test_a_repeat_of_a_mail_that_was_read_is_not_new_again(tmp_path):
-    submit(folder_relay(tmp_path, "maildir"), ENVELOPE, CONTENT, Dot())
+    submit(folder_relay(tmp_path, "maildir"))
     (tmp_path / "new" / NAME).rename(tmp_path / "cur" / f"{NAME}:2,RS")
-    outcome = submit(folder_relay(tmp_path, "maildir"), ENVELOPE, CONTENT, Dot())
+    outcome = submit(folder_relay(tmp_path, "maildir"))
     assert outcome.kind is OutcomeKind.ACCEPTED
     assert list(files(tmp_path)) == [f"cur/{NAME}:2,RS"]
 
 
 def test_the_standard_library_reads_our_maildir(tmp_path):
-    submit(folder_relay(tmp_path, "maildir"), ENVELOPE, CONTENT, Dot())
+    submit(folder_relay(tmp_path, "maildir"))
     (mail,) = mailbox.Maildir(tmp_path)
     assert mail["Subject"] == "Papers"
 
@@ -81,36 +75,34 @@ def test_a_message_id_never_names_a_place_of_its_own(tmp_path, message_id):
         folder_relay(tmp_path / "out"),
         ENVELOPE,
         (b"Message-ID: <" + message_id + b"@example.org>\r\n", b"\r\n"),
-        Dot(),
     )
     assert list(files(tmp_path)) == [f"out/{hashlib.sha256(message_id).hexdigest()}.eml"]
 
 
 def test_a_mail_without_message_id_is_named_by_its_bytes(tmp_path):
     content = (b"Subject: x\r\n\r\nMessage-ID: <no@header>\r\n",)
-    submit(folder_relay(tmp_path), ENVELOPE, content, Dot())
+    submit(folder_relay(tmp_path), ENVELOPE, content)
     assert list(files(tmp_path)) == [hashlib.sha256(content[0]).hexdigest() + ".eml"]
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RelayError, match="the folder cannot be made: Not a directory"):
-        submit(folder_relay(tmp_path / "file" / "out"), ENVELOPE, CONTENT, Dot())
+        submit(folder_relay(tmp_path / "file" / "out"))
     with pytest.raises(RelayError, match="no folder is named"):
-        submit(Relay(name="files", transport="folder"), ENVELOPE, CONTENT, Dot())
+        submit(Relay(name="files", transport="folder"))
 
 
 def test_a_folder_that_went_away_is_a_safe_retry(tmp_path):
-    dot = Dot()
     with connected(folder_relay(tmp_path / "out")) as line:
         (tmp_path / "out").rmdir()
-        outcome = line.submit(before_dot=dot)
-    assert (outcome.kind, outcome.scope, dot.calls) == (OutcomeKind.DEFERRED, Scope.RELAY, 0)
+        outcome = line.submit()
+    assert (outcome.kind, outcome.scope, line.ready) == (OutcomeKind.DEFERRED, Scope.RELAY, 0)
 
 
 def test_a_target_that_cannot_be_replaced_is_a_safe_retry(tmp_path):
     (tmp_path / f"{NAME}.eml" / "in the way").mkdir(parents=True)
-    outcome = submit(folder_relay(tmp_path), ENVELOPE, CONTENT, Dot())
+    outcome = submit(folder_relay(tmp_path))
     assert (outcome.kind, outcome.scope) == (OutcomeKind.DEFERRED, Scope.RELAY)
     assert list(files(tmp_path)) == [f".{NAME}.eml.part"], "the draft tells that the mail is not there"
 

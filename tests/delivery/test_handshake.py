@@ -73,7 +73,7 @@ def test_a_mail_goes_over_starttls_and_a_login_byte_for_byte(healthy, certificat
     envelope = Envelope(sender="b@example.org", recipient="r@example.net", size=99, eight_bit=True)
     relay = relay_to(port, security="starttls", username="digest", password=lambda: PASSWORD, ca_file=certificate.file)
     mail = Mail(envelope, content, dotted(content))
-    outcomes = [hand_over(relay, mail, lambda: True).kind for _ in range(3)]
+    outcomes = [hand_over(relay, mail).kind for _ in range(3)]
     assert outcomes == [OutcomeKind.ACCEPTED] * 3
     assert inbox.got == [("b@example.org", ["r@example.net"], b"".join(content))] * 3
 
@@ -91,7 +91,7 @@ def test_a_mail_goes_over_tls_from_the_first_byte(certificate):
     with playing(script, script) as peer:
         relay = relay_to(peer.port, security="tls", ca_file=certificate.file)
         big = (*CONTENT, *(b"x" * 900 + b"\r\n",) * 2000)
-        assert hand_over(relay, Mail(ENVELOPE, big), lambda: True).kind is OutcomeKind.ACCEPTED
+        assert hand_over(relay, Mail(ENVELOPE, big)).kind is OutcomeKind.ACCEPTED
         connection = open_connection(relay)
         connection.wire.close()
     assert connection.tls.startswith("TLSv1.")
@@ -215,14 +215,23 @@ def greeting(text: str | bytes):
     ("script", "what"),
     [
         (greeting("421 4.3.2 busy"), "the server answered 421 4.3.2 busy"),
-        (greeting("554 go away\x1b[1m"), r"the server answered 554 go away \[1m"),
-        (greeting("SSH-2.0-OpenSSH_9.9"), "the server answered what is no SMTP reply"),
-        (greeting(b"x" * 9000), "Line too long"),
+        (greeting("554-go\r\n554 away\x1b[1m"), r"the server answered 554 go away \[1m"),
+        (greeting("SSH-2.0-OpenSSH_9.9"), "what is no SMTP reply: 'SSH-2.0-OpenSSH_9.9' "),
+        (greeting("HTTP/1.1 408 Request Timeout\r\n"), "what is no SMTP reply: 'HTTP/1.1 408 Request Timeout' "),
+        (greeting("* OK IMAP4rev1 ready"), r"what is no SMTP reply: '\* OK IMAP4rev1 ready' "),
+        (greeting("220_peer"), "what is no SMTP reply: '220_peer' "),
+        (greeting(b"x" * 9000), f"what is no SMTP reply: '{'x' * 80}' "),
+        (greeting(b"220-more and more\r\n" * 9000), "no conversation came about"),
         (lambda talk: talk.drop(), "no conversation came about"),
         (greeting(b"220 ha"), "no conversation came about"),
         (lambda talk: (talk.say("220 hi"), talk.line(), talk.drop()), "no conversation came about"),
         (lambda talk: (talk.say("220 hi"), talk.line(), talk.say("550 no"), talk.line(), talk.say("550 no")), "550 no"),
-        (lambda talk: talk.line(), "no conversation came about: .*timed out"),
+        (
+            lambda talk: (talk.say("220 hi"), talk.line(), talk.say("421 4.3.2 busy")),
+            "the server answered 421 4.3.2 busy",
+        ),
+        (lambda talk: (talk.say("220 hi"), talk.line(), talk.say("what?")), "what is no SMTP reply: 'what\\?' "),
+        (lambda talk: talk.line(), r"no answer within 0\.3 seconds"),
     ],
 )
 def test_a_server_that_does_not_greet_well_is_one_sentence(script, what):
@@ -230,6 +239,13 @@ def test_a_server_that_does_not_greet_well_is_one_sentence(script, what):
         open_connection(relay_to(peer.port, timeout=0.3))
     assert caught.value.where == f"test (127.0.0.1:{peer.port})"
     assert caught.value.try_
+
+
+def test_what_can_be_done_about_a_busy_server_does_not_contradict_itself():
+    with playing(greeting("421 4.3.2 busy")) as peer, pytest.raises(RelayError) as caught:
+        open_connection(relay_to(peer.port))
+    assert caught.value.what == "the server answered 421 4.3.2 busy"
+    assert caught.value.try_ == "the server takes no mail just now: wait; a run of sending tries again by itself"
 
 
 @pytest.mark.parametrize(
@@ -367,6 +383,27 @@ def logged_in(script, **settings: object) -> list[bytes]:
     with playing(script) as peer:
         open_connection(relay_to(peer.port, allow_plain_auth=True, **settings)).wire.close()
     return peer.heard[1:]
+
+
+@pytest.mark.parametrize("answer", ["503 5.5.1 Error: authentication not enabled", "503 bad sequence"])
+def test_a_login_that_was_not_made_is_no_login(answer):
+    """503 would mean that we had logged in before: we had not, and the mail would go without."""
+    with (
+        playing(answering("PLAIN", then=answer)) as peer,
+        pytest.raises(RelayError, match=f"refused the login: {answer}"),
+    ):
+        open_connection(relay_to(peer.port, allow_plain_auth=True, username="digest", password=lambda: PASSWORD))
+
+
+@pytest.mark.parametrize("token", [False, True])
+def test_a_response_that_would_make_its_line_too_long_follows_alone(token):
+    """RFC 4954 section 4: a command line has at most 512 bytes."""
+    secret = "x" * 600
+    settings = {"token": lambda: secret} if token else {"password": lambda: secret}
+    offer = "XOAUTH2" if token else "PLAIN"
+    response = f"user=digest\1auth=Bearer {secret}\1\1" if token else f"\0digest\0{secret}"
+    heard = logged_in(answering(offer, "334 "), username="digest", **settings)
+    assert heard[:2] == [f"AUTH {offer}".encode(), b64(response)]
 
 
 USER = {"username": "jürg", "password": lambda: "grün 1"}

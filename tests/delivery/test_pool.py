@@ -54,7 +54,6 @@ def test_hang_ups_halve_the_connections_and_three_in_a_row_stop():
         Outcome(kind=OutcomeKind.REJECTED),
         Outcome(kind=OutcomeKind.DEFERRED),
         Outcome(kind=OutcomeKind.DEFERRED, scope=Scope.RELAY),
-        Outcome(kind=OutcomeKind.STOPPED),
         Outcome(kind=OutcomeKind.UNCERTAIN),
     ],
 )

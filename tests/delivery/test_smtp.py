@@ -12,7 +12,6 @@ from tests.delivery.peers import (
     ENVELOPE,
     FEATURES,
     PLAIN_FEATURES,
-    Dot,
     Script,
     Talk,
     connected,
@@ -26,13 +25,12 @@ BOTH = pytest.mark.parametrize("features", [FEATURES, PLAIN_FEATURES], ids=["pip
 BIG = (CONTENT[0], b"\r\n", b"x" * 70 + b"\r\n") + (b"y" * 998 + b"\r\n",) * 4000
 
 
-def try_one(*scripts: Script, envelope: Envelope = ENVELOPE, content=CONTENT, dot: Dot | None = None, **settings):
-    """Submit one mail to a peer. Gives (outcome, calls of before_dot, session still alive, what the peer heard)."""
-    dot = dot or Dot()
+def try_one(*scripts: Script, envelope: Envelope = ENVELOPE, content=CONTENT, **settings):
+    """Submit one mail to a peer. Gives (outcome, whether the content might go, session still alive, what it heard)."""
     with playing(*scripts) as peer, connected(relay_to(peer.port, **settings)) as line:
-        outcome = line.submit(envelope, content, dot)
+        outcome = line.submit(envelope, content)
         alive = line.session.alive
-    return outcome, dot.calls, alive, peer.heard
+    return outcome, line.ready, alive, peer.heard
 
 
 def answering(features, *, dot="250 2.0.0 kept", **answers) -> Script:
@@ -80,7 +78,9 @@ def test_a_mail_is_handed_over_byte_for_byte(features):
     ("command", "answer", "kind", "scope", "suppress"),
     [
         ("mail", "450 4.3.2 later", OutcomeKind.DEFERRED, Scope.RELAY, False),
-        ("mail", "550 5.7.1 not you", OutcomeKind.DEFERRED, Scope.MESSAGE, False),
+        ("mail", "550 5.7.1 not you", OutcomeKind.DEFERRED, Scope.RELAY, False),
+        ("mail", "501 5.1.7 bad syntax", OutcomeKind.DEFERRED, Scope.MESSAGE, False),
+        ("mail", "553 5.6.7 not in ASCII", OutcomeKind.REJECTED, Scope.RECIPIENT, False),
         ("mail", "552 5.3.4 too big", OutcomeKind.REJECTED, Scope.MESSAGE, False),
         ("mail", "530 5.7.0 log in first", OutcomeKind.DEFERRED, Scope.RELAY, False),
         ("rcpt", "450 4.2.0 greylisted", OutcomeKind.DEFERRED, Scope.RECIPIENT, False),
@@ -112,15 +112,14 @@ def test_a_refused_command_is_decided_and_the_connection_goes_on(features, comma
         talk.say("250 kept")
         talk.idle()
 
-    dot = Dot()
     with playing(script) as peer, connected(relay_to(peer.port)) as line:
-        first = line.submit(before_dot=dot)
-        assert dot.calls == 0
-        second = line.submit(before_dot=dot)
+        first = line.submit()
+        assert line.ready == 0
+        second = line.submit()
     code, enhanced, text = answer.split(" ", 2)
     assert (first.kind, first.scope, first.suppress) == (kind, scope, suppress)
     assert (first.code, first.enhanced, first.remote) == (int(code), enhanced, text)
-    assert (second.kind, dot.calls) == (OutcomeKind.ACCEPTED, 1)
+    assert (second.kind, line.ready) == (OutcomeKind.ACCEPTED, 1)
 
 
 @BOTH
@@ -206,25 +205,26 @@ def test_stopping_before_the_dot_drops_the_connection_without_content_or_dot(fea
         finally:
             ends.append("gone")
 
-    outcome, calls, alive, heard = try_one(script, dot=Dot(False))
-    assert (outcome.kind, calls, alive) == (OutcomeKind.STOPPED, 1, False)
+    with playing(script) as peer, connected(relay_to(peer.port)) as line:
+        assert line.offer(packed()) is None
+        line.session.stop()
+        assert not line.session.alive
     assert ends == ["gone"]
-    assert heard[-1] == b"DATA"
+    assert peer.heard[-1] == b"DATA"
 
 
-def test_an_error_of_our_own_before_the_dot_is_passed_on_and_no_dot_is_sent():
-    def broken() -> bool:
-        raise RuntimeError("the database is gone")
-
+def test_an_exchange_that_is_closed_before_the_dot_sends_none():
     def script(talk: Talk) -> None:
         talk.greet(*FEATURES)
         talk.envelope()
         talk.content()
         talk.say("250 kept")
 
-    with playing(script) as peer, pytest.raises(RuntimeError, match="the database is gone"):
-        submit(relay_to(peer.port), ENVELOPE, CONTENT, broken)
-    assert b"." not in peer.heard
+    with playing(script) as peer:
+        with connected(relay_to(peer.port)) as line:
+            assert line.offer(packed()) is None
+        assert not line.session.alive
+    assert peer.heard[-1] == b"DATA"
 
 
 @pytest.mark.parametrize(
@@ -453,6 +453,6 @@ def test_lmtp_goes_over_a_unix_socket_too(tmp_path):
         listener.bind(str(path))
         listener.listen()
         with playing(answering(PLAIN_FEATURES), listener=listener) as peer:
-            outcome = submit(relay_to(1, transport="lmtp", host=str(path)), ENVELOPE, CONTENT, Dot())
+            outcome = submit(relay_to(1, transport="lmtp", host=str(path)))
     assert outcome.kind is OutcomeKind.ACCEPTED
     assert peer.heard[0] == b"lhlo sender.example.org"
