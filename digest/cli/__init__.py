@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from digest.cli.door import Door, gone
-from digest.cli.failures import WRONG
+from digest.cli.failures import TRY_LATER, WRONG
 from digest.cli.root import root
 from digest.model.errors import UsageError
 
@@ -56,4 +56,10 @@ def _refused(error: Exception, arguments: Sequence[str]) -> int:
     path = context.command_path if context is not None else "digest"
     text = message().partition("\n")[0] or "a command is missing"
     what = text[:1].lower() + text[1:].rstrip(".")
-    return door.fail(UsageError(what, where=path, try_=f"{path} --help shows how it is called"))
+    code = door.fail(UsageError(what, where=path, try_=f"{path} --help shows how it is called"))
+    return TRY_LATER if _is_piped(path, arguments) else code
+
+
+def _is_piped(path: str, arguments: Sequence[str]) -> bool:
+    """Whether a mail server may have called: it would bounce a report for good at any code but one."""
+    return path == "digest bounce" or (path == "digest" and "bounce" in arguments)

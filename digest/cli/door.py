@@ -30,6 +30,7 @@ from digest.model.errors import ConfigError, InputError, UsageError
 if TYPE_CHECKING:
     from digest.app import App
     from digest.config import Config
+    from digest.model.editions import Digest
     from digest.services.ports import Clock
 
 Given = ParamSpec("Given")
@@ -228,6 +229,16 @@ def gone() -> int:
     """Whoever read our output has left (`| head`): there is nobody to tell, and nothing more is written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED
+
+
+def digest_of(door: Door, name: str | None, address: str) -> Digest:
+    """The digest of that name; without one the only one there is, or that the reader has. UsageError where that is not
+    decided.
+    """
+    if name is None and address and len(door.config.digests) > 1:
+        theirs = [one.name for one in door.config.digests if door.app.preview.has_reader(one, address)]
+        name = theirs[0] if len(theirs) == 1 else None
+    return door.config.digest(name)
 
 
 def reader_address(text: str, option: str = "--for") -> str:

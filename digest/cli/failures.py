@@ -13,6 +13,8 @@ import typer
 from digest.model.errors import ConfigError, DigestError, UsageError
 
 DONE, FAILED, WRONG, PARTLY, INTERRUPTED = 0, 1, 2, 3, 130
+#: EX_TEMPFAIL of sysexits.h, for `digest bounce`: the mail server keeps the mail and comes again.
+TRY_LATER = 75
 
 #: The first class that fits decides.
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (

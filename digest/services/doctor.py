@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from digest.delivery.signing_key import GOOD_BITS, compare
 from digest.editions.schedule import next_slot
@@ -52,6 +55,14 @@ class Exit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Secret:
+    """A file that only the account which Digest runs as should read: what is in it, and where it is."""
+
+    holds: str
+    file: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Doctor:
     """Looks; the only thing it writes is taken out again in the same transaction."""
 
@@ -72,11 +83,13 @@ class Doctor:
     """Opens the mailbox; False when none is named. Raises DigestError."""
     bounces_to: str
     """Where bounces come back to, if an address of their own."""
+    secrets: Callable[[], Sequence[Secret]]
     clock: Clock
 
     def run(self, *, live: bool = False) -> Iterator[Finding]:
         """The findings, as they are made. ``live`` also fetches every source."""
         yield from self._database()
+        yield from self._secrets()
         broken = self.template_problems()
         yield from (_failed("templates", problem) for problem in broken)
         yield from self._digests(are_printed=not broken)
@@ -103,6 +116,29 @@ class Doctor:
                 detail=f"it is a backup of {restored}: nothing is sent from it",
                 try_="digest db restored --sent-until INSTANT, the last time the lost one sent",
             )
+
+    def _secrets(self) -> Iterator[Finding]:
+        """Who else may read them; that one is missing or empty is told by what needs it."""
+        closed: list[str] = []
+        for one in self.secrets():
+            try:
+                mode = one.file.stat().st_mode
+            except OSError:
+                continue
+            open_to = {"its group": stat.S_IRGRP | stat.S_IWGRP, "everybody": stat.S_IROTH | stat.S_IWOTH}
+            others = [name for name, bits in open_to.items() if mode & bits]
+            if others:
+                yield Finding(
+                    what="secrets",
+                    state=State.WARN,
+                    detail=f"{one.file} holds {one.holds} and is open to {' and '.join(others)}",
+                    try_=f"chmod 600 {shlex.quote(str(one.file))}; it should belong to the account that Digest runs as",
+                )
+            else:
+                closed.append(one.file.name)
+        if closed:
+            detail = f"only its account reads {', '.join(closed)}"
+            yield Finding(what="secrets", state=State.OK, detail=detail)
 
     def _digests(self, *, are_printed: bool) -> Iterator[Finding]:
         """``are_printed``: whether the templates can be tried; what is wrong with them was told before."""

@@ -8,7 +8,7 @@ about its address, where it names one. Everything else is not touched: a person 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -72,6 +72,10 @@ class Acted:
     """Subscriptions that ended by it."""
     suppressed: bool = False
     """Whether an address went onto the suppression list."""
+    address: str = ""
+    """Whose subscription or mail it is about; empty where nobody is known."""
+    delivery_id: int | None = None
+    """The mail that a report's return path names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,7 +161,9 @@ class Feedback:
         if delivery_id is None:
             return Acted(heard=Heard.UNRELATED)
         with self.store.transaction() as tx:
-            return self._count(tx, delivery_id, report)
+            delivery = deliveries.one(tx, delivery_id)
+            acted = self._count(tx, delivery, report)
+            return replace(acted, address=delivery.address if delivery else "", delivery_id=delivery_id)
 
     def history(self, address: str) -> tuple[Bounce, ...]:
         """What came back from an address, the newest first."""
@@ -170,11 +176,11 @@ class Feedback:
             secrets = [part for part in token.split(".")[:_MOST_SECRETS] if part]
             found = [one for secret in secrets if (one := people.by_secret(tx, secret)) is not None]
             ended = sum(people.set_state(tx, one.id, SubscriptionState.UNSUBSCRIBED, now) for one in found)
-        return Acted(heard=Heard.LEFT if found else Heard.UNKNOWN, ended=ended)
+        address = found[0].address if found else ""
+        return Acted(heard=Heard.LEFT if found else Heard.UNKNOWN, ended=ended, address=address)
 
-    def _count(self, tx: Tx, delivery_id: int, report: Report) -> Acted:
+    def _count(self, tx: Tx, delivery: Delivery | None, report: Report) -> Acted:
         """A report whose token is ours."""
-        delivery = deliveries.one(tx, delivery_id)
         if delivery is not None and delivery.state is DeliveryState.SENDING:
             return Acted(heard=Heard.EARLY)
         if delivery is None or delivery.state not in _SENT or not delivery.address:

@@ -67,10 +67,16 @@ _TRIED = (
     DeliveryState.REJECTED,
     DeliveryState.UNCERTAIN,
 )
+_IN_FOLDER = {
+    DeliveryState.ACCEPTED: "it was written into {folder}; its file is named after the Message-ID",
+    DeliveryState.UNCERTAIN: "look into {folder} for a file named after the Message-ID; "
+    "`digest deliveries resolve {id} --as accepted|lost|resend` decides",
+}
 _SAME = re.compile(
-    r"(?P<address><?[^\s<>()]+@[^\s<>()]+>?)"
+    r"(?P<word>\b(?:(?-i:[A-Z]{3,}\d|\d[A-Z]{3,})\b(?![.-]\w)|RFC[ -]?\d{3,5}\b))"  # SMTPUTF8, 8BITMIME
+    r"|(?P<address><?[^\s<>()]+@[^\s<>()]+>?)"
     r"|(?P<ip>\b\d{1,3}(?:\.\d{1,3}){3}\b|\[?(?:[0-9a-f]{0,4}:){3,}[0-9a-f]{0,4}\]?)"
-    r"|(?P<id>\b(?=[A-Za-z-]*\d)(?![245]\.\d{1,3}\.\d{1,3}\b)[\w.-]{6,}\b|\b\d{4,}\b)",
+    r"|(?P<id>(?<=queued as )[^\s,;]+|\b(?=[A-Za-z-]*\d)(?![245]\.\d{1,3}\.\d{1,3}\b)[\w.-]{6,}\b|\b\d{4,}\b)",
     re.IGNORECASE,
 )
 
@@ -175,11 +181,13 @@ class Ledger:
     return_path: ReturnPath
     host: str
     """Right of the @ in Message-IDs of mails whose bytes are no longer kept."""
+    folders: tuple[str, ...] = ()
+    """Relays that are folders, as the ledger remembers them: there is no log to ask."""
     clock: Clock
 
     def listing(self, which: Which = Which(), *, limit: int = 100) -> tuple[DeliveryRow, ...]:  # noqa: B008
         """The oldest first. Raises UsageError for a state or a digest that does not exist."""
-        which = self._checked(which)
+        which = self.checked(which)
         with self.store.reading() as tx:
             found = deliveries.listing(
                 tx,
@@ -193,18 +201,18 @@ class Ledger:
 
     def count(self, which: Which) -> Mapping[str, int]:
         """By state, the states without any left out."""
-        which = self._checked(which)
+        which = self.checked(which)
         with self.store.reading() as tx:
             return dict(sorted(oversight.count(tx, which).items()))
 
     def answers(self, which: Which, *, limit: int = 100) -> tuple[Answer, ...]:
         """What was answered, the most frequent first: addresses, numbers and ids in the texts count as equal."""
-        which = self._checked(which)
+        which = self.checked(which)
         numbers: Counter[tuple[str, int | None, str, str]] = Counter()
         first: dict[tuple[str, int | None, str, str], int] = {}
         with self.store.reading() as tx:
             for said in oversight.answers(tx, which):
-                key = (said.state, said.code, said.enhanced, shape(said.reason or said.remote))
+                key = (said.state, said.code, said.enhanced, shape(_words(said)))
                 numbers[key] += said.number
                 first[key] = min(said.first, first.get(key, said.first))
         return tuple(
@@ -239,7 +247,7 @@ class Ledger:
                     CameBack(kind=back.kind, status=back.status, detail=back.detail, at=back.at)
                     for back in oversight.came_back(tx, sorted({one.id, leader}))
                 ),
-                next=_next(one),
+                next=_next(one, row.relay if row is not None and row.relay in self.folders else ""),
             )
 
     def retry(self, delivery_id: int) -> DeliveryRow:
@@ -336,7 +344,7 @@ class Ledger:
         self, which: Which, states: tuple[str, ...], work: Callable[[Tx, Delivery], None], *, dry_run: bool
     ) -> Changed:
         """Does ``work`` to each of the deliveries that were there at the beginning, in id order."""
-        which = self._checked(
+        which = self.checked(
             Which(states=states, digest=which.digest, local_date=which.local_date, address=which.address)
         )
         if dry_run:
@@ -361,15 +369,23 @@ class Ledger:
                 return Changed(changed=changed, refused=refused)
             after = some[-1]
 
-    def _checked(self, which: Which) -> Which:
+    def checked(self, which: Which) -> Which:
+        """Raises UsageError for a state or a digest that does not exist; one that left the configuration does while
+        the ledger holds deliveries of it.
+        """
         for state in which.states:
             if state not in tuple(DeliveryState):
                 raise UsageError(
                     f'there is no state "{state}"', where="--state", try_=f"one of {', '.join(DeliveryState)}"
                 )
+        digest = storable(which.digest)
+        if digest and digest not in [one.name for one in self.digests]:
+            with self.store.reading() as tx:
+                if not deliveries.listing(tx, digest=digest, limit=1):
+                    raise self._unknown(digest)
         return Which(
             states=which.states,
-            digest=storable(which.digest),
+            digest=digest,
             local_date=which.local_date,
             address=storable(which.address),
         )
@@ -380,12 +396,27 @@ class Ledger:
 
     def _unknown(self, digest: str) -> UsageError:
         names = ", ".join(one.name for one in self.digests)
-        return UsageError(f'there is no digest "{digest}"', where="--digest", try_=f"known are: {names}")
+        return UsageError(
+            f'there is no digest "{digest}"',
+            where="--digest",
+            try_=f"known are: {names}" if names else "add a [[digest]]",
+        )
 
 
 def shape(text: str) -> str:
     """An answer without what differs from mail to mail, so that equal answers are equal: at most 120 characters."""
-    return _SAME.sub(lambda found: f"({found.lastgroup})", " ".join(text.split()))[:120]
+    return _SAME.sub(_general, " ".join(text.split()))[:120]
+
+
+def _general(found: re.Match[str]) -> str:
+    return found[0] if found.lastgroup == "word" else f"({found.lastgroup})"
+
+
+def _words(said: Any) -> str:
+    """What was answered or noted, without the code, which is told beside it."""
+    text: str = said.reason or said.remote
+    code = " ".join(str(part) for part in (said.code, said.enhanced) if part)
+    return text.removeprefix(code).lstrip() if code else text
 
 
 def settled(state: DeliveryState, *, now: datetime, reason: str) -> dict[str, object]:
@@ -426,9 +457,18 @@ def _where(one: Delivery) -> str:
     return f"delivery {one.id}"
 
 
-def _next(one: Delivery) -> tuple[str, ...]:
+def _next(one: Delivery, folder: str) -> tuple[str, ...]:
+    """``folder``: where it was written; empty for a relay that is a server."""
     ours = remedy(one.enhanced, one.remote) if one.state in (DeliveryState.REJECTED, DeliveryState.DEFERRED) else ""
-    return tuple(filter(None, (ours, _NEXT[one.state].replace("{id}", str(one.id)))))
+    text = (_IN_FOLDER if folder else _NEXT).get(one.state, _NEXT[one.state])
+    return tuple(filter(None, (ours, text.replace("{id}", str(one.id)).replace("{folder}", folder))))
+
+
+def _told(one: Any) -> str:
+    """What we noted of a row and what the server said, where the one does not hold the other."""
+    if one.remote and one.remote[:100] not in one.reason:  # a reason may be cut
+        return f"{one.reason}: {one.remote}" if one.reason else one.remote
+    return one.reason
 
 
 def _try(row: Any) -> Try:
@@ -454,12 +494,12 @@ def _last_try(row: Any, tries: list[Try]) -> Try | None:
         outcome="" if on else state.value,
         code=None if on else row.code,
         enhanced="" if on else row.enhanced,
-        remote="" if on else row.reason or row.remote,
+        remote="" if on else _told(row),
     )
 
 
 def _row(one: Delivery) -> DeliveryRow:
-    waiting = one.state in (*OPEN_STATES, DeliveryState.DEFERRED)
+    waiting = one.state in (DeliveryState.QUEUED, DeliveryState.DEFERRED)
     return DeliveryRow(
         id=one.id,
         kind=one.kind,

@@ -30,7 +30,7 @@ from digest.services.ports import Clock, Prepare, Print, ProfileOf, ReadPage
 from digest.services.press import Press
 from digest.services.publish import compose_chain, composer_base, one_mail
 from digest.services.stamping import dead_stamps
-from digest.storage import deliveries, editions, people
+from digest.storage import deliveries, editions, people, tastes
 from digest.storage.base import storable
 from digest.storage.engine import Store
 
@@ -116,6 +116,10 @@ class Preview:
             digest, slot, address, sheet.edition, pressed.message if sheet.alone else None, afresh=afresh
         )
 
+    def has_reader(self, digest: Digest, address: str) -> bool:
+        """Whether an address gets a digest, or is asked whether it wants to."""
+        return reader_of(self.store, digest, address) is not None
+
     def stored_html(self, key: str) -> str | None:
         """What "read on the web" shows: the HTML of a kept message, without anybody's tokens, and below it the papers
         for which the mail had no room."""
@@ -147,7 +151,7 @@ class Preview:
         together = [(reader, wanted)]
         with self.store.reading() as tx:
             if reader.joined:
-                links = people.subscriptions_of(tx, reader.subscriber_id)
+                links = tastes.added(tx, people.subscriptions_of(tx, reader.subscriber_id))
                 at = max(composer.as_of, slot.at)
                 together = one_mail(self.digests, reader, wanted, links, Wishes(profile_of, at).of)
             reach = min(one.reach for _, one in together)
@@ -206,12 +210,12 @@ class _Supposed:
 
 
 def reader_of(store: Store, digest: Digest, address: str) -> Subscription | None:
-    """The subscription of an address that has not left; None for anybody else."""
+    """The subscription of an address that has not left, with what he said of papers; None for anybody else."""
     if not address:
         return None
     with store.reading() as tx:
         found = people.subscriber(tx, address)
-        links = people.subscriptions_of(tx, found.id) if found else ()
+        links = tastes.added(tx, people.subscriptions_of(tx, found.id)) if found else ()
     mine = (s for s in links if s.digest == digest.name and s.state is not SubscriptionState.UNSUBSCRIBED)
     return next(mine, None)
 

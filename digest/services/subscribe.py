@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,7 +24,7 @@ from digest.model.people import (
 )
 from digest.services.ports import Clock, ProfileOf
 from digest.services.stamping import CONFIRM, PREFERENCES, Keys, read_scoped
-from digest.storage import bounces, deliveries, people
+from digest.storage import bounces, deliveries, people, tastes
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 
@@ -244,6 +244,7 @@ class Subscribe:
         now = self.clock()
         with self.store.transaction() as tx:
             deliveries.forget_address(tx, who.id, now)
+            tastes.erase(tx, who.id)
             people.erase(tx, who.id, now)
             hashed = address_key(who.address, self.keys.lasting)
             bounces.forget(tx, hashed)
@@ -267,6 +268,14 @@ class Subscribe:
         with self.store.transaction() as tx:
             bounces.forgive(tx, hashed)
             return people.lift(tx, hashed)
+
+    def suppressed(self, addresses: Iterable[str]) -> Mapping[str, Suppression]:
+        """Those of the addresses (``normal_address``'s) that must not be written to."""
+        hashed = {address_key(address, self.keys.lasting): address for address in addresses}
+        with self.store.reading() as tx:
+            if not people.suppressed(tx, list(hashed)):
+                return {}
+            return {hashed[one.key]: one for one in people.suppression_list(tx) if one.key in hashed}
 
     def suppressions(self) -> tuple[Suppression, ...]:
         with self.store.reading() as tx:

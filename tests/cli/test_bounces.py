@@ -17,6 +17,7 @@ from digest.storage import deliveries, people
 from tests.delivery.returned import SAMPLES, mail
 
 READER = "reader@example.org"
+OURS = f"Delivery 1 to {READER}"
 NAMED = {sample.name: sample for sample in SAMPLES}
 
 
@@ -62,7 +63,9 @@ def path(installed, call) -> str:
 def test_a_hard_bounce_is_told_wherever_one_looks_and_can_be_lifted_for_good(piped, path, call):
     raw = mail(NAMED["postfix, no such user"], path=path, reader=READER)
     done = piped(raw, "--json")
-    assert (done.code, done.json) == (0, {"heard": "hard", "ended": 0, "suppressed": True})
+    assert (done.code, done.json) == (
+        0, {"heard": "hard", "ended": 0, "suppressed": True, "address": READER, "delivery_id": 1},
+    )  # fmt: skip
     assert call("status", "--json").json["bounces"] == {"hard": 1, "soft": 0, "complaint": 0}
     assert "Came back in the last 7 days: 1 hard." in call("status").out
     (listed,) = call("suppressions", "list", "--json").json["suppressions"]
@@ -72,21 +75,26 @@ def test_a_hard_bounce_is_told_wherever_one_looks_and_can_be_lifted_for_good(pip
     assert (shown["kind"], shown["status"], shown["counts"]) == ("hard", "5.1.1", True)
     assert "User unknown" in call("subscribers", "show", READER).out
     assert call("suppressions", "remove", READER).code == 0
-    assert piped(raw).out == "The same was reported of the same mail before; nothing was done.\n"
+    assert piped(raw).out == f"{OURS}: The same was reported of the same mail before; nothing was done.\n"
     assert call("suppressions", "list", "--json").json["suppressions"] == []
     assert call("subscribers", "show", READER, "--json").json["bounces"][0]["counts"] is False
 
 
 def test_a_complaint_ends_the_subscription(piped, path, call):
     raw = mail(NAMED["complaint like yahoo's"], path=path, reader=READER)
-    assert piped(raw).out == "A mail of ours was called spam: 1 subscription ended. The address is suppressed.\n"
+    assert (
+        piped(raw).out == f"{OURS}: A mail of ours was called spam: 1 subscription ended. The address is suppressed.\n"
+    )
     assert call("subscribers", "show", READER, "--json").json["subscriptions"][0]["state"] == "unsubscribed"
 
 
 @pytest.mark.parametrize("name", ["postfix, delayed", "away, by its header"])
 def test_what_needs_nothing_is_said_so(piped, path, name):
     done = piped(mail(NAMED[name], path=path, reader=READER))
-    assert (done.code, done.out) == (0, "A mail of ours is late, or a machine answered it; nothing was done.\n")
+    assert (done.code, done.out) == (
+        0,
+        f"{OURS}: A mail of ours is late, or a machine answered it; nothing was done.\n",
+    )
 
 
 def test_a_long_mail_is_taken_to_its_end(piped, installed):
@@ -100,7 +108,16 @@ def test_a_report_that_is_quicker_than_our_ledger_comes_again(piped, path, insta
         tx.execute(update(deliveries.deliveries).values(state="sending"))
     app.close()
     done = piped(mail(NAMED["postfix, no such user"], path=path, reader=READER), "--json")
-    assert (done.code, done.json) == (75, {"heard": "early", "ended": 0, "suppressed": False})
+    assert (done.code, done.json) == (
+        75, {"heard": "early", "ended": 0, "suppressed": False, "address": READER, "delivery_id": 1},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [("bounce", "--bogus"), ("bounce", "more"), ("--bogus", "bounce")])
+def test_a_wrong_call_by_a_mail_server_bounces_no_report_for_good(call, words):
+    told = call(*words)
+    assert (told.code, told.out, "error: " in told.err) == (75, "", True)
+    assert call("send", "--bogus", "bounce").code == 2
 
 
 @pytest.mark.parametrize("trouble", ["database", "config"])

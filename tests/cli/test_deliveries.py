@@ -142,8 +142,34 @@ def test_list_counts_first_and_by_answer(call, sent):
     assert told["counts"] == {"deferred": 1}
     (answer,) = told["answers"]
     assert (answer["number"], answer["text"], answer["example"]) == (1, "451 4.7.1 (address): Greylisted", 1)
-    assert call("deliveries", "list", "--by-answer", "--digest", "nope").out == "None.\n"
+    assert call("deliveries", "list", "--by-answer", "--date", "2020-01-01").out == "None.\n"
     assert call("deliveries", "list", "--address", "nobody").code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("list",), ("list", "--by-answer"), ("retry",), ("resolve", "--as", "lost"), ("pause",), ("resume",), ("cancel",),
+     ("reconcile", "--log", "mail.log")],
+)  # fmt: skip
+def test_a_digest_that_does_not_exist_is_2_and_those_that_do_are_named(call, sent, words):
+    told = call("deliveries", *words, "--digest", "nope", "--json")
+    assert (told.code, told.json["error"]["where"]) == (2, "--digest")
+    assert "papers" in told.json["error"]["try"]
+
+
+def test_what_is_sent_now_is_told_as_such(call, sent):
+    app = build(load(Path("config.toml"), {}))
+    with app.store.transaction() as tx:
+        tx.execute(update(deliveries.deliveries).values(state="sending", lease="x", tried_at=None, reason="an old one"))
+    app.close()
+    assert " now " in call("deliveries", "list").out.splitlines()[-1]
+    assert "No try has ended yet." in call("deliveries", "show", "1").out
+    assert "is 1 (sending, since 2026-03-03 07:05 UTC): it is being sent now" in call("status").out
+
+
+def test_show_names_the_folder_a_mail_was_written_into(call, sent):
+    told = call("deliveries", "show", "1").out
+    assert f"next: it was written into {Path('outbox').absolute()}; its file is named after the Message-ID" in told
 
 
 def test_show_names_it_as_a_log_does(call, sent):

@@ -106,3 +106,42 @@ def test_a_suppressed_address_is_refused_until_it_is_lifted(call, installed):
     (one,) = call("suppressions", "list", "--json").json["suppressions"]
     assert (one["address"], one["reason"]) == ("a@example.org", "complaint")
     assert call("suppressions", "add", "a@example.org", "--reason", "spite").code == 2
+
+
+def test_show_and_list_tell_that_an_address_is_suppressed(call, installed):
+    call("subscribers", "add", "a@example.org", "b@example.org")
+    assert call("subscribers", "show", "a@example.org", "--json").json["suppressed"] is None
+    assert "Suppressed" not in call("subscribers", "show", "a@example.org").out
+    call("suppressions", "add", "a@example.org", "--reason", "hard-bounce", "--detail", "no such user")
+    entry = {"reason": "hard-bounce", "since_at": "2026-03-03T07:05:00Z", "detail": "no such user"}
+    assert call("subscribers", "show", "A@Example.org", "--json").json["suppressed"] == entry
+    told = call("subscribers", "show", "a@example.org").out
+    assert "nothing is sent: hard-bounce since 2026-03-03 07:05 UTC (no such user)." in told
+    rows = call("subscribers", "list", "--json").json["subscriptions"]
+    assert [(one["address"], one["suppressed"]) for one in rows] == [("a@example.org", entry), ("b@example.org", None)]
+    first, second = call("subscribers", "list").out.splitlines()[1:]
+    assert first.endswith("hard-bounce since 2026-03-03 07:05 UTC") and second.endswith(" -")
+
+
+def test_show_tells_when_and_how_a_digest_comes(call, installed):
+    call("subscribers", "add", "a@example.org", "--send-at", "06:15", "--days", "mon,fri", "--joined")
+    told = call("subscribers", "show", "a@example.org").out
+    row = next(line for line in told.splitlines() if line.startswith("papers"))
+    assert row.split()[:6] == ["papers", "confirmed", "(en)", "06:15", "(UTC)", "mon,fri"]
+    assert "Digests of one instant come in one mail." in told and "In brackets: as the digest has it." in told
+
+
+def test_added_to_the_list_and_there_already_are_told_apart(call, installed):
+    assert call("suppressions", "add", "a@example.org").out == "1 added.\n"
+    assert call("suppressions", "add", "a@example.org", "b@example.org").out == "1 added, 1 on the list already.\n"
+
+
+def test_no_address_is_2(call, installed):
+    for words in (
+        ("suppressions", "add"),
+        ("suppressions", "remove"),
+        ("subscribers", "show"),
+        ("subscribers", "erase"),
+    ):
+        assert (words, call(*words, "nonsense").code) == (words, 2)
+    assert call("subscribers", "export", "--digest", "nope").code == 2

@@ -53,9 +53,13 @@ def test_a_mail_that_asks_to_leave_is_obeyed(call, read, monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
 
     piped(b"From: a@example.org\r\nSubject: lunch?\r\n\r\nhello\r\n")
-    assert call("bounce", "--json").json == {"heard": "unrelated", "ended": 0, "suppressed": False}
+    assert call("bounce", "--json").json == {
+        "heard": "unrelated", "ended": 0, "suppressed": False, "address": "", "delivery_id": None,
+    }  # fmt: skip
     piped(f"From: reader@example.org\r\nSubject: unsubscribe {secret}\r\n\r\n".encode())
-    assert call("bounce", "--json").json == {"heard": "left", "ended": 1, "suppressed": False}
+    assert call("bounce", "--json").json == {
+        "heard": "left", "ended": 1, "suppressed": False, "address": "reader@example.org", "delivery_id": None,
+    }  # fmt: skip
     assert call("subscribers", "list", "--json").json["subscriptions"][0]["state"] == "unsubscribed"
 
 

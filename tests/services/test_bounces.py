@@ -79,6 +79,11 @@ class Post:
         return [(one.address, one.reason.value) for one in self.world.subscribe.suppressions()]
 
 
+def acted(delivery: int, heard: Heard, **done) -> Acted:
+    """What is told of a mail to Ada."""
+    return Acted(heard=heard, address="ada@example.org", delivery_id=delivery, **done)
+
+
 @pytest.fixture
 def post(store) -> Post:
     post = Post(store)
@@ -88,8 +93,8 @@ def post(store) -> Post:
 
 
 def test_a_hard_bounce_suppresses_its_address_with_the_server_s_words(post):
-    bounced = post.back(HARD, post.sent())
-    assert bounced == Acted(heard=Heard.HARD, suppressed=True)
+    delivery = post.sent()
+    assert post.back(HARD, delivery) == acted(delivery, Heard.HARD, suppressed=True)
     (entry,) = post.world.subscribe.suppressions()
     assert (entry.address, entry.reason) == ("ada@example.org", SuppressionReason.HARD_BOUNCE)
     assert entry.detail.startswith("5.1.1 550 5.1.1 <ada@example.org>: Recipient address rejected: User unknown")
@@ -103,7 +108,8 @@ def test_a_mail_nobody_acknowledged_can_bounce_as_well(post):
 
 
 def test_a_complaint_ends_the_subscription_of_that_mail_and_suppresses(post):
-    assert post.back(COMPLAINT, post.sent()) == Acted(heard=Heard.COMPLAINT, ended=1, suppressed=True)
+    delivery = post.sent()
+    assert post.back(COMPLAINT, delivery) == acted(delivery, Heard.COMPLAINT, ended=1, suppressed=True)
     assert post.listed() == [("ada@example.org", "complaint")]
     assert post.world.subscribe.show("ada@example.org")[0].state is SubscriptionState.UNSUBSCRIBED
     assert post.world.subscribe.show("bo@example.org")[0].state is SubscriptionState.CONFIRMED
@@ -129,11 +135,11 @@ def test_what_is_repeated_changes_nothing_not_even_after_the_operator_lifted_it(
     post.back(sample, delivery)
     before = post.everything()
     post.world.now += timedelta(days=1)
-    assert post.back(sample, delivery) == Acted(heard=Heard.REPEATED)
+    assert post.back(sample, delivery) == acted(delivery, Heard.REPEATED)
     assert post.everything() == before
     post.world.subscribe.lift("ada@example.org")
     lifted = post.everything()
-    assert post.back(sample, delivery) == Acted(heard=Heard.REPEATED)
+    assert post.back(sample, delivery) == acted(delivery, Heard.REPEATED)
     assert post.everything() == lifted
     assert post.listed() == []
 
@@ -217,7 +223,8 @@ def test_a_plus_that_a_server_left_encoded_and_a_domain_in_letters_are_the_addre
 
 def test_a_forwarded_mail_counts_by_the_address_it_was_first_for(post):
     delivery = post.sent()
-    assert post.back(NAMED["forwarded, the original is named"], delivery) == Acted(heard=Heard.HARD, suppressed=True)
+    back = post.back(NAMED["forwarded, the original is named"], delivery)
+    assert back == acted(delivery, Heard.HARD, suppressed=True)
 
 
 def test_of_several_recipients_ours_is_told(post):

@@ -38,8 +38,8 @@ def test_a_token_of_several_secrets_ends_all_and_asking_again_is_a_no_op(store):
     world = World(store)
     ada, bo = world.reader(), world.reader("bo@example.org")
     raw = mail(f"unsubscribe {ada.secret}.{bo.secret}")
-    assert world.feedback.one(raw) == Acted(heard=Heard.LEFT, ended=2)
-    assert world.feedback.one(raw) == Acted(heard=Heard.LEFT, ended=0)
+    assert world.feedback.one(raw) == Acted(heard=Heard.LEFT, ended=2, address="ada@example.org")
+    assert world.feedback.one(raw) == Acted(heard=Heard.LEFT, ended=0, address="ada@example.org")
 
 
 def test_a_token_that_nobody_has_is_counted_and_its_mail_stays(store):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -116,6 +117,23 @@ class TestShow:
         put(desk, 1, state=state)
         assert word in desk.ledger.show(1).next[-1]
 
+    def test_an_uncertain_one_tells_what_we_noted_and_what_was_heard(self, desk):
+        tried(desk, 1, state="uncertain", reason="no reply came", remote="the server closed the connection")
+        (last,) = desk.ledger.show(1).tries
+        assert last.remote == "no reply came: the server closed the connection"
+
+    def test_what_was_said_is_told_once(self, desk):
+        tried(desk, 1, state="rejected", code=550, reason="550 no such user", remote="no such user")
+        assert [one.remote for one in desk.ledger.show(1).tries] == ["550 no such user"]
+
+    @pytest.mark.parametrize("state", ["accepted", "uncertain"])
+    def test_of_a_folder_the_folder_is_named_and_no_log(self, desk, state: str):
+        ledger = replace(desk.ledger, folders=("/mail/box",))
+        put(desk, 1, state=state, relay="/mail/box")
+        put(desk, 2, state=state, relay="mail.example.org:25")
+        (told,), (other,) = ledger.show(1).next, ledger.show(2).next
+        assert ("/mail/box" in told, "log" in told, "log" in other) == (True, False, True)
+
     @pytest.mark.parametrize("number", [0, -1, 99, 2**63, 10**30])
     def test_an_id_that_is_none(self, desk, number: int):
         with pytest.raises(NotFound):
@@ -138,12 +156,27 @@ class TestLookingAtMany:
         assert ids(states=("accepted", "leased", "queued")) == [1, 5, 6]
         assert ids(address=reader(3)) == [4]
         assert ids(digest="daily", local_date=day, states=("queued",)) == [1]
-        assert (
-            ids(digest="weekly") == ids(local_date=day + timedelta(days=1)) == ids(address="nobody@example.net") == []
-        )
+        assert ids(local_date=day + timedelta(days=1)) == ids(address="nobody@example.net") == []
         assert desk.ledger.count(Which()) == {"accepted": 1, "deferred": 2, "leased": 1, "queued": 1, "uncertain": 1}
         with pytest.raises(UsageError, match="there is no state"):
             desk.ledger.listing(Which(states=("lost",)))
+
+    def test_a_digest_that_does_not_exist_is_refused_and_those_that_do_are_named(self, desk):
+        for look in (desk.ledger.listing, desk.ledger.count, desk.ledger.answers, desk.ledger.retry_all):
+            with pytest.raises(UsageError, match='there is no digest "nope"') as refused:
+                look(Which(digest="nope"))
+            assert refused.value.try_ == "known are: daily"
+
+    def test_a_digest_that_left_the_configuration_is_shown_while_its_mails_are_there(self, desk):
+        desk.world.digests = ()
+        assert len(desk.ledger.listing(Which(digest="daily"))) == 6
+
+    def test_only_what_waits_has_a_next_time(self, desk):
+        put(desk, 1, state="sending", lease="x")
+        put(desk, 2, state="leased", lease="x")
+        put(desk, 3, state="deferred")
+        shown = {one.id: one.next_at is not None for one in desk.ledger.listing()}
+        assert shown == {1: False, 2: False, 3: True, 4: True, 5: True, 6: True}
 
     def test_counted_by_what_the_servers_answered(self, desk):
         for number in (1, 2, 3):
@@ -173,6 +206,30 @@ class TestLookingAtMany:
             "450 4.2.0 (address): Greylisted, try again in 300 seconds"
         )
         assert shape("queued as 4F00AA11BB\nfor a@b.c") == "queued as (id) for (address)"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "5.6.7 SMTPUTF8 is required, but was not offered by host",
+            "5.6.3 8BITMIME is not offered; see RFC 6152",
+            "4.7.650 The mail server has been temporarily rate limited",
+        ],
+    )
+    def test_words_and_codes_with_digits_stand_as_they_are(self, text: str):
+        assert shape(text) == text
+
+    def test_short_queue_names_and_users_with_a_number_are_left_out(self):
+        assert shape("Ok: queued as ABC11") == shape("Ok: queued as B2") == "Ok: queued as (id)"
+        assert shape("user12 unknown") == shape("reader7 unknown") == "(id) unknown"
+
+    def test_the_code_is_told_once_and_what_was_accepted_is_grouped(self, desk):
+        put(desk, 1, state="rejected", code=550, enhanced="5.1.1", remote="no", reason="550 5.1.1 no")
+        for number in (2, 3):
+            put(desk, number, state="accepted", code=250, enhanced="2.0.0", remote=f"Ok: queued as B{number}")
+        told = {
+            (one.state, one.number, one.text) for one in desk.ledger.answers(Which(states=("accepted", "rejected")))
+        }
+        assert told == {("rejected", 1, "no"), ("accepted", 2, "Ok: queued as (id)")}
 
     def test_the_unfinished_are_found_by_their_indexes(self, store):
         """A ledger of millions that were accepted must not be read for the few that were not."""
@@ -205,7 +262,7 @@ class TestManyAtOnce:
 
     def test_nothing_but_what_was_chosen_is_touched(self, desk):
         tried(desk, 1, 2, state="uncertain")
-        assert desk.ledger.resolve_all(Which(digest="weekly"), "accepted").changed == 0
+        assert desk.ledger.resolve_all(Which(address=reader(5)), "accepted").changed == 0
         assert desk.ledger.resolve_all(Which(address=reader(1)), "accepted").changed == 1
         assert [row.state.value for row in desk.rows()] == ["uncertain", "accepted", *["queued"] * 4]
         with pytest.raises(UsageError):

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="What is open, uncertain or failed; pause, resume and cancel.", no_args_is_help=True)
 
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID...]", show_default=False)]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="ID", show_default=False)]
 Digest = Annotated[str, typer.Option("--digest", metavar="NAME", help="One digest; else all.", show_default=False)]
 Day = Annotated[str, typer.Option("--date", metavar="DATE", help="Editions of this local date.", show_default=False)]
-Address = Annotated[str, typer.Option("--address", help="To this address.", show_default=False)]
+Address = Annotated[str, typer.Option("--address", metavar="ADDRESS", help="To this address.", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="All, or all that --digest, --date and --address leave.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell how many; nothing is changed.")]
 _UNFINISHED = ("queued", "leased", "sending", "deferred", "uncertain", "rejected")
+_HELD = ("leased", "sending")
 #: Found by a log, so many are listed; the counts tell of all.
 _LISTED = 50
 
@@ -36,14 +37,15 @@ _LISTED = 50
 def list_(
     door: Door,
     state: Annotated[
-        list[str] | None, typer.Option(help="Of this state; may be repeated. Else all that are not well.")
+        list[str] | None,
+        typer.Option(metavar="STATE", help="Of this state; may be repeated. Else all that are not well."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Of every state.")] = False,
     digest: Digest = "",
     date: Day = "",
     address: Address = "",
     by_answer: Annotated[bool, typer.Option("--by-answer", help="Count them by what the servers answered.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="At most so many.")] = 100,
 ) -> None:
     """Deliveries, the oldest first; how many of each state before them."""
     which = _which(digest, date, address, () if everything else tuple(state or _UNFINISHED))
@@ -81,7 +83,7 @@ def _report(found: DeliveryReport) -> list[str | Rows]:
     parts: list[str | Rows] = [
         _table((found.delivery,)),
         "",
-        Rows(("tried", "outcome", "code", "", "answer"), tries) if tries else "Not tried yet.",
+        Rows(("tried", "outcome", "code", "", "answer"), tries) if tries else _untried(found.delivery.state),
     ]
     if found.bounces:
         back = [(when(b.at), b.kind, b.status or "-", b.detail) for b in found.bounces]
@@ -93,8 +95,13 @@ def _report(found: DeliveryReport) -> list[str | Rows]:
     named = [("Message-ID", found.message_id), ("return path", found.return_path)]
     named += [("relay", found.relay)] if found.relay else []
     named += [("reason", one.reason)] if one.reason else []
+    named += [("answer", one.remote)] if one.remote and one.remote[:100] not in one.reason else []
     named += [("too late at", when(one.expires_at))] if one.expires_at is not None and one.settled_at is None else []
     return [*parts, "", *(f"{name}: {value}" for name, value in named), *(f"next: {text}" for text in found.next)]
+
+
+def _untried(state: str) -> str:
+    return "No try has ended yet." if state in _HELD else "Not tried yet."
 
 
 @group.command("retry")
@@ -103,7 +110,9 @@ def retry(
     door: Door,
     ids: Ids = None,
     every: All = False,
-    state: Annotated[str, typer.Option(help="deferred or rejected; else both.", show_default=False)] = "",
+    state: Annotated[
+        str, typer.Option(metavar="STATE", help="deferred or rejected; else both.", show_default=False)
+    ] = "",
     digest: Digest = "",
     date: Day = "",
     address: Address = "",
@@ -122,7 +131,9 @@ def retry(
 @with_door
 def resolve(
     door: Door,
-    decision: Annotated[str, typer.Option("--as", help="accepted, lost or resend.", show_default=False)],
+    decision: Annotated[
+        str, typer.Option("--as", metavar="DECISION", help="accepted, lost or resend.", show_default=False)
+    ],
     ids: Ids = None,
     every: All = False,
     digest: Digest = "",
@@ -145,9 +156,12 @@ def reconcile(
     logs: Annotated[
         list[str], typer.Option("--log", metavar="FILE", help="May be repeated; gzip too; - is standard input.")
     ],
-    more: Annotated[list[str] | None, typer.Argument(metavar="[FILE...]", show_default=False)] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="FILE", show_default=False)] = None,
     absent: Annotated[
-        str, typer.Option(help="What becomes of mails that the log has no trace of: keep, lost or resend.")
+        str,
+        typer.Option(
+            metavar="DECISION", help="What becomes of mails that the log has no trace of: keep, lost or resend."
+        ),
     ] = "keep",
     zone: Annotated[
         str, typer.Option(metavar="NAME", help="Zone of stamps without one; else this machine's.", show_default=False)
@@ -165,7 +179,7 @@ def reconcile(
         raise UsageError("standard input can be read once", where="--log -", try_="name each log once")
     found = door.app.reconcile.run(
         [Log(name=name, blocks=blocks(name)) for name in dict.fromkeys(names)],
-        which=_which(digest, date, address),
+        which=door.app.ledger.checked(_which(digest, date, address)),
         absent=absent,
         zone=_zone(zone),
         dry_run=dry_run,
@@ -324,7 +338,7 @@ def _table(rows: tuple[DeliveryRow, ...]) -> Rows:
                 r.address,
                 r.state,
                 r.attempts,
-                when(r.next_at),
+                "now" if r.state in _HELD else when(r.next_at),
                 r.reason or r.remote,
             )
             for r in rows

@@ -25,9 +25,10 @@ def keygen(
     door: Door,
     selector: Annotated[str, typer.Option(help="The key's name in the DNS.", metavar="NAME", show_default=False)] = "",
     domain: Annotated[
-        str, typer.Option(help="The signing domain; else the configured sender's.", show_default=False)
+        str,
+        typer.Option(metavar="DOMAIN", help="The signing domain; else the configured sender's.", show_default=False),
     ] = "",
-    type_: Annotated[str, typer.Option("--type", help="rsa (2048 bits) or ed25519.")] = "rsa",
+    type_: Annotated[str, typer.Option("--type", metavar="KIND", help="rsa (2048 bits) or ed25519.")] = "rsa",
     out: Annotated[
         Path | None, typer.Option(help="Where the key is written; never overwrites.", metavar="FILE")
     ] = None,

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @with_door
 def fetch(
     door: Door,
-    source: Annotated[list[str] | None, typer.Argument(help="Ids of sources; none: those that are due.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Argument(metavar="SOURCE", help="Ids of sources; none: those that are due.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Fetch all of them now, due or not.")] = False,
     since: Annotated[str | None, typer.Option(help="Back-fill from this day on.", metavar="DATE")] = None,
 ) -> int:

@@ -9,13 +9,15 @@ import typer
 from digest.cli.door import Door, with_door
 from digest.cli.terminal import Rows, slot, when
 
+_NOW = {"leased": "it is being sent now", "sending": "it is being sent now"}
+
 entries = typer.Typer(help="What is known of a paper.", no_args_is_help=True)
 
 
 @entries.command("show")
 @with_door
 def show(
-    door: Door, entry: Annotated[str, typer.Argument(metavar="ID", help="Any id, link, arXiv id or DOI.")]
+    door: Door, entry: Annotated[str, typer.Argument(metavar="PAPER", help="Any id, link, arXiv id or DOI.")]
 ) -> None:
     """One paper: its sources, version, votes over time, and where it was printed."""
     found = door.app.report.entry(entry)
@@ -85,7 +87,7 @@ def status(door: Door) -> None:
         oldest = found.oldest_open
         lines.append(
             f"The oldest open delivery is {oldest.id} ({oldest.state}, since {when(oldest.created_at)}): "
-            f"{oldest.reason or 'not tried yet; digest doctor looks at the mail server'}"
+            f"{_NOW.get(oldest.state) or oldest.reason or 'not tried yet; digest doctor looks at the mail server'}"
         )
     if found.restored:
         lines.append("This database is a restored backup: nothing is sent until `digest db restored`.")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.door import At, Door, Named, with_door
+from digest.cli.door import At, Door, Named, digest_of, reader_address, with_door
 from digest.cli.terminal import slot
 from digest.model.errors import UsageError
 
@@ -38,7 +38,7 @@ def preview(
     serve: Annotated[
         bool, typer.Option("--serve", help="Show it in the browser as mail programs do, while templates are edited.")
     ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="For --serve; 0 is any free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="For --serve; 0 is any free one.")] = 0,
 ) -> None:
     """Print the next edition without recording or sending anything."""
     from digest.cli.workbench.wish import Wish, granted
@@ -60,7 +60,7 @@ def preview(
         return
     if len(files) > 1:
         raise UsageError("one mail has one profile", where="--profile", try_="name one, or look at all with --serve")
-    chosen = door.config.digest(digest)
+    chosen = digest_of(door, digest, reader_address(reader))
     shown = granted(door.app.preview, chosen, wish, profiles=files)
     notes = [f"  {note}" for note in shown.notes]
     if shown.mail is None:
@@ -77,7 +77,7 @@ def preview(
         for name, ending in (("html", "html"), ("text", "txt"), ("eml", "eml"))
     }
     written["html"].write_text(mail.html, encoding="utf-8")
-    written["text"].write_text(mail.text, encoding="utf-8")
+    written["text"].write_text(mail.text.rstrip("\n") + "\n", encoding="utf-8")
     written["eml"].write_bytes(mail.eml)
     assert shown.edition is not None and shown.message is not None  # there is a mail
     counts = shown.edition.counts

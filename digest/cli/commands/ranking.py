@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from digest.cli.door import Door, reader_address, with_door
+from digest.cli.door import Door, digest_of, reader_address, with_door
 from digest.cli.terminal import Rows
 from digest.model.errors import InputError, UsageError
 
@@ -30,7 +30,7 @@ def rank(
     history: Annotated[
         str, typer.Option(metavar="FILE.jsonl", help="Earlier observations, which inform.", show_default=False)
     ] = "",
-    limit: Annotated[int | None, typer.Option(min=1, help="Print at most this many.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="NUMBER", help="Print at most this many.")] = None,
 ) -> None:
     """Rank the papers of a file, without configuration and database."""
     from digest.config import parse_profile, read_profile
@@ -74,13 +74,14 @@ def rank(
 @with_door
 def explain(
     door: Door,
-    entry: Annotated[str, typer.Argument(help="Any id, link, arXiv id or DOI.")],
+    entry: Annotated[str, typer.Argument(metavar="PAPER", help="Any id, link, arXiv id or DOI.")],
     reader: Annotated[str, typer.Option("--for", metavar="ADDRESS", help="For this reader.", show_default=False)] = "",
     digest: Annotated[str | None, typer.Option(help="Which digest, where there are several.", metavar="NAME")] = None,
     at: Annotated[str, typer.Option(metavar="INSTANT", help="In the edition due then.", show_default=False)] = "",
 ) -> None:
     """Why a paper was printed or left out, part by part."""
-    found = door.app.explain.run(entry, door.config.digest(digest), address=reader_address(reader), at=at)
+    address = reader_address(reader)
+    found = door.app.explain.run(entry, digest_of(door, digest, address), address=address, at=at)
     door.show(
         found,
         found.title,

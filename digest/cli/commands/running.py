@@ -6,12 +6,11 @@ import os
 import sys
 
 from digest.cli.door import Door, with_door
+from digest.cli.failures import TRY_LATER
 from digest.model.errors import UsageError
 
 #: What a machine or a reader has to say stands at the beginning; the rest of a long mail is taken and dropped.
 _MOST_BYTES = 1_000_000
-#: EX_TEMPFAIL of sysexits.h: the mail server keeps the mail and comes again.
-TRY_LATER = 75
 
 
 @with_door
@@ -32,8 +31,8 @@ def run(door: Door) -> int:
 @with_door
 def bounce(door: Door) -> int:
     """Read one mail from standard input: who asks to leave leaves, a report is counted. Exit 75: try again later."""
-    raw = _whole_input()
     try:
+        raw = _whole_input()
         done = door.app.feedback.one(raw)
     except Exception as error:
         # Any other code makes a mail server give the mail back or drop it; it must wait until we are well again.
@@ -53,7 +52,9 @@ def bounce(door: Door) -> int:
         "early": "It is about a mail that is being sent just now; the mail server must bring it again.",
         "unrelated": "It neither asks to unsubscribe nor reports on a mail of ours; nothing was done.",
     }
-    door.show({"heard": done.heard, "ended": done.ended, "suppressed": done.suppressed}, said[done.heard.value])
+    of = f"Delivery {done.delivery_id}" if done.delivery_id is not None else ""
+    to = " to ".join(filter(None, (of, done.address)))
+    door.show(done, f"{to}: {said[done.heard.value]}" if to else said[done.heard.value])
     return TRY_LATER if done.heard.value == "early" else 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -17,8 +17,12 @@ from digest.model.errors import DigestError, UsageError
 if TYPE_CHECKING:
     from digest.model.editions import Digest
     from digest.services.deliver import Sent
+    from digest.services.ledger import Answer
     from digest.services.publish import PublishedSlot
     from digest.services.report import SlotReport
+
+_UNSETTLED = ("deferred", "rejected", "uncertain")
+_WAITING = ("queued", "deferred")
 
 
 @with_door
@@ -51,24 +55,27 @@ def send(
         door.progress_ends()
     seconds = round(time.monotonic() - started, 3)
     paused = door.app.ledger.still_paused()
+    days = {one.name: [slot.slot.local_date for slot in published if slot.digest == one.name] for one in chosen}
     reports = {
-        one.name: door.app.report.slot(
-            one, instants[one.name], [slot.slot.local_date for slot in published if slot.digest == one.name]
-        )
+        one.name: door.app.report.slot(one, instants[one.name], days[one.name])
         for one in chosen
         if one.name in instants
     }
+    problem = _stopped(door, sent, digest) if stop.is_set() else sent.problem
     _show(
         door,
         [
             _sent(reports[one.name], published, sent, busy, seconds, paused)
+            | _trouble(problem, _commonest(door, reports[one.name], days[one.name]))
             if one.name in reports
             else _closed(door, one, at, seconds)
             for one in chosen
         ],
     )
-    if sent.problem is not None and not door.json:
-        door.fail(sent.problem)
+    if not door.json:
+        _passed_over(door, sent.passed_over)
+        if problem is not None:
+            door.fail(problem)
     return INTERRUPTED if stop.is_set() else _code(list(reports.values()), sent)
 
 
@@ -140,16 +147,57 @@ def _sent(
         "notes": [note for slot in mine for note in slot.notes],
         "next_slot": report.next_slot,
     }
-    if sent.problem is not None:
-        told["error"] = {"what": sent.problem.what, "where": sent.problem.where, "try": sent.problem.try_}
+    if sent.passed_over:
+        told["passed_over"] = [_error(one) for one in sent.passed_over]
     return told
+
+
+def _trouble(problem: DigestError | None, answers: Sequence[Answer]) -> dict[str, object]:
+    """What a slot's document holds only where something is not well."""
+    told: dict[str, object] = {"answers": answers} if answers else {}
+    return told | {"error": _error(problem)} if problem is not None else told
+
+
+def _error(error: DigestError) -> dict[str, str]:
+    return {"what": error.what, "where": error.where, "try": error.try_}
+
+
+def _stopped(door: Door, sent: Sent, digest: str | None) -> DigestError:
+    """Ctrl-C or SIGTERM: what became of the run."""
+    from digest.services.ledger import Which
+
+    left = door.app.ledger.count(Which(states=_WAITING, digest=digest or "")).values()
+    mails = sent.outcomes["accepted"]
+    return DigestError(
+        f"sending was stopped: {mails:,} mail{' was' if mails == 1 else 's were'} sent, {sum(left):,} still wait",
+        where="digest send",
+        try_="`digest send` goes on with the rest",
+    )
+
+
+def _commonest(door: Door, report: SlotReport, days: Sequence[date]) -> list[Answer]:
+    """Of what is not well of a slot, the most frequent answer of each state."""
+    from digest.services.ledger import Which
+
+    states = tuple(state for state in _UNSETTLED if report.deliveries[state])
+    of_slot = {*days, *((date.fromisoformat(report.slot[:10]),) if report.slot else ())}
+    found: dict[str, Answer] = {}
+    for day in of_slot if states else ():
+        for answer in door.app.ledger.answers(Which(states=states, digest=report.digest, local_date=day)):
+            if answer.state not in found or found[answer.state].number < answer.number:
+                found[answer.state] = answer
+    return [found[state] for state in states if state in found]
+
+
+def _passed_over(door: Door, errors: Sequence[DigestError]) -> None:
+    for one in errors:
+        door.note(f"{one.where} was passed over: {one.what}", *([f"  try: {one.try_}"] if one.try_ else []))
 
 
 def _code(reports: Sequence[SlotReport], sent: Sent) -> int:
     if sent.problem is not None:
         return PARTLY if sent.outcomes["accepted"] else FAILED
-    unsettled = ("rejected", "deferred", "uncertain")
-    return PARTLY if any(report.deliveries[name] for report in reports for name in unsettled) else DONE
+    return PARTLY if any(report.deliveries[name] for report in reports for name in _UNSETTLED) else DONE
 
 
 def _would_send(door: Door, digest: Digest, as_of: datetime | None, at: str) -> dict[str, object]:
@@ -175,7 +223,10 @@ def _test_copy(door: Door, digest: Digest, to: str, at: str) -> int:
     if shown.message is None:
         door.show(told | {"outcome": None}, f"{slot(shown.slot.key)} sends no mail. {shown.reason}")
         return DONE
-    outcome = door.app.deliver.copy(shown.message, address)
+    copied = door.app.deliver.copy(shown.message, address)
+    if not door.json:
+        _passed_over(door, copied.passed_over)
+    outcome = copied.outcome
     answer = " ".join(str(part) for part in (outcome.code, outcome.enhanced, outcome.remote) if part)
     if outcome.kind is not OutcomeKind.ACCEPTED:
         raise DigestError(
@@ -183,10 +234,11 @@ def _test_copy(door: Door, digest: Digest, to: str, at: str) -> int:
             where=address,
             try_="digest doctor looks at the mail server",
         )
+    passed_over = [_error(one) for one in copied.passed_over]
     door.show(
-        told | {"outcome": outcome.kind, "answer": answer},
+        told | {"outcome": outcome.kind, "answer": answer, "relay": copied.relay, "passed_over": passed_over},
         f"{shown.message.subject}",
-        f"A test copy went to {address}: {answer}",
+        f"A test copy went to {address} through {copied.relay}: {answer}",
     )
     return DONE
 
@@ -196,7 +248,14 @@ def _show(door: Door, documents: Sequence[Mapping[str, object]]) -> None:
     for one in documents:
         lines.append(f"{one['digest']}, {slot(cast('str | None', one['slot']))}: {_in_words(one)}")
         lines += [f"  {text}" for text in (one["reason"], *_list(one.get("notes"))) if text]
+        lines += [f"  {_answered(answer)}" for answer in cast("Sequence[Answer]", one.get("answers", ()))]
     door.show(documents[0] if len(documents) == 1 else {"digests": documents}, *lines)
+
+
+def _answered(one: Answer) -> str:
+    code = " ".join(str(part) for part in (one.code, one.enhanced) if part)
+    said = f"{code} {one.text}".strip() or "no answer"
+    return f"{one.state}, most often ({one.number:,}): {said}; `digest deliveries show {one.example}` tells more"
 
 
 def _in_words(one: Mapping[str, object]) -> str:

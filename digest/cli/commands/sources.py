@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 group = typer.Typer(help="What is polled: list, add, remove, check, import, export.", no_args_is_help=True)
 
 Private = Annotated[bool, typer.Option("--allow-private", help="It may lie in your own network.")]
-Kind = Annotated[str, typer.Option(help="feed, arxiv or huggingface; else its content tells.", show_default=False)]
+Kind = Annotated[
+    str, typer.Option(metavar="KIND", help="feed, arxiv or huggingface; else its content tells.", show_default=False)
+]
 
 
 @group.command("list")
@@ -65,12 +67,13 @@ def list_(door: Door) -> None:
 @with_door
 def add(
     door: Door,
-    url: Annotated[str, typer.Argument(help="An address, a file, or an arXiv category such as cs.CL.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="An address, a file, or an arXiv category such as cs.CL.")],
     name: Annotated[
-        str, typer.Option("--id", help="Its short name; else made from the address.", show_default=False)
+        str,
+        typer.Option("--id", metavar="NAME", help="Its short name; else made from the address.", show_default=False),
     ] = "",
     kind: Kind = "",
-    every: Annotated[str, typer.Option(help="How often to look.")] = "1h",
+    every: Annotated[str, typer.Option(metavar="DURATION", help="How often to look.")] = "1h",
     allow_private: Private = False,
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Store it without looking at it first.")] = False,
 ) -> None:
@@ -100,7 +103,7 @@ def add(
 
 @group.command("remove")
 @with_door
-def remove(door: Door, source: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+def remove(door: Door, source: Annotated[str, typer.Argument(metavar="SOURCE", help="Its id.")]) -> None:
     """Stop polling an added source; its papers stay."""
     door.app.sources.remove(source)
     door.show({"removed": source}, f"{source} is no longer polled.")
@@ -110,7 +113,7 @@ def remove(door: Door, source: Annotated[str, typer.Argument(help="Its id.")]) -
 @with_door
 def check(
     door: Door,
-    inputs: Annotated[list[str], typer.Argument(metavar="URL-or-FILE...", help="Addresses and files.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="URL-or-FILE", help="Addresses and files.")],
     kind: Kind = "",
     allow_private: Private = False,
 ) -> int:
@@ -139,7 +142,9 @@ def check(
 
 @group.command("import-opml")
 @with_door
-def import_opml(door: Door, file: Annotated[Path, typer.Argument(help="A list of feeds, OPML.")]) -> int:
+def import_opml(
+    door: Door, file: Annotated[Path, typer.Argument(metavar="FILE", help="A list of feeds, OPML.")]
+) -> int:
     """Add the feeds of a list from another reader."""
     from digest.services.opml import read_opml
 

@@ -44,7 +44,9 @@ def current(door: Door) -> int:
 
 @group.command("backup")
 @with_door
-def backup(door: Door, file: Annotated[Path, typer.Argument(help="A SQLite file that is not there yet.")]) -> None:
+def backup(
+    door: Door, file: Annotated[Path, typer.Argument(metavar="FILE", help="A SQLite file that is not there yet.")]
+) -> None:
     """Write a consistent copy while everything runs, with the secret; only you may read it."""
     secret_file = door.config.web.secret_file
     secret = secret_file.read_bytes() if secret_file is not None else None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.door import Door, with_door
+from digest.cli.door import Door, reader_address, with_door
 from digest.cli.failures import share
 from digest.cli.files import read_text
 from digest.cli.terminal import Rows, when
@@ -37,26 +37,26 @@ def list_(door: Door) -> None:
 @with_door
 def add(
     door: Door,
-    addresses: Annotated[list[str], typer.Argument(metavar="ADDRESS...")],
-    reason: Annotated[str, typer.Option(help=f"One of {', '.join(_REASONS)}.")] = "operator",
-    detail: Annotated[str, typer.Option(help="A note.", show_default=False)] = "",
+    addresses: Annotated[list[str], typer.Argument(metavar="ADDRESS")],
+    reason: Annotated[str, typer.Option(metavar="REASON", help=f"One of {', '.join(_REASONS)}.")] = "operator",
+    detail: Annotated[str, typer.Option(metavar="TEXT", help="A note.", show_default=False)] = "",
 ) -> None:
     """Never write to these addresses."""
     from digest.model.people import SuppressionReason
-    from digest.services.subscribe import normal_address
 
     if reason not in _REASONS:
         raise UsageError(f'there is no reason "{reason}"', where="--reason", try_=f"one of {', '.join(_REASONS)}")
-    wanted = [normal_address(address) for address in addresses]
+    wanted = [reader_address(address, "ADDRESS") for address in addresses]
     added = [one for one in wanted if door.app.subscribe.suppress(one, SuppressionReason(reason), detail)]
-    door.show({"added": added}, f"{len(added)} added, {len(wanted) - len(added)} were on the list.")
+    held = len(wanted) - len(added)
+    door.show({"added": added}, f"{len(added)} added" + (f", {held} on the list already." if held else "."))
 
 
 @group.command("remove")
 @with_door
 def remove(door: Door, address: Annotated[str, typer.Argument(metavar="ADDRESS")]) -> None:
     """Lift a suppression."""
-    if not door.app.subscribe.lift(address):
+    if not door.app.subscribe.lift(reader_address(address, "ADDRESS")):
         raise NotFound("it is not on the list", where=address, try_="`digest suppressions list` shows who is")
     door.show({"removed": address}, f"{address} may be written to again.")
 
@@ -79,7 +79,9 @@ def export(
 
 @group.command("import")
 @with_door
-def import_(door: Door, file: Annotated[Path, typer.Argument(help="CSV with a column address.")]) -> int:
+def import_(
+    door: Door, file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a column address.")]
+) -> int:
     """Take addresses from CSV."""
     from digest.services.people_csv import import_suppressions
 
