@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -31,7 +32,7 @@ from digest.delivery.mailbox import Imap, Maildir
 from digest.delivery.oauth import TokenCommand
 from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.records import text_records
-from digest.delivery.relay import Relay
+from digest.delivery.relay import ANSWER_SECONDS, Relay
 from digest.delivery.sign import Signer
 from digest.delivery.signing_key import ascii_domain, new_key, read_key
 from digest.delivery.tokens import new_secret
@@ -40,14 +41,15 @@ from digest.model.errors import ConfigError
 from digest.model.feeds import Entry
 from digest.model.mail import Message
 from digest.model.people import Profile, Subscription
+from digest.model.ranking import Evidence
 from digest.model.signing import KeyKind, SigningKey
 from digest.ranking.categories import title_of
-from digest.ranking.pool import Corpus, Pool
+from digest.ranking.pool import Pool
 from digest.ranking.rank import rank_pool
 from digest.rendering.render import Renderer, default_template_folder
 from digest.services.check import Checked, check
 from digest.services.deliver import Deliver
-from digest.services.doctor import Doctor, Exit
+from digest.services.doctor import Doctor, Exit, Secret
 from digest.services.explain import Explain
 from digest.services.feedback import Feedback, Obeyed
 from digest.services.ingest import Ingest
@@ -63,6 +65,7 @@ from digest.services.report import Report
 from digest.services.sources import Sources
 from digest.services.stamping import Keys
 from digest.services.subscribe import Subscribe
+from digest.services.taste import Tastes
 from digest.services.upkeep import Pruned, Upkeep
 from digest.sources.fetch import Fetcher
 from digest.sources.kinds import KINDS
@@ -86,6 +89,7 @@ class App:
     preview: Preview
     deliver: Deliver
     subscribe: Subscribe
+    tastes: Tastes
     notify: Notify
     feedback: Feedback
     report: Report
@@ -232,6 +236,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             new_secret=lambda: new_secret(secrets.token_bytes(16)),
             clock=clock,
         ),
+        tastes=Tastes(store=store, keys=keys, clock=clock),
         notify=Notify(
             store=store,
             digests=config.digests,
@@ -259,6 +264,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             keys=keys,
             return_path=_return_path(config),
             host=config.sender.from_address.rpartition("@")[2],
+            folders=tuple(relay.place for relay in relays if relay.path is not None),
             clock=clock,
         ),
         reconcile=Reconcile(store=store, keys=keys, host=config.sender.from_address.rpartition("@")[2], clock=clock),
@@ -279,6 +285,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             signing=tuple(_key_reader(settings, config) for settings in config.signing),
             read_inbox=lambda: _can_read(config),
             bounces_to=config.mail.bounces_to,
+            secrets=lambda: tuple(_secrets(config)),
             clock=clock,
         ),
     )
@@ -345,21 +352,23 @@ def new_signing_key(kind: str, *, selector: str, domain: str) -> tuple[str, Sign
     return new_key(KeyKind(kind), selector=selector, domain=ascii_domain(domain))
 
 
-def prepare(
-    entries: Sequence[Entry], history: Sequence[Entry], now: datetime
-) -> Callable[[Profile], tuple[Ranked, ...]]:
+def prepare(entries: Sequence[Entry], evidence: Evidence, now: datetime) -> Callable[[Profile], tuple[Ranked, ...]]:
     """One pool of entries, ranked for as many profiles as ask."""
-    pool = Pool(entries, now=now, history=Corpus(history))
+    pool = Pool(entries, now=now, evidence=evidence)
     return lambda profile: rank_pool(pool, profile)
 
 
 def profile_of(digest: Digest, reader: Subscription | None) -> Profile:
-    """The digest's preferences with the reader's own over them."""
+    """The digest's preferences with the reader's own over them, and what he said of papers."""
     if reader is None:
         return digest.profile
     base = apply_preferences(digest.profile, reader.preferences, where=f"preferences of {reader.address or 'a reader'}")
     language = reader.language or digest.profile.language
-    return replace(base, language=language)
+    return replace(base, language=language).having(reader.likes, reader.dislikes)
+
+
+#: ``://user:password@`` in a line that is no comment.
+_PASSWORD_IN_URL = re.compile(r"^[^#\n]*://[^\s/@:]*:[^\s/@]+@", re.MULTILINE)
 
 
 #: When this process began to make lease holders; an older one of its number was another process.
@@ -427,6 +436,23 @@ def _signing_key(settings: SigningSettings, config: Config) -> SigningKey:
     return read_key(read_text(file), where=str(file), selector=settings.selector, domain=spelt)
 
 
+def _secrets(config: Config) -> Iterator[Secret]:
+    """The files of a configuration that nobody else should read."""
+    if config.path is not None and _PASSWORD_IN_URL.search(config.path.read_text("utf-8", "replace")):
+        yield Secret(holds="a password", file=config.path)
+    found = [
+        *(("a DKIM key", settings.key_file) for settings in config.signing),
+        *(("the mail server's password", settings.password_file) for settings in config.relays),
+        ("the mailbox's password", config.inbound.password_file),
+        ("the secret of all links", config.web.secret_file),
+    ]
+    told: set[Path] = set()
+    for holds, file in found:
+        if file is not None and file not in told:  # two relays may share one
+            told.add(file)
+            yield Secret(holds=holds, file=file)
+
+
 def _relay(settings: RelaySettings, number: int, of: int) -> Relay:
     file = settings.password_file
     return Relay(
@@ -442,6 +468,7 @@ def _relay(settings: RelaySettings, number: int, of: int) -> Relay:
         connections=settings.connections,
         chunking=settings.chunking,
         timeout=settings.timeout.total_seconds(),
+        answer_timeout=max(ANSWER_SECONDS, settings.timeout.total_seconds()),
         path=settings.path,
         ca_file=settings.ca_file,
     )

@@ -56,6 +56,7 @@ class Builder:
             web=self._absolute(s.web),
             fetch=fetch if fetch.contact else fetch.model_copy(update={"contact": address}),
             inbound=self._absolute(s.inbound),
+            ranking=s.ranking,
             retention=s.retention,
             sources=tuple(self._source(source) for source in s.source),
             digests=tuple(self._digest(index, digest, address) for index, digest in enumerate(s.digest)),

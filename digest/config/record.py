@@ -13,6 +13,7 @@ from digest.config.settings import (
     InboundSettings,
     MailSettings,
     RelaySettings,
+    RankingSettings,
     RetentionSettings,
     SigningSettings,
     WebSettings,
@@ -41,6 +42,7 @@ class Config:
     fetch: FetchSettings
     """``contact`` is never empty here."""
     inbound: InboundSettings
+    ranking: RankingSettings
     retention: RetentionSettings
     sources: tuple[Source, ...]
     digests: tuple[Digest, ...]

@@ -89,7 +89,9 @@ class RelaySettings(BaseModel):
     domain_rates: dict[str, Rate] = option(
         {}, "At most this many mails a second to one domain.", kind="table", example={"gmail.com": 2}
     )
-    timeout: Duration = option("60s", "How long to wait for an answer.", kind="duration")
+    timeout: Duration = option(
+        "60s", "How long each step of connecting may take. A mail's commands have at least five minutes.", kind="duration"
+    )
     path: OptionalPath = option(None, "Folder for the transports maildir and folder.", kind="path", example="outbox")
 
     @model_validator(mode="after")
@@ -279,6 +281,25 @@ class InboundSettings(BaseModel):
         return self
 
 
+class RankingSettings(BaseModel):
+    """What is true of every digest's ranking; what a digest or reader prefers stands there."""
+
+    model_config = STRICT
+
+    prestige: bool = option(
+        True, "Let the earlier success of authors and institutions speak for a new paper.", kind="true | false"
+    )
+    refit: bool = option(
+        True, "Learn from the votes of your own papers what to expect, once there are enough.", kind="true | false"
+    )
+    semantic: str = option(
+        "",
+        'Folder of a sentence-embedding model (ONNX) for topics and likes; needs the extra "semantic".',
+        kind="path or name",
+        example="models/all-MiniLM-L6-v2",
+    )
+
+
 class RetentionSettings(BaseModel):
     """How long things are kept. Papers and what was sent to whom stay as long as the law of never twice needs them."""
 
@@ -303,6 +324,7 @@ class Settings(BaseSettings):
     web: WebSettings = Field(default_factory=WebSettings)
     fetch: FetchSettings = Field(default_factory=FetchSettings)
     inbound: InboundSettings = Field(default_factory=InboundSettings)
+    ranking: RankingSettings = Field(default_factory=RankingSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     source: Annotated[tuple[SourceSettings, ...], OneOrMany] = ()
     digest: Annotated[tuple[DigestSettings, ...], OneOrMany] = ()

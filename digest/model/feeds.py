@@ -104,6 +104,8 @@ class EntryData:
     abstract: str = ""
     authors: tuple[str, ...] = ()
     """Names as printed, "First Last"."""
+    author_ids: tuple[str, ...] = ()
+    """Beside ``authors``: ``orcid:0000-0002-1825-0097``, ``openalex:A5023888391`` or nothing."""
     institutions: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     """The first is the primary one."""
@@ -232,6 +234,7 @@ class Entry:
     url: str
     abstract: str = ""
     authors: tuple[str, ...] = ()
+    author_ids: tuple[str, ...] = ()
     institutions: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     published_at: datetime | None = None
@@ -269,6 +272,16 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Resemblance:
+    """A work that this one is possibly the same as; ``alias`` is one of that work's."""
+
+    alias: Alias
+    title_ratio: float
+    overlap: float
+    """Of the abstracts' runs of five words, 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EntryChange:
     """One work of a fetched feed beside what we hold.
 
@@ -288,3 +301,5 @@ class EntryChange:
     sighting: Sighting
     fields: tuple[str, ...] = ()
     """Names of the fields that changed (REVISED)."""
+    resembles: tuple[Resemblance, ...] = ()
+    """Works that are possibly the same; nothing was joined."""

@@ -13,11 +13,14 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from digest.model.feeds import Entry, WorkId
+from digest.model.ranking import Evidence
 from digest.ranking.text import Floats, TextIndex
 from digest.ranking.vectors import document_frequencies, tfidf
 
 #: The newest works of the history are enough for term statistics and neighbours, and keep both cheap.
 HISTORY_LIMIT = 3_000
+
+NO_EVIDENCE = Evidence()
 
 Shared = TypeVar("Shared")
 
@@ -70,10 +73,19 @@ class Corpus:
 class Pool:
     """The candidates of one instant. Prepare it once, then score any number of profiles against it."""
 
-    def __init__(self, entries: Iterable[Entry], *, now: datetime, history: Corpus | None = None) -> None:
+    def __init__(
+        self,
+        entries: Iterable[Entry],
+        *,
+        now: datetime,
+        evidence: Evidence = NO_EVIDENCE,
+        keep: frozenset[str] = frozenset(),
+    ) -> None:
+        """``keep``: see Corpus."""
         self.entries = tuple(sorted(entries, key=lambda entry: tie_break(entry.work)))
         self.now = now
-        self.history = history or Corpus()
+        self.evidence = evidence
+        self.history = Corpus(evidence.history, keep=keep)
         self._shared: dict[Callable[[Pool], Any], Any] = {}
 
     def once(self, compute: Callable[[Pool], Shared]) -> Shared:

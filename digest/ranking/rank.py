@@ -1,6 +1,6 @@
 """Entries -> Ranked: a score of 0 to 100 that is the sum of its integer parts, and an order that nothing can sway.
 
-Takes a pool (entries, instant, history) and a profile. Mutes, limits and sections are left to select.py.
+Takes a pool (entries, instant, evidence) and a profile. Mutes, limits and sections are left to select.py.
 ``rank`` does it for one profile; for many, make one Pool and call ``rank_pool`` with each.
 """
 
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from digest.model.editions import Part, Ranked
 from digest.model.feeds import Entry
 from digest.model.people import Profile, Weights
+from digest.model.ranking import Evidence
 from digest.ranking.match import same_category
-from digest.ranking.pool import Corpus, Pool, tie_break
+from digest.ranking.pool import NO_EVIDENCE, Pool, tie_break
 from digest.ranking.signals import SIGNALS, Column
 from digest.ranking.signals.trend import outlook
 from digest.ranking.text import Floats
@@ -50,10 +51,10 @@ class Scores:
 
 
 def rank(
-    entries: Sequence[Entry], profile: Profile, *, now: datetime, history: Corpus | None = None
+    entries: Sequence[Entry], profile: Profile, *, now: datetime, evidence: Evidence = NO_EVIDENCE
 ) -> tuple[Ranked, ...]:
     """All entries, best first."""
-    return rank_pool(Pool(entries, now=now, history=history), profile)
+    return rank_pool(Pool(entries, now=now, evidence=evidence), profile)
 
 
 def rank_pool(pool: Pool, profile: Profile) -> tuple[Ranked, ...]:

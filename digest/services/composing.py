@@ -17,6 +17,7 @@ from digest.model.feeds import EntryId
 from digest.model.people import Profile
 from digest.ranking.categories import title_of
 from digest.ranking.select import select
+from digest.services.evidence import gather
 from digest.services.ports import Prepare
 from digest.storage import deliveries, editions, entries, meta, sources
 from digest.storage.base import Tx
@@ -25,8 +26,6 @@ from digest.storage.sources import HeldSource
 
 #: How far back best-of looks.
 BEST_OF = timedelta(days=30)
-#: How many earlier works the statistics of ranking are taken from.
-STATISTICS = 1000
 #: Publishing goes from profile to profile, and from slot to slot; what it has left behind must not fill the memory.
 _KEPT_RANKINGS = 16
 _KEPT_POOLS = 8
@@ -170,15 +169,14 @@ class Composer:
                 self._pools.pop(next(iter(self._pools)))
             with self.store.reading() as tx:
                 found = entries.in_window(tx, since=since, until=self.as_of, source_ids=digest.sources)
-                known = frozenset(entry.id for entry in found)
-                before = entries.recent(tx, before=self.as_of, limit=STATISTICS, without=known)
+                evidence = gather(tx, found, self.as_of)
                 sent_until = meta.instant(tx, meta.SENT_UNTIL)
                 self._titles = {held.source.id: held.title or held.source.id for held in sources.all_held(tx)}
             if sent_until is not None:
                 # A restored database does not know what was sent after its backup: all that is older counts as sent.
                 found = tuple(entry for entry in found if entry.first_seen_at >= sent_until)
             found = tuple(entry for entry in found if not entry.withdrawn)
-            self._pools[key] = self.prepare(found, before, self.as_of)
+            self._pools[key] = self.prepare(found, evidence, self.as_of)
             self._ids[key] = frozenset(entry.id for entry in found)
         return self._pools[key]
 

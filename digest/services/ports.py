@@ -9,11 +9,12 @@ from digest.model.editions import Digest, Edition, Item, Ranked
 from digest.model.feeds import Entry, FetchRequest, FetchResponse
 from digest.model.mail import Message
 from digest.model.people import Profile, Subscription
+from digest.model.ranking import Evidence
 
 #: Gets one document; raises FetchError.
 Fetch = Callable[[FetchRequest], FetchResponse]
-#: Ranks one pool of entries for many profiles: (entries, history, now) -> (profile -> ranked).
-Prepare = Callable[[Sequence[Entry], Sequence[Entry], datetime], Callable[[Profile], tuple[Ranked, ...]]]
+#: Ranks one pool of entries for many profiles: (entries, evidence, now) -> (profile -> ranked).
+Prepare = Callable[[Sequence[Entry], Evidence, datetime], Callable[[Profile], tuple[Ranked, ...]]]
 #: Prints one edition, or several joined in one mail, beside their digests.
 Print = Callable[[tuple[Edition, ...], tuple[Digest, ...]], Message]
 #: Asks whether somebody wants a digest: (digest's name, language or "" for the digest's, instant, key) -> message.

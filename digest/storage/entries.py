@@ -54,6 +54,7 @@ entries = Table(
     Column("url", Text, nullable=False),
     Column("abstract", Text, nullable=False),
     Column("authors", JSON, nullable=False),
+    Column("author_ids", JSON, nullable=False, server_default="[]"),
     Column("institutions", JSON, nullable=False),
     Column("categories", JSON, nullable=False),
     Column("published_at", Instant),
@@ -105,7 +106,7 @@ votes = Table(
 
 _TEXT = ("work", "title", "title_key", "url", "abstract", "comment", "code_url", "pdf_url", "project_url", "language")
 _PLAIN = ("published_at", "submitted_at", "arxiv_id", "version", "doi", "comments", "stars", "withdrawn")
-_LISTS = ("authors", "institutions", "categories")
+_LISTS = ("authors", "author_ids", "institutions", "categories")
 
 
 #: Any number, as long as it is the same in every process.

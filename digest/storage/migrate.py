@@ -14,7 +14,21 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, column, func, inspect, select, table
 
 from digest.model.errors import SchemaError, StorageError
-from digest.storage import bounces, deliveries, editions, entries, meta, people, sources
+from digest.storage import (
+    authorships,
+    bounces,
+    deliveries,
+    editions,
+    embeddings,
+    entries,
+    fits,
+    likeness,
+    meta,
+    people,
+    sources,
+    tastes,
+    terms,
+)
 from digest.storage.base import metadata
 from digest.storage.engine import Store
 
@@ -22,7 +36,21 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: Every file that holds tables, so that ``metadata`` is whole wherever this is imported.
-SUBJECTS = (meta, sources, entries, editions, people, deliveries, bounces)
+SUBJECTS = (
+    meta,
+    sources,
+    entries,
+    authorships,
+    likeness,
+    terms,
+    embeddings,
+    fits,
+    editions,
+    people,
+    tastes,
+    deliveries,
+    bounces,
+)
 
 #: Alembic keeps its context in globals, so the threads of a process take turns.
 _ALEMBIC = threading.Lock()

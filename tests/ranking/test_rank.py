@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from digest.model.feeds import SourceId, VoteObservation
 from digest.model.people import Profile, Weights
-from digest.ranking.pool import Corpus, Pool
+from digest.model.ranking import Evidence
+from digest.ranking.pool import Pool
 from digest.ranking.rank import largest_remainder, points_of, rank, rank_pool
 from tests.ranking.samples import NOW, TITLES, paper
 
@@ -26,8 +27,8 @@ def papers(count: int = 24):
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_parts_sum_to_the_score_which_is_the_exact_score_rounded(profile):
-    history = Corpus(paper(100 + n, votes=5) for n in range(30))
-    for one in rank(papers(), profile, now=NOW, history=history):
+    known = Evidence(history=tuple(paper(100 + n, votes=5) for n in range(30)))
+    for one in rank(papers(), profile, now=NOW, evidence=known):
         assert one.score == sum(part.points for part in one.parts)
         assert abs(one.score - one.exact) <= 0.5
         assert 0 <= one.score <= 100
@@ -55,9 +56,9 @@ def test_more_votes_at_the_same_age_never_lower_score_or_trend(one, other, hours
 @given(st.permutations(range(24)))
 def test_the_order_in_which_entries_come_changes_nothing(order):
     entries = papers()
-    history = Corpus(paper(100 + n, votes=5) for n in range(15))
-    assert rank([entries[n] for n in order], PERSONAL, now=NOW, history=history) == rank(
-        entries, PERSONAL, now=NOW, history=history
+    known = Evidence(history=tuple(paper(100 + n, votes=5) for n in range(15)))
+    assert rank([entries[n] for n in order], PERSONAL, now=NOW, evidence=known) == rank(
+        entries, PERSONAL, now=NOW, evidence=known
     )
 
 
@@ -129,7 +130,7 @@ def test_a_topic_puts_the_paper_about_it_first():
 
 def test_likes_raise_and_dislikes_lower_what_is_like_them():
     liked = paper(50, title="Bees heard by microphones", abstract="Acoustic sensors hear bees in hives.")
-    pool = Pool(papers(12), now=NOW, history=Corpus([liked, *(paper(200 + n) for n in range(12))]))
+    pool = Pool(papers(12), now=NOW, evidence=Evidence(history=(liked, *(paper(200 + n) for n in range(12)))))
     only = Weights(trend=0, topic=1, people=0, novelty=0)
 
     def bees(profile):
@@ -143,8 +144,9 @@ def test_likes_raise_and_dislikes_lower_what_is_like_them():
 def test_novelty_is_half_without_history_and_names_the_nearest_paper_with_one():
     only = Profile(weights=Weights(trend=0, topic=0, people=0, novelty=1))
     assert rank([paper(1)], only, now=NOW)[0].score == 50
-    copies = Corpus(paper(300 + n, abstract=f"{TITLES[n % 12]} {TITLES[(n * 5) % 12]}") for n in range(40))
-    crowded = rank([paper(5), paper(7, title="Quokka Mandolin Zither")], only, now=NOW, history=copies)
+    texts = (f"{TITLES[n % 12]} {TITLES[(n * 5) % 12]}" for n in range(40))
+    copies = Evidence(history=tuple(paper(300 + n, abstract=text) for n, text in enumerate(texts)))
+    crowded = rank([paper(5), paper(7, title="Quokka Mandolin Zither")], only, now=NOW, evidence=copies)
     part = next(one for one in crowded if one.entry.id == 5).parts[0]
     assert part.figures["neighbour"] == "Counting Bees with Acoustic Sensors"
     assert crowded[0].exact >= crowded[1].exact

@@ -18,7 +18,7 @@ from digest.model.editions import Digest, Edition, Schedule, WhenEmpty
 from digest.model.feeds import Entry, Health, Source, SourceId, SourceState
 from digest.model.mail import Message, Outcome, OutcomeKind, Sender
 from digest.model.people import Profile, Subscription, SubscriptionState
-from digest.ranking.pool import Corpus, Pool
+from digest.ranking.pool import Pool
 from digest.ranking.rank import rank_pool
 from digest.rendering.message import Head, encode
 from digest.rendering.remarks import sentences
@@ -52,8 +52,8 @@ DAILY = Digest(
 _secrets = itertools.count(1)
 
 
-def prepare(papers, history, now):
-    pool = Pool(papers, now=now, history=Corpus(history))
+def prepare(papers, evidence, now):
+    pool = Pool(papers, now=now, evidence=evidence)
     return lambda profile: rank_pool(pool, profile)
 
 
@@ -67,6 +67,7 @@ class Keeping:
     def __init__(self, relay: Relay, mails: list[tuple[str, bytes]], events: list[Event]) -> None:
         self.relay = relay
         self.pipelining = self.out_of_step = False
+        self.round_trip = 0.0
         self.alive = True
         self.ready: Mail | None = None
         self._mails, self._events = mails, events

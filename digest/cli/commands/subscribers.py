@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digest.cli.door import Door, Named, with_door
+from digest.cli.door import Door, Named, reader_address, with_door
 from digest.cli.failures import share
 from digest.cli.files import read_text
 from digest.cli.terminal import Rows, when
 from digest.model.errors import DigestError, UsageError
 
 if TYPE_CHECKING:
-    from digest.model.mail import Bounce
-    from digest.model.people import Subscription
+    from digest.model.people import Subscription, Suppression
 
 group = typer.Typer(help="Who reads what: list, add, remove, show, import, export, erase.", no_args_is_help=True)
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS")]
-Addresses = Annotated[list[str], typer.Argument(metavar="ADDRESS...")]
+Addresses = Annotated[list[str], typer.Argument(metavar="ADDRESS")]
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -31,7 +30,9 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 def list_(
     door: Door,
     digest: Named = None,
-    state: Annotated[str, typer.Option(help="pending, confirmed or unsubscribed.", show_default=False)] = "",
+    state: Annotated[
+        str, typer.Option(metavar="STATE", help="pending, confirmed or unsubscribed.", show_default=False)
+    ] = "",
 ) -> None:
     """Every subscription."""
     from digest.model.people import SubscriptionState
@@ -40,14 +41,55 @@ def list_(
         raise UsageError(f'there is no state "{state}"', where="--state", try_=f"one of {', '.join(SubscriptionState)}")
     if digest is not None:
         digest = door.config.digest(digest).name
-    _show(door, door.app.subscribe.everybody(digest=digest or "", state=state))
+    found = door.app.subscribe.everybody(digest=digest or "", state=state)
+    listed = door.app.subscribe.suppressed({one.address for one in found})
+    rows = [
+        (
+            one.address,
+            one.digest,
+            one.state.value,
+            one.language or "-",
+            when(one.confirmed_at or one.created_at),
+            one.last_slot_date or "-",
+            _no_mail(listed.get(one.address)),
+        )
+        for one in found
+    ]
+    columns = ("address", "digest", "state", "language", "since", "last slot", "suppressed")
+    document = [_row(one) | {"suppressed": _entry(listed.get(one.address))} for one in found]
+    door.show({"subscriptions": document}, Rows(columns, rows) if rows else "Nobody.")
 
 
 @group.command("show")
 @with_door
 def show(door: Door, address: Address) -> None:
-    """What one address reads, and how; what came back from it."""
-    _show(door, door.app.subscribe.show(address), door.app.feedback.history(address))
+    """What one address reads, and how; whether it may be written to, and what came back from it."""
+    spelt = reader_address(address, "ADDRESS")
+    found = door.app.subscribe.show(spelt)
+    listed = door.app.subscribe.suppressed([spelt]).get(spelt)
+    bounces = door.app.feedback.history(spelt)
+    columns = ("digest", "state", "language", "hour", "time zone", "days", "since", "last slot")
+    rows = [_settings(door, one) for one in found]
+    parts: list[str | Rows] = [f"{spelt}:", Rows(columns, rows)]
+    if any(str(cell).startswith("(") for row in rows for cell in row):
+        parts.append("In brackets: as the digest has it.")
+    if any(one.joined for one in found):
+        parts.append("Digests of one instant come in one mail.")
+    elif len(found) > 1:
+        parts.append("Each digest comes in a mail of its own.")
+    if listed is not None:
+        detail = f" ({listed.detail})" if listed.detail else ""
+        parts.append(f"Suppressed, so nothing is sent: {_no_mail(listed)}{detail}.")
+        parts.append(f"`digest suppressions remove {spelt}` lifts it.")
+    if bounces:
+        came = [(when(one.at), one.kind.value, one.status or "-", one.delivery_id, one.detail) for one in bounces]
+        parts += ["", Rows(("came back", "kind", "status", "delivery", "detail"), came)]
+    document = {
+        "subscriptions": [_row(one) for one in found],
+        "suppressed": _entry(listed),
+        "bounces": bounces,
+    }
+    door.show(document, *parts)
 
 
 @group.command("add")
@@ -62,10 +104,12 @@ def add(
     seed: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A library (BibTeX, CSL JSON, RIS) to learn from.")
     ] = None,
-    language: Annotated[str | None, typer.Option(help="Of the mail's own words: en, de, fr, es, zh or ar.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="For example Europe/Berlin.")] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Of the mail's own words: en, de, fr, es, zh or ar.")
+    ] = None,
+    timezone: Annotated[str | None, typer.Option(metavar="NAME", help="For example Europe/Berlin.")] = None,
     send_at: Annotated[str | None, typer.Option(metavar="HH:MM", help="Local time of day.")] = None,
-    days: Annotated[str | None, typer.Option(help="Weekdays, such as mon,wed,fri.")] = None,
+    days: Annotated[str | None, typer.Option(metavar="DAYS", help="Weekdays, such as mon,wed,fri.")] = None,
     joined: Annotated[
         bool | None, typer.Option("--joined/--separate", help="Digests of one instant in one mail.")
     ] = None,
@@ -127,7 +171,7 @@ def erase(
     door: Door, address: Address, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> None:
     """Take a person out for good; only a keyed hash stays, so that nobody writes to the address again."""
-    found = door.app.subscribe.find(address)
+    found = door.app.subscribe.find(reader_address(address, "ADDRESS"))
     if not yes and sys.stdin.isatty() and not typer.confirm(f"Erase {found.address} for good?", err=True):
         raise UsageError("nothing was erased", where=found.address)
     if not yes and not sys.stdin.isatty():
@@ -146,6 +190,8 @@ def export(
     """Every subscription as CSV."""
     from digest.services.people_csv import export_subscriptions
 
+    if digest is not None:
+        digest = door.config.digest(digest).name
     found = door.app.subscribe.everybody(digest=digest or "")
     table = export_subscriptions(found)
     if out is not None:
@@ -156,7 +202,9 @@ def export(
 
 @group.command("import")
 @with_door
-def import_(door: Door, file: Annotated[Path, typer.Argument(help="CSV: address, digest, and more.")]) -> int:
+def import_(
+    door: Door, file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV: address, digest, and more.")]
+) -> int:
     """Take subscriptions from CSV; bad rows are named and never keep the good ones out."""
     from digest.config import read_profile
     from digest.services.people_csv import import_subscriptions
@@ -197,33 +245,36 @@ def _weekdays(text: str) -> tuple[int, ...]:
     return tuple(sorted({_DAYS.index(name) for name in names}))
 
 
-def _show(door: Door, found: tuple[Subscription, ...], bounces: tuple[Bounce, ...] | None = None) -> None:
-    """``bounces`` are told of one address only."""
-    came: list[str | Rows] = []
-    if bounces:
-        rows = [(when(one.at), one.kind.value, one.status or "-", one.delivery_id, one.detail) for one in bounces]
-        came = ["", Rows(("came back", "kind", "status", "delivery", "detail"), rows)]
-    document: dict[str, object] = {"subscriptions": [_row(one) for one in found]}
-    door.show(
-        document if bounces is None else {**document, "bounces": bounces},
-        Rows(
-            ("address", "digest", "state", "language", "since", "last slot"),
-            [
-                (
-                    one.address,
-                    one.digest,
-                    one.state.value,
-                    one.language or "-",
-                    when(one.confirmed_at or one.created_at),
-                    one.last_slot_date or "-",
-                )
-                for one in found
-            ],
-        )
-        if found
-        else "Nobody.",
-        *came,
+def _settings(door: Door, one: Subscription) -> tuple[object, ...]:
+    """How one digest comes: the reader's own settings, and the digest's in brackets where there are none."""
+    usual = next((digest.schedule for digest in door.config.digests if digest.name == one.digest), None)
+    language = next((digest.profile.language for digest in door.config.digests if digest.name == one.digest), "")
+    return (
+        one.digest,
+        one.state.value,
+        one.language or _usual(language),
+        f"{one.send_at:%H:%M}" if one.send_at else _usual(f"{usual.send_at:%H:%M}" if usual else ""),
+        one.timezone or _usual(usual.timezone if usual else ""),
+        _named(one.days) or _usual(_named(usual.days) if usual else ""),
+        when(one.confirmed_at or one.created_at),
+        one.last_slot_date or "-",
     )
+
+
+def _usual(text: str) -> str:
+    return f"({text})" if text else "-"
+
+
+def _named(days: Sequence[int]) -> str:
+    return "every day" if len(days) == len(_DAYS) else ",".join(_DAYS[day] for day in days)
+
+
+def _no_mail(listed: Suppression | None) -> str:
+    return f"{listed.reason.value} since {when(listed.since_at)}" if listed else "-"
+
+
+def _entry(listed: Suppression | None) -> dict[str, object] | None:
+    return {"reason": listed.reason, "since_at": listed.since_at, "detail": listed.detail} if listed else None
 
 
 def _row(one: Subscription) -> dict[str, object]:
