@@ -1,30 +1,23 @@
 """What a feed says against what we hold: new, revised or unchanged (stage 2, second half).
 
-Takes normalised entries and what the store found for ``keys(entries)``; gives one EntryChange a work, in feed order.
-Pure. The laws: a shared alias makes one work; an equal title of four words or more needs a common author; two different
-arXiv ids are never one work, whatever they share (the alias they quarrel about stays with its holder).
+Takes normalised entries and what the store found for ``keys(entries)`` and ``bands(entries, …)``; gives one EntryChange
+a work, in feed order. Pure. The laws: a shared alias makes one work, then words that are sure enough do (near.py); two
+different arXiv ids are never one work, whatever they share (the alias they quarrel about stays with its holder), and
+neither are two that somebody told apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from itertools import combinations
 
-from digest.entries import identity, merge
-from digest.model.feeds import Alias, ChangeKind, Entry, EntryChange, EntryData, EntryId, ParsedFeed, Source
+from digest.entries import identity, merge, near
+from digest.entries.works import Held, Work, Works
+from digest.model.feeds import Alias, ChangeKind, Entry, EntryChange, EntryData, ParsedFeed, Source
 
 #: A link that so many different items of one feed share is the feed's, not theirs.
 _FEED_WIDE = 3
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
-    """What the store found of a feed's aliases and title keys."""
-
-    by_alias: Mapping[Alias, Entry] = field(default_factory=dict[Alias, Entry])
-    by_title: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict[str, tuple[Entry, ...]])
 
 
 def keys(entries: Sequence[EntryData]) -> tuple[tuple[Alias, ...], tuple[str, ...]]:
@@ -32,6 +25,21 @@ def keys(entries: Sequence[EntryData]) -> tuple[tuple[Alias, ...], tuple[str, ..
     aliases = dict.fromkeys(a for names in _feed_aliases(entries) for a in names)
     titles = dict.fromkeys(k for e in entries if (k := identity.title_key(e.title)))
     return tuple(aliases), tuple(titles)
+
+
+def bands(entries: Sequence[EntryData], by_alias: Mapping[Alias, Entry]) -> tuple[int, ...]:
+    """The bands to ask the store for; what is held under its alias with the same words was compared before."""
+    found: dict[int, None] = {}
+    for data, names in zip(entries, _feed_aliases(entries), strict=True):
+        held = [by_alias[name] for name in names if name in by_alias]
+        if not any(one.title == data.title and one.abstract == data.abstract for one in held):
+            found |= dict.fromkeys(near.text_of(data).bands)
+    return tuple(found)
+
+
+def bands_of(entry: Entry) -> tuple[int, ...]:
+    """The bands under which a held entry is found from now on."""
+    return near.Text(entry.title, entry.abstract).bands
 
 
 def diff(
@@ -42,10 +50,44 @@ def diff(
     ``backfill`` is a source's first fetch or one of the past: new entries then get their own date as first_seen_at.
     """
     entries = feed.entries if isinstance(feed, ParsedFeed) else tuple(feed)
-    table = _Table(held)
+    table = Works(held)
     for data, names in zip(entries, _feed_aliases(entries), strict=True):
         table.place(data, names)
-    return tuple(_change(work, source, now, backfill=backfill) for work in table.works())
+    table.settle()
+    changes = {id(work): _change(work, source, now, backfill=backfill) for work in table.works()}
+    likely = table.likely()
+    return tuple(
+        replace(change, resembles=tuple(likely[work])) if work in likely else change for work, change in changes.items()
+    )
+
+
+def joined(one: Entry, other: Entry) -> EntryChange:
+    """The change that makes one work of two held ones, under the older."""
+    before, gone = sorted((one, other), key=lambda e: (e.first_seen_at, e.id))
+    after = renamed(merge.absorbing(before, [gone]))
+    return EntryChange(
+        kind=ChangeKind.REVISED,
+        before=before,
+        after=after,
+        absorbed=(gone.id,),
+        sighting=after.sightings[0],
+        fields=merge.revised_fields(before, after),
+    )
+
+
+def renamed(entry: Entry) -> Entry:
+    """``entry`` with the names that follow from its aliases and title."""
+    names = _ordered(entry.aliases)
+    arxiv_id = identity.arxiv_of(names)
+    return replace(
+        entry,
+        aliases=names,
+        title_key=identity.title_key(entry.title),
+        arxiv_id=arxiv_id,
+        version=entry.version if arxiv_id else None,
+        doi=entry.doi if f"doi:{entry.doi}" in names else None,
+        work=identity.work_id(names, entry.title, entry.authors[0] if entry.authors else ""),
+    )
 
 
 def _feed_aliases(entries: Sequence[EntryData]) -> list[tuple[Alias, ...]]:
@@ -63,117 +105,7 @@ def _feed_aliases(entries: Sequence[EntryData]) -> list[tuple[Alias, ...]]:
     ]
 
 
-@dataclass(slots=True, eq=False)
-class _Work:
-    """What is one work so far: held entries and items of this feed."""
-
-    held: list[Entry] = field(default_factory=list[Entry])
-    items: dict[int, EntryData] = field(default_factory=dict[int, EntryData])
-    """By their place in the feed."""
-    aliases: dict[Alias, None] = field(default_factory=dict[Alias, None])
-    authors: list[str] = field(default_factory=list[str])
-    arxiv: str | None = None
-    merged_into: _Work | None = None
-
-    def root(self) -> _Work:
-        work = self
-        while work.merged_into is not None:
-            work = work.merged_into
-        return work
-
-    def agrees(self, arxiv: str | None) -> bool:
-        return self.arxiv is None or arxiv is None or self.arxiv == arxiv
-
-    def take(self, other: _Work) -> None:
-        self.held += other.held
-        self.items |= other.items
-        self.aliases |= other.aliases
-        self.authors += other.authors
-        self.arxiv = self.arxiv or other.arxiv
-        other.merged_into = self
-
-
-class _Table:
-    """Works by alias and by title, held ones drawn in as they are met."""
-
-    def __init__(self, held: Held) -> None:
-        self.held = held
-        self.owners: dict[Alias, _Work] = {}
-        self.titles: dict[str, list[_Work]] = {}
-        self.entries: dict[EntryId, _Work] = {}
-        self.all: list[_Work] = []
-
-    def works(self) -> list[_Work]:
-        self._settle()
-        return sorted((w for w in self.all if w.merged_into is None and w.items), key=lambda w: min(w.items))
-
-    def place(self, data: EntryData, names: tuple[Alias, ...]) -> None:
-        """Join the item to every work that it proves itself to be; where two of these quarrel, to the first."""
-        title = identity.title_key(data.title)
-        work = _Work(items={len(self.all): data}, authors=list(data.authors), arxiv=identity.arxiv_of(names))
-        self.all.append(work)
-        for other in [*self._by_alias(names), *self._by_title(title, data)]:
-            other = other.root()
-            if other is not work and other.agrees(work.arxiv):
-                other.take(work)
-                work = other
-        for alias in names:
-            if self._owner(alias) is None:
-                self.owners[alias] = work
-                work.aliases[alias] = None
-        work.arxiv = work.arxiv or identity.arxiv_of(names)
-        if title:
-            self.titles.setdefault(title, []).append(work)
-
-    def _settle(self) -> None:
-        """Join what equal titles prove once all items are placed, so that the feed seen again proves nothing more."""
-        settled = False
-        while not settled:
-            settled = True
-            for title, found in self.titles.items():
-                known = [w.root() for w in found] + [self._drawn_in(e) for e in self.held.by_title.get(title, ())]
-                for one, other in combinations(dict.fromkeys(known), 2):
-                    one, other = one.root(), other.root()
-                    if (
-                        one is not other
-                        and one.agrees(other.arxiv)
-                        and identity.share_author(one.authors, other.authors)
-                    ):
-                        one.take(other)
-                        settled = False
-
-    def _owner(self, alias: Alias) -> _Work | None:
-        if alias not in self.owners and (entry := self.held.by_alias.get(alias)):
-            self.owners[alias] = self._drawn_in(entry)
-        owner = self.owners.get(alias)
-        return owner.root() if owner else None
-
-    def _by_alias(self, names: Iterable[Alias]) -> list[_Work]:
-        return [owner for alias in names if (owner := self._owner(alias))]
-
-    def _by_title(self, title: str, data: EntryData) -> list[_Work]:
-        if not title:
-            return []
-        known = [w.root() for w in self.titles.get(title, ())]
-        known += [self._drawn_in(e) for e in self.held.by_title.get(title, ())]
-        return [w for w in known if identity.share_author(w.authors, data.authors)]
-
-    def _drawn_in(self, entry: Entry) -> _Work:
-        if entry.id not in self.entries:
-            work = _Work(
-                held=[entry],
-                aliases=dict.fromkeys(entry.aliases),
-                authors=list(entry.authors),
-                arxiv=entry.arxiv_id or identity.arxiv_of(entry.aliases),
-            )
-            self.entries[entry.id] = work
-            self.all.append(work)
-            for alias in entry.aliases:
-                self.owners.setdefault(alias, work)
-        return self.entries[entry.id].root()
-
-
-def _change(work: _Work, source: Source, now: datetime, *, backfill: bool) -> EntryChange:
+def _change(work: Work, source: Source, now: datetime, *, backfill: bool) -> EntryChange:
     data = merge.combined([work.items[n] for n in sorted(work.items)])
     observed = merge.observation(data, source, now)
     if not work.held:

@@ -1,8 +1,10 @@
 """What to hold from now on: a held entry and what a source newly says of it, merged; or a new entry.
 
-Takes records that diff.py has found to be one work. Text is revised only by a higher arXiv version or by the source
-that brought the text; every other source fills what is empty, and silence never erases. So two sources that spell an
-abstract differently do not take turns in revising it.
+Takes records that diff.py has found to be one work. One source speaks for a work: the one that stands nearest to it
+(arXiv and other preprint servers, then the publisher, then Hugging Face, then blogs and mirrors), the earliest among
+equals. Its text is taken, and that of a higher arXiv version; every other source fills what is empty, and silence never
+erases. So two sources that spell an abstract differently do not take turns in revising it: who speaks changes only to a
+source that stands nearer. A line or two of an abstract give way to a whole one, and never the other way round.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from enum import IntEnum
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from digest.entries import identity
 from digest.model.feeds import Alias, Entry, EntryData, EntryId, Sighting, Source, VoteObservation
@@ -50,6 +54,7 @@ def new_entry(data: EntryData, names: tuple[Alias, ...], source: Source, now: da
         url=data.url,
         abstract=data.abstract,
         authors=data.authors,
+        author_ids=data.author_ids if len(data.author_ids) == len(data.authors) else (),
         institutions=data.institutions,
         categories=data.categories,
         published_at=data.published_at,
@@ -76,10 +81,10 @@ def absorbing(entry: Entry, others: Sequence[Entry]) -> Entry:
     if not others:
         return entry
     everyone = (entry, *others)
-    speaker = max(everyone, key=lambda e: e.version or 0)
+    speaker = max(everyone, key=lambda e: (e.version or 0, (_speaker(e) or (Standing.MIRROR, ""))[0]))
     filled: dict[str, object] = {}
     for name in (*_FILLED, "arxiv_id", "comments", "stars", "version"):
-        order = (speaker, *everyone) if name in (*_TEXTS, "version", "comment") else everyone
+        order = (speaker, *everyone) if name in (*_TEXTS, "url", "version", "comment") else everyone
         filled[name] = next((v for e in order if (v := getattr(e, name)) not in (None, "", ())), getattr(entry, name))
     votes: tuple[VoteObservation, ...] = ()
     for vote in sorted((v for e in everyone for v in e.votes), key=lambda v: v.at):
@@ -97,23 +102,82 @@ def absorbing(entry: Entry, others: Sequence[Entry]) -> Entry:
     )
 
 
+class Standing(IntEnum):
+    """How near a source stands to a work, told from the link and the key under which it shows the work."""
+
+    MIRROR = 0
+    LIST = 1
+    PUBLISHER = 2
+    PREPRINTS = 3
+    ARXIV = 4
+
+
+_ARXIV_HOSTS = ("arxiv.org", "export.arxiv.org", "rss.arxiv.org")
+_PREPRINT_HOSTS = ("biorxiv.org", "medrxiv.org", "chemrxiv.org", "researchsquare.com", "psyarxiv.com", "osf.io",
+                   "preprints.org", "techrxiv.org", "ssrn.com", "papers.ssrn.com", "hal.science", "zenodo.org",
+                   "openreview.net")  # fmt: skip
+_LIST_HOSTS = ("huggingface.co", "hf.co")
+
+
+def standing(url: str, key: str) -> Standing:
+    """Where a source that shows a work under this link and key stands."""
+    try:
+        host = (urlsplit(url).hostname or "").removeprefix("www.")
+    except ValueError:
+        host = ""
+    if host in _LIST_HOSTS:
+        return Standing.LIST
+    if host in _ARXIV_HOSTS or key.startswith("oai:arXiv.org:"):
+        return Standing.ARXIV
+    if host in _PREPRINT_HOSTS:
+        return Standing.PREPRINTS
+    return Standing.PUBLISHER if identity.find_doi(url) or identity.find_doi(key) else Standing.MIRROR
+
+
+def _speaker(entry: Entry) -> tuple[Standing, str] | None:
+    """Who speaks for a held entry: (where it stands, its source)."""
+    if not entry.sightings:
+        return None
+    nearest = min(entry.sightings, key=lambda s: (-standing(s.url, s.key), s.first_seen_at))
+    # A source may have shown the work under a nearer link later on; the link that was taken tells.
+    return max(standing(nearest.url, nearest.key), standing(entry.url, "")), nearest.source_id
+
+
+#: An abstract of fewer characters gives way to one at least twice as long.
+_SHORT_ABSTRACT = 300
+
+
+def _is_stub(text: str, beside: str) -> bool:
+    """Whether one is a line or two where the other is an abstract."""
+    return len(text) < _SHORT_ABSTRACT and 2 * len(text) <= len(beside)
+
+
 def updated(held: Entry, data: EntryData, source: Source, now: datetime) -> Entry:
     """``held`` with what ``source`` says merged in, aliases and title key aside."""
     older = (data.version or 0) < (held.version or 0)
     newer = held.version is not None and (data.version or 0) > held.version
-    owner = min(held.sightings, key=lambda s: s.first_seen_at).source_id == source.id if held.sightings else True
-    speaks = newer or (owner and not older)
+    speaker, stands = _speaker(held), standing(data.url, data.key)
+    nearer = speaker is not None and stands > speaker[0]
+    speaks = newer or (not older and (speaker is None or nearer or speaker == (stands, source.id)))
     values: dict[str, object] = {}
     for name in _FILLED:
         said, had = getattr(data, name), getattr(held, name)
-        fixed = name in ("published_at", "submitted_at", "doi", "url")
+        fixed = name in ("published_at", "submitted_at", "doi") or (name == "url" and not nearer)
         values[name] = said if said not in (None, "", ()) and (had in (None, "", ()) or (speaks and not fixed)) else had
+    if _is_stub(data.abstract, held.abstract):
+        values["abstract"] = held.abstract
+    elif not older and _is_stub(held.abstract, data.abstract):
+        values["abstract"] = data.abstract
     for name in ("title", "abstract", "authors"):
         # The same words in another spelling are no revision, and are not worth a write.
         if _same(values.get(name, data.title if speaks else held.title), getattr(held, name)):
             values[name] = getattr(held, name)
         elif name == "title":
             values[name] = data.title if speaks else held.title
+    # Whose names these are, their ids must be; an id that is missing is filled in.
+    ids = data.author_ids if len(data.author_ids) == len(data.authors) else ()
+    if values["authors"] != held.authors or (ids and not any(held.author_ids) and _same(held.authors, data.authors)):
+        values["author_ids"] = ids
     withdrawn = data.withdrawn if newer else held.withdrawn or (data.withdrawn and not older)
     return replace(
         _with(held, values),

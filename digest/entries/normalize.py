@@ -53,13 +53,16 @@ def clean(data: EntryData) -> EntryData:
     comment = _line(data.comment)
     url, key = safe_url(data.url), plain.one_line(data.key[:MAX_LINE])
     arxiv_id, version = _paper(data, url, key)
+    authors = names.put_right([_line(n, 200_000 if len(data.authors) == 1 else MAX_LINE) for n in data.authors])
     return replace(
         data,
         key=key or url or title,
         title=title,
         url=url,
         abstract=abstract,
-        authors=names.put_right([_line(n, 200_000 if len(data.authors) == 1 else MAX_LINE) for n in data.authors]),
+        authors=authors,
+        # Where names were taken apart or left out, nobody knows any more whose an id is.
+        author_ids=data.author_ids if len(data.author_ids) == len(data.authors) == len(authors) else (),
         institutions=_unique(_line(n, names.MAX_NAME) for n in data.institutions[:500]),
         categories=_unique(_line(c, 100) for c in data.categories[:100]),
         published_at=_utc(data.published_at),

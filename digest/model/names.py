@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 
+@lru_cache(maxsize=65_536)
 def person_key(name: str) -> str:
     """All words of a name, given names first, case and accents aside: ``LeCun, Yann`` -> ``yann lecun``.
 

@@ -12,24 +12,38 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import cast
+from itertools import combinations
+from typing import Any, Protocol, cast
 
 from digest.model.errors import InputError
 from digest.model.feeds import Alias, EntryData
-from digest.ranking.match import same_person
+
+
+class Words(Protocol):
+    """A record's title, abstract and names, made ready to be compared."""
+
+    @property
+    def bands(self) -> tuple[int, ...]:
+        """Records that share none of these numbers are not compared."""
+        ...
+
+    def sameness(self, other: Any) -> float:
+        """How surely both are one work; 0 where that is not sure enough."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
     """What stage 2 knows of one entry's text and names.
 
-    clean(data) puts texts right and finds ids in key, url and doi; aliases(data) of a cleaned one; title_key(title) is
-    empty for titles too short to identify a work.
+    clean(data) puts texts right and finds ids in key, url and doi; aliases(data) and words(data) of a cleaned one;
+    agree(arxiv_ids, dois) tells whether records with these ids may be one work.
     """
 
     clean: Callable[[EntryData], EntryData]
     aliases: Callable[[EntryData], tuple[Alias, ...]]
-    title_key: Callable[[str], str]
+    words: Callable[[EntryData], Words]
+    agree: Callable[[frozenset[str], frozenset[str]], bool]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,53 +131,85 @@ def _cleaned(said: EntryData, identity: Identity, *, name: str, number: int) -> 
 def works(observations: Sequence[Observation], identity: Identity) -> tuple[tuple[Observation, ...], ...]:
     """Observations of one work together, in the order of each work's first.
 
-    One work are: equal ids, a common alias, or an equal title key with an author in common, unless that would join two
-    different arXiv ids.
+    One work are: equal ids, a common alias, or words that say so, unless that would join two different arXiv ids.
+    Which of several joins comes first goes by what the lines say, so the order of the file does not matter.
     """
-    groups = _Groups(len(observations))
-    first: dict[str, int] = {}
-    for place, seen in enumerate(observations):
-        for name in (f"id:{seen.id}", *(f"alias:{alias}" for alias in seen.aliases)):
-            groups.join(first.setdefault(name, place), place)
-    _join_by_title(observations, groups, identity)
+    groups = _Groups(observations)
+    _join_by_names(observations, groups)
+    _join_by_words(observations, groups, identity)
     members: dict[int, list[Observation]] = defaultdict(list)
     for place, seen in enumerate(observations):
         members[groups.root(place)].append(seen)
     return tuple(tuple(group) for group in members.values())
 
 
-def _join_by_title(observations: Sequence[Observation], groups: _Groups, identity: Identity) -> None:
-    arxiv: dict[int, set[str]] = defaultdict(set)
-    by_title: dict[str, list[int]] = defaultdict(list)
+def _join_by_names(observations: Sequence[Observation], groups: _Groups) -> None:
+    named: dict[str, list[int]] = defaultdict(list)
     for place, seen in enumerate(observations):
-        if seen.data.arxiv_id:
-            arxiv[groups.root(place)].add(seen.data.arxiv_id)
-        if seen.whole and (key := identity.title_key(seen.data.title)):
-            by_title[key].append(place)
-    for places in by_title.values():
-        # In the order of what they say, not of their lines: who joins whom must not depend on the order of the file.
-        for at, one in enumerate(ordered := sorted(places, key=lambda place: _said(observations[place]))):
-            for other in ordered[at + 1 :]:
-                mine, theirs = groups.root(one), groups.root(other)
-                ids = arxiv[mine] | arxiv[theirs]
-                if mine != theirs and len(ids) <= 1 and _common_author(observations[one], observations[other]):
-                    groups.join(mine, theirs)
-                    arxiv[groups.root(mine)] = ids
+        for name in (f"id:{seen.id}", *(f"alias:{alias}" for alias in seen.aliases)):
+            named[name].append(place)
+    shared = [(not name.startswith(("id:", "alias:arxiv:")), name) for name, places in named.items() if len(places) > 1]
+    for _, name in sorted(shared):
+        places = sorted(named[name], key=lambda place: _said(observations[place]))
+        holders: list[int] = []
+        for place in places:
+            holder = next((one for one in holders if groups.may_join(one, place)), None)
+            if holder is None:
+                holders.append(place)
+            else:
+                groups.join(holder, place)
+
+
+#: Words that more works share than this are nobody's.
+_COMMON = 50
+
+
+def _join_by_words(observations: Sequence[Observation], groups: _Groups, identity: Identity) -> None:
+    """Compares each work without an arXiv id with those that share a band; arXiv papers are told apart by their ids."""
+    said: dict[int, dict[object, int]] = defaultdict(dict)
+    for place, seen in enumerate(observations):
+        if seen.whole:
+            key = (seen.data.title, seen.data.abstract, seen.data.authors)
+            said[groups.root(place)].setdefault(key, place)
+    if all(groups.arxiv_ids(root) for root in said):
+        return
+    words: dict[int, Words] = {}
+    bands: dict[int, list[int]] = defaultdict(list)
+    for places in said.values():
+        for place in places.values():
+            words[place] = identity.words(observations[place].data)
+            for band in words[place].bands:
+                bands[band].append(place)
+    found: dict[tuple[int, int], float] = {}
+    for sharing in bands.values():
+        if len(sharing) == 1 or len({groups.root(place) for place in sharing}) > _COMMON:
+            continue
+        for pair in combinations(sharing, 2):
+            one, other = pair
+            told = groups.arxiv_ids(one) and groups.arxiv_ids(other)
+            if pair not in found and not told and groups.root(one) != groups.root(other):
+                found[pair] = words[one].sameness(words[other])
+    sure = sorted(
+        (-strength, *sorted((_said(observations[one]), _said(observations[other]))), one, other)
+        for (one, other), strength in found.items()
+        if strength
+    )
+    for *_, one, other in sure:
+        if groups.may_join(one, other) and identity.agree(*groups.ids(one, other)):
+            groups.join(one, other)
 
 
 def _said(seen: Observation) -> tuple[bool, str, str]:
     return (seen.data.arxiv_id is None, seen.id, seen.source)
 
 
-def _common_author(one: Observation, other: Observation) -> bool:
-    return any(same_person(mine, theirs) for mine in one.data.authors for theirs in other.data.authors)
-
-
 class _Groups:
-    """Disjoint sets of places (union-find); the smallest place is a set's root."""
+    """Disjoint sets of places (union-find) and the ids of each; the smallest place is a set's root."""
 
-    def __init__(self, count: int) -> None:
-        self._parent = list(range(count))
+    def __init__(self, observations: Sequence[Observation]) -> None:
+        self._parent = list(range(len(observations)))
+        self._arxiv = [frozenset(filter(None, (seen.data.arxiv_id,))) for seen in observations]
+        self._dois = [frozenset(filter(None, (seen.data.doi,))) for seen in observations]
 
     def root(self, place: int) -> int:
         while self._parent[place] != place:
@@ -171,8 +217,21 @@ class _Groups:
             place = self._parent[place]
         return place
 
+    def arxiv_ids(self, place: int) -> frozenset[str]:
+        return self._arxiv[self.root(place)]
+
+    def ids(self, one: int, other: int) -> tuple[frozenset[str], frozenset[str]]:
+        """(arXiv ids, DOIs) that both sets have together."""
+        mine, theirs = self.root(one), self.root(other)
+        return self._arxiv[mine] | self._arxiv[theirs], self._dois[mine] | self._dois[theirs]
+
+    def may_join(self, one: int, other: int) -> bool:
+        """Whether together they have one arXiv id at most."""
+        return len(self.arxiv_ids(one) | self.arxiv_ids(other)) <= 1
+
     def join(self, one: int, other: int) -> None:
         low, high = sorted((self.root(one), self.root(other)))
+        self._arxiv[low], self._dois[low] = self.ids(one, other)
         self._parent[high] = low
 
 

@@ -16,11 +16,15 @@ from digest.model.editions import Ranked
 from digest.model.errors import InputError
 from digest.model.feeds import Alias, Entry, EntryData, EntryId, SourceId, VoteObservation, WorkId
 from digest.model.people import Profile, Weights
+from digest.model.ranking import Evidence
 from digest.ranking.explain import why
 from digest.ranking.observations import Identity, Line, Observation, merged, observation, works
-from digest.ranking.pool import Corpus, Pool
+from digest.ranking.pool import HISTORY_LIMIT, Pool
+from digest.ranking.prior.records import author_records, institution_records
 from digest.ranking.rank import order_key, rank_pool
 from digest.ranking.select import select
+from digest.ranking.text import TextIndex
+from digest.ranking.vectors import document_frequencies
 
 #: Without a profile the list is ordered by the trend alone.
 TREND_ONLY = Profile(weights=Weights(trend=100.0, topic=0.0, people=0.0, novelty=0.0))
@@ -48,20 +52,39 @@ def rank_file(
     limit: int | None = None,
     name: str = "FILE",
     history_name: str = "history",
+    fit: str = "",
+    prestige: bool = True,
 ) -> Document:
-    """``profiles`` are (name, profile). One or none gives ``items``, several give ``profiles`` with items each."""
+    """``profiles`` are (name, profile). One or none gives ``items``, several give ``profiles`` with items each.
+
+    ``fit`` is the document of a fitted prior (empty: the shipped one); ``prestige``: see Evidence.
+    """
     seen = [observation(line, identity, name=name) for line in lines]
     earlier = [observation(line, identity, name=history_name) for line in history]
     instant = _instant(seen, at, name)
     known = _known(_until(seen, instant), _until(earlier, instant), instant, identity)
     named = [(title, _with_works(profile, known, identity)) for title, profile in profiles or (("", TREND_ONLY),)]
     liked = frozenset(work for _, profile in named for work in (*profile.likes, *profile.dislikes))
-    pool = Pool(known.candidates, now=instant, history=Corpus(known.earlier, keep=liked))
+    pool = Pool(known.candidates, now=instant, evidence=_evidence(known.earlier, fit, prestige), keep=liked)
     lists = [(title, _items(pool, profile, known, limit)) for title, profile in named]
     document: Document = {"at": instant.astimezone(UTC).isoformat().replace("+00:00", "Z")}
     if len(lists) == 1:
         return {**document, "items": lists[0][1]}
     return {**document, "profiles": [{"profile": title, "items": items} for title, items in lists]}
+
+
+def _evidence(earlier: tuple[Entry, ...], fit: str, prestige: bool) -> Evidence:
+    # A shorter history is counted where it is used.
+    counted = earlier if len(earlier) > HISTORY_LIMIT else ()
+    return Evidence(
+        history=earlier,
+        terms=document_frequencies(TextIndex([(entry.title, entry.abstract) for entry in counted])),
+        documents=len(counted),
+        authors=author_records(earlier),
+        institutions=institution_records(earlier),
+        fit=fit,
+        prestige=prestige,
+    )
 
 
 def _instant(seen: Sequence[Observation], at: datetime | None, name: str) -> datetime:
@@ -87,7 +110,7 @@ def _known(seen: list[Observation], earlier: list[Observation], instant: datetim
     of_file = {id(one) for one in seen}
     for group in works([*seen, *earlier], identity):
         ours = [one for one in group if id(one) in of_file]
-        entry = _entry(ours or group, group, instant)
+        entry = entry_of(ours or group, group, instant)
         if ours:
             candidates.append(entry)
             ids[entry.work] = tuple(dict.fromkeys(one.id for one in ours))
@@ -99,7 +122,7 @@ def _known(seen: list[Observation], earlier: list[Observation], instant: datetim
     return _Known(candidates=tuple(candidates), earlier=tuple(held), ids=ids, works=works_by_name)
 
 
-def _entry(said: Sequence[Observation], group: Sequence[Observation], instant: datetime) -> Entry:
+def entry_of(said: Sequence[Observation], group: Sequence[Observation], instant: datetime) -> Entry:
     """One work from what ``said`` shows of it; its name and aliases come from all of the group."""
     data = merged(said)
     aliases = tuple(sorted({alias for one in group for alias in one.aliases}))

@@ -13,14 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from digest.entries.diff import Held, diff, keys
+from digest.entries.diff import bands, bands_of, diff, keys
 from digest.entries.normalize import clean, clean_title
+from digest.entries.works import COMMON, Held
 from digest.model.errors import Conflict, FetchError, InputError, ParseError, UsageError
 from digest.model.feeds import (
     Alias,
     ChangeKind,
     Entry,
+    EntryChange,
     EntryData,
+    EntryId,
     FetchRequest,
     FetchTrace,
     ParsedFeed,
@@ -31,10 +34,13 @@ from digest.model.feeds import (
     SourceState,
     Validators,
 )
+from digest.ranking.pool import text_of
+from digest.ranking.text import words
 from digest.services.ports import Clock, Fetch
 from digest.sources.arxiv import category_requests, parse_api
 from digest.sources.health import judge
-from digest.storage import entries, sources
+from digest.storage import authorships, entries, likeness, sources, terms
+from digest.storage.base import Tx
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
 
@@ -42,6 +48,8 @@ from digest.storage.sources import HeldSource
 _BUSY = timedelta(minutes=15)
 #: Pages of a back-fill.
 _MOST_PAGES = 200
+#: So many works of an older database are found by their words after the upgrade; the others by names and titles.
+_CATCH_UP = 20_000
 #: A work whose category arXiv did not know is asked about again after this time.
 _ASK_AGAIN = timedelta(hours=6)
 
@@ -227,15 +235,9 @@ class Ingest:
         keys_hash = hashlib.sha256("\n".join(item_keys).encode()).hexdigest() if item_keys else ""
         with self.store.transaction() as tx:
             entries.lock(tx)
-            by_alias, by_title = entries.find(tx, *keys(got.entries))
-            changes = diff(
-                _without_strangers(got.entries, by_alias),
-                Held(by_alias=by_alias, by_title=by_title),
-                source=source,
-                now=now,
-                backfill=backfill,
-            )
-            entries.apply(tx, changes, now=now)
+            found, held_works = known(tx, got.entries, now=now)
+            changes = diff(found, held_works, source=source, now=now, backfill=backfill)
+            keep(tx, changes, now=now)
             tally = {kind: sum(change.kind is kind for change in changes) for kind in ChangeKind}
             health = judge(
                 source,
@@ -280,6 +282,50 @@ class Ingest:
             next_at=health.next_at,
             problems=tuple(got.problems),
         )
+
+
+def known(tx: Tx, said: Sequence[EntryData], *, now: datetime) -> tuple[tuple[EntryData, ...], Held]:
+    """What of a feed is to be taken, and what is held that may be the same work."""
+    if likeness.has_none(tx):  # the works of before there were fingerprints get theirs once
+        before = entries.recent(tx, before=now, limit=_CATCH_UP)
+        likeness.note(tx, {one.id: bands_of(one) for one in before})
+        authorships.note_all(tx, {one.id: (one.authors, one.institutions) for one in before})
+        terms.note(tx, [words(text_of(one)) for one in before])
+    by_alias, by_title = entries.find(tx, *keys(said))
+    taken = _without_strangers(said, by_alias)
+    under = likeness.alike(tx, bands(taken, by_alias), most=COMMON)
+    alike = {entry.id: entry for entry in entries.load(tx, {row for rows in under.values() for row in rows})}
+    by_band = {band: tuple(alike[EntryId(row)] for row in rows) for band, rows in under.items()}
+    return taken, Held(by_alias=by_alias, by_title=by_title, by_band=by_band, apart=likeness.apart(tx))
+
+
+def keep(
+    tx: Tx, changes: Sequence[EntryChange], *, now: datetime, why: str = "a source showed that they are one"
+) -> tuple[EntryId, ...]:
+    """Writes what a feed brought, and all that is found by it later; gives the row of each change. ``why`` works were
+    joined is kept.
+    """
+    rows = entries.apply(tx, changes, now=now, why=why)
+    fresh = [
+        (row, change.after)
+        for row, change in zip(rows, changes, strict=True)
+        if change.kind is ChangeKind.NEW
+        or change.absorbed
+        or {"title", "abstract", "authors"} & {*change.fields}
+        # A source that fills in what was empty revises nothing, but may be the first to name authors or places.
+        or (change.before and change.before.institutions != change.after.institutions)
+    ]
+    likeness.note(tx, {row: bands_of(entry) for row, entry in fresh})
+    authorships.note_all(tx, {row: (entry.authors, entry.institutions) for row, entry in fresh})
+    new = [change.after for change in changes if change.kind is ChangeKind.NEW]
+    terms.note(tx, [words(text_of(entry)) for entry in new])
+    resembling = [(row, like) for row, change in zip(rows, changes, strict=True) for like in change.resembles]
+    others, _ = entries.find(tx, [like.alias for _, like in resembling], ())
+    for row, like in resembling:
+        other = others.get(like.alias)
+        if other is not None:
+            likeness.tell(tx, row, other.id, title_ratio=like.title_ratio, overlap=like.overlap, at=now)
+    return rows
 
 
 def read_document(kind: SourceKind, source: Source, fetch: Fetch, request: FetchRequest) -> ParsedFeed:

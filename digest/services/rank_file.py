@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from digest.entries.identity import aliases, title_key
+from digest.entries import near
+from digest.entries.identity import aliases
 from digest.entries.normalize import clean
 from digest.model.people import Profile
 from digest.ranking import rank_file as ranking
 from digest.ranking.observations import Identity, read_lines
 
-IDENTITY = Identity(clean=clean, aliases=aliases, title_key=title_key)
+IDENTITY = Identity(clean=clean, aliases=aliases, words=near.text_of, agree=near.ids_agree)
 
 
 def rank_lines(

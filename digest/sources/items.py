@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 from digest.model.feeds import EntryData
 from digest.sources.dates import from_tuple, parse_date
 from digest.sources.ids import first_arxiv_id, first_doi
-from digest.sources.names import names_of, split_names
+from digest.sources.names import author_id, names_of, split_names
 
 #: A text longer than this is an article, not an abstract; the summary is then the better one.
 _ABSTRACT = 8_000
@@ -57,12 +57,14 @@ def entry_of(item: Mapping[str, Any], base: str) -> EntryData:
     guid, link = text(item, "id"), link_of(item, base)
     identities = (guid, link, text(item, "prism_url"), suffix, *(text(item, key) for key in _DOI_KEYS))
     arxiv_id, version = first_arxiv_id(identities)
+    authors = names_of(_author_lines(item)) or told.authors
     return EntryData(
         key=guid or link or digest_of(title, told.abstract),
         title=title,
         url=link,
         abstract=told.abstract,
-        authors=names_of(_author_lines(item)) or told.authors,
+        authors=authors,
+        author_ids=_author_ids(item, len(authors)),
         categories=_categories(item),
         published_at=_date(item, "published", "updated", "created", "prism_publicationdate"),
         arxiv_id=arxiv_id,
@@ -178,6 +180,13 @@ def _author_lines(item: Mapping[str, Any]) -> Iterator[str]:
         name = author.get("name")
         if isinstance(name, str):
             yield re.sub(r"^/u/", "", name)
+
+
+def _author_ids(item: Mapping[str, Any], names: int) -> tuple[str, ...]:
+    """The ids that Atom's uri elements are, beside the names; none unless each name has an element of its own."""
+    people = [author for author in item.get("authors") or () if isinstance(author.get("name"), str)]
+    ids = tuple(author_id(href if isinstance(href := author.get("href"), str) else "") for author in people)
+    return ids if any(ids) and len(ids) == names else ()
 
 
 def _categories(item: Mapping[str, Any]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from digest.model.feeds import EntryData, FetchResponse, ParsedFeed, Problem
 from digest.sources.dates import parse_date
 from digest.sources.ids import first_arxiv_id, first_doi
 from digest.sources.items import BadItem, digest_of, first_words
-from digest.sources.names import turn
+from digest.sources.names import author_id, turn
 
 #: Half a surrogate pair, escaped or in bytes.
 _HALF = re.compile(rb"\\\0?u\0?[dD]\0?[89a-fA-F]|\xed[\xa0-\xbf]")
@@ -88,12 +88,14 @@ def _entry(item: dict[str, Any], language: str) -> EntryData:
     link = link or (guid if re.match(r"https?://", guid, re.I) else "")
     identities = (guid, link, _text(item, "external_url"))
     arxiv_id, version = first_arxiv_id(identities)
+    authors = _authors(item)
     return EntryData(
         key=guid or link or digest_of(title, abstract),
         title=title,
         url=link,
         abstract=abstract,
-        authors=_authors(item),
+        authors=tuple(authors),
+        author_ids=tuple(authors.values()) if any(authors.values()) else (),
         categories=tuple(dict.fromkeys(tag.strip() for tag in _texts(item.get("tags")) if tag.strip())),
         published_at=parse_date(item.get("date_published")) or parse_date(item.get("date_modified")),
         arxiv_id=arxiv_id,
@@ -103,12 +105,17 @@ def _entry(item: dict[str, Any], language: str) -> EntryData:
     )
 
 
-def _authors(item: dict[str, Any]) -> tuple[str, ...]:
-    """The item's authors (1.1), else its author (1.0); the feed's own author need not have written the paper."""
+def _authors(item: dict[str, Any]) -> dict[str, str]:
+    """The item's authors (1.1), else its author (1.0), each with the id that its link is, if it is one; the feed's own
+    author need not have written the paper.
+    """
     several, one = item.get("authors"), item.get("author")
     people = cast(list[Any], several) if isinstance(several, list) and several else [one]
-    names = (_text(cast(dict[str, Any], person), "name") for person in people if isinstance(person, dict))
-    return tuple(dict.fromkeys(turn(name) for name in names if name))
+    found: dict[str, str] = {}
+    for person in people:
+        if isinstance(person, dict) and (name := _text(cast(dict[str, Any], person), "name")):
+            found.setdefault(turn(name), author_id(_text(cast(dict[str, Any], person), "url")))
+    return found
 
 
 def _text(item: dict[str, Any], key: str) -> str:

@@ -106,3 +106,15 @@ def _clean(names: Iterable[str]) -> tuple[str, ...]:
     short = (name[:_LONGEST_NAME] for name in names)
     kept = (_EMAIL.sub("", name).strip(" ,;") for name in short)
     return tuple(dict.fromkeys(name for name in kept if name.lower() not in _NOBODY))
+
+
+_ORCID = re.compile(r"(?:^|orcid\.org/|orcid:)\s*(\d{4}-\d{4}-\d{4}-\d{3}[\dX])/?$", re.IGNORECASE)
+_OPENALEX = re.compile(r"(?:openalex\.org/(?:authors/)?|openalex:)\s*(A\d{4,12})/?$", re.IGNORECASE)
+
+
+def author_id(link: str) -> str:
+    """``orcid:0000-0002-1825-0097`` or ``openalex:A5023888391`` of a link or id that is one; else nothing."""
+    for scheme, form in (("orcid", _ORCID), ("openalex", _OPENALEX)):
+        if found := form.search(link.strip()[:200]):
+            return f"{scheme}:{found.group(1).upper()}"
+    return ""

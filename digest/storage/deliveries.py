@@ -39,7 +39,7 @@ from digest.model.editions import EditionId
 from digest.model.mail import OPEN_STATES, SENT_STATES, Delivery, DeliveryId, DeliveryState, MessageKey
 from digest.model.people import SubscriberId, SubscriptionId
 from digest.storage.base import Instant, Tx, add_alike, add_missing, among, batched, insert, metadata
-from digest.storage.editions import editions, items
+from digest.storage.editions import counts_as, editions, items
 from digest.storage.entries import Id
 from digest.storage.people import subscribers, suppressions
 
@@ -258,16 +258,17 @@ def sent_with(tx: Tx, subscriber_id: int, entry_ids: Sequence[int]) -> tuple[tup
     """(delivery, its edition's slot) of what counts as sent to a subscriber and printed one of these rows, oldest
     first.
     """
+    ids = list(entry_ids)
+    printed = select(items.c.entry_id).where(items.c.edition_id == editions.c.id, items.c.entry_id.in_(ids)).exists()
+    counted = (
+        select(counts_as.c.entry_id)
+        .where(counts_as.c.edition_id == editions.c.id, counts_as.c.entry_id.in_(ids))
+        .exists()
+    )
     query = (
         select(deliveries, editions.c.slot_at)
         .join(editions, editions.c.id == deliveries.c.edition_id)
-        .where(
-            deliveries.c.subscriber_id == subscriber_id,
-            deliveries.c.state.in_(_SENT),
-            select(items.c.entry_id)
-            .where(items.c.edition_id == editions.c.id, items.c.entry_id.in_(list(entry_ids)))
-            .exists(),
-        )
+        .where(deliveries.c.subscriber_id == subscriber_id, deliveries.c.state.in_(_SENT), or_(printed, counted))
         .order_by(deliveries.c.id)
     )
     return tuple((delivery_of(row), row.slot_at) for row in tx.execute(query))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any, cast
@@ -66,6 +66,15 @@ items = Table(
     Column("snapshot", JSON, nullable=False),
 )
 
+#: Whoever was sent the edition was sent this work, too: it was one with ``printed_id`` then, and was parted since.
+counts_as = Table(
+    "counts_as",
+    metadata,
+    Column("edition_id", Id, ForeignKey("editions.id"), primary_key=True),
+    Column("entry_id", Id, ForeignKey("entries.id"), primary_key=True, index=True),
+    Column("printed_id", Id, ForeignKey("entries.id"), nullable=False),
+)
+
 messages = Table(
     "messages",
     metadata,
@@ -94,8 +103,9 @@ def freeze(tx: Tx, edition: Edition) -> Edition:
             digest=edition.slot.digest,
             local_date=edition.slot.local_date,
             slot_at=edition.slot.at,
-            profile_key=edition.profile.key,
-            profile=asdict(edition.profile),
+            profile_key=edition.profile_key,
+            # What readers said of papers is kept in one place, where they can take it back.
+            profile=asdict(replace(edition.profile, likes=(), dislikes=())),
             history_key=edition.history_key,
             composed_at=edition.composed_at,
             sections=[{"category": s.category, "title": s.title, "new": s.new} for s in edition.sections],
@@ -132,14 +142,41 @@ def load(tx: Tx, edition_id: EditionId) -> Edition | None:
     return _edition(tx, row) if row is not None else None
 
 
+def printed_for(tx: Tx, edition_id: int, entry_ids: Collection[int]) -> frozenset[int]:
+    """The rows under which an edition printed these works: their own, and what they were part of then."""
+    query = select(counts_as.c.printed_id).where(
+        counts_as.c.edition_id == edition_id, counts_as.c.entry_id.in_(list(entry_ids))
+    )
+    return frozenset(entry_ids) | frozenset(tx.execute(query).scalars())
+
+
 def entry_ids(tx: Tx, edition_ids: Iterable[int]) -> Mapping[int, frozenset[int]]:
-    """The works each edition printed, by edition."""
+    """The works each edition printed, by edition; those that were one with a printed work then count as printed."""
     printed: dict[int, set[int]] = defaultdict(set)
     for some in batched(sorted(set(edition_ids)), 500):
         query = select(items.c.edition_id, items.c.entry_id).where(items.c.edition_id.in_(some))
-        for row in tx.execute(query):
+        counted = select(counts_as.c.edition_id, counts_as.c.entry_id).where(counts_as.c.edition_id.in_(some))
+        for row in tx.execute(query.union_all(counted)):
             printed[row.edition_id].add(row.entry_id)
     return {key: frozenset(value) for key, value in printed.items()}
+
+
+def count_also(tx: Tx, entry_id: int, *, printed_ids: Sequence[int], since: datetime) -> None:
+    """Lets a work count as printed by every edition composed since an instant that printed one of these rows."""
+    query = (
+        select(items.c.edition_id, items.c.entry_id)
+        .join(editions, editions.c.id == items.c.edition_id)
+        .where(items.c.entry_id.in_(printed_ids), editions.c.composed_at >= since)
+    )
+    add_missing(
+        tx,
+        counts_as,
+        [
+            {"edition_id": row.edition_id, "entry_id": entry_id, "printed_id": row.entry_id}
+            for row in tx.execute(query)
+            if row.entry_id != entry_id
+        ],
+    )
 
 
 def count_on(tx: Tx, digest: str, local_date: date) -> int:
@@ -174,12 +211,12 @@ def last_of(tx: Tx, digest: str) -> Edition | None:
 
 def printed_in(tx: Tx, ids: Sequence[int]) -> tuple[tuple[Slot, str], ...]:
     """(slot, edition key) of the editions that printed one of these entry rows, newest first."""
+    named = select(items.c.edition_id).where(items.c.entry_id.in_(ids))
+    counted = select(counts_as.c.edition_id).where(counts_as.c.entry_id.in_(ids))
     query = (
         select(editions.c.digest, editions.c.local_date, editions.c.slot_at, editions.c.key)
-        .join(items, items.c.edition_id == editions.c.id)
-        .where(items.c.entry_id.in_(ids))
-        .order_by(editions.c.slot_at.desc())
-        .distinct()
+        .where(editions.c.id.in_(named.union_all(counted)))
+        .order_by(editions.c.slot_at.desc(), editions.c.id)
     )
     return tuple((Slot(digest=r.digest, local_date=r.local_date, at=r.slot_at), r.key) for r in tx.execute(query))
 
@@ -272,6 +309,7 @@ def _edition(tx: Tx, row: Row[Any]) -> Edition:
         id=EditionId(row.id),
         slot=Slot(digest=row.digest, local_date=local_date, at=row.slot_at),
         profile=profile_from(row.profile),
+        frozen_profile_key=row.profile_key,
         history_key=row.history_key,
         composed_at=row.composed_at,
         sections=tuple(

@@ -104,6 +104,17 @@ votes = Table(
     Column("upvotes", Integer, nullable=False),
 )
 
+#: What a work that was joined to another had of its own, so that it can be taken out again.
+merges = Table(
+    "merges",
+    metadata,
+    Column("gone_id", Id, ForeignKey("entries.id"), primary_key=True),
+    Column("into_id", Id, ForeignKey("entries.id"), nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("why", String(200), nullable=False),
+    Column("own", JSON, nullable=False),
+)
+
 _TEXT = ("work", "title", "title_key", "url", "abstract", "comment", "code_url", "pdf_url", "project_url", "language")
 _PLAIN = ("published_at", "submitted_at", "arxiv_id", "version", "doi", "comments", "stars", "withdrawn")
 _LISTS = ("authors", "author_ids", "institutions", "categories")
@@ -209,10 +220,11 @@ def rows_of(tx: Tx, entry_id: EntryId) -> tuple[int, ...]:
     return (entry_id, *tx.execute(select(entries.c.id).where(entries.c.merged_into == entry_id)).scalars())
 
 
-def apply(tx: Tx, changes: Sequence[EntryChange], *, now: datetime) -> tuple[EntryId, ...]:
+def apply(tx: Tx, changes: Sequence[EntryChange], *, now: datetime, why: str = "") -> tuple[EntryId, ...]:
     """Writes what a feed brought;
 
-    gives the row of each change. An alias that is taken meanwhile raises IntegrityError.
+    gives the row of each change. ``why`` works were joined is kept. An alias that is taken meanwhile raises
+    IntegrityError.
     """
     written: list[EntryId] = []
     for change in changes:
@@ -227,7 +239,7 @@ def apply(tx: Tx, changes: Sequence[EntryChange], *, now: datetime) -> tuple[Ent
             if different:
                 tx.execute(update(entries).where(entries.c.id == row_id).values(**different))
         for absorbed in change.absorbed:
-            _absorb(tx, absorbed, EntryId(row_id))
+            _absorb(tx, absorbed, EntryId(row_id), before=change.before, at=now, why=why)
         if change.aliases:
             tx.execute(aliases.insert(), [{"alias": alias, "entry_id": row_id} for alias in change.aliases])
         seen = change.sighting
@@ -248,6 +260,11 @@ def apply(tx: Tx, changes: Sequence[EntryChange], *, now: datetime) -> tuple[Ent
             observe(tx, EntryId(row_id), change.observation)
         written.append(EntryId(row_id))
     return tuple(written)
+
+
+def revise(tx: Tx, entry: Entry) -> None:
+    """Writes an entry's own fields as they are, aliases, sightings and votes aside."""
+    tx.execute(update(entries).where(entries.c.id == entry.id).values(**_values(entry)))
 
 
 def observe(tx: Tx, entry_id: EntryId, seen: VoteObservation) -> None:
@@ -332,17 +349,30 @@ def count(tx: Tx) -> int:
     return tx.execute(select(func.count()).select_from(entries).where(entries.c.merged_into.is_(None))).scalar_one()
 
 
-def _absorb(tx: Tx, gone: EntryId, into: EntryId) -> None:
-    """Moves everything of one work to another and leaves a pointer."""
+def _absorb(tx: Tx, gone: EntryId, into: EntryId, *, before: Entry | None, at: datetime, why: str) -> None:
+    """Moves everything of one work to another, leaves a pointer, and keeps what was whose (parting.py undoes it)."""
+    moved = {
+        table.name: [dict(row) for row in tx.execute(select(table).where(table.c.entry_id == gone)).mappings()]
+        for table in (aliases, sightings, votes)
+    }
+    others = tx.execute(select(sightings.c.source_id).where(sightings.c.entry_id == into)).scalars().all()
+    own = {
+        "aliases": [row["alias"] for row in moved["aliases"]],
+        "sightings": [_as_json(row) for row in moved["sightings"]],
+        "votes": [_as_json(row) for row in moved["votes"]],
+        "others_sources": sorted(others),
+        "others_values": _as_json(_values(before)) if before else {},
+    }
+    tx.execute(merges.insert().values(gone_id=gone, into_id=into, at=at, why=why, own=own))
     tx.execute(update(aliases).where(aliases.c.entry_id == gone).values(entry_id=into))
     for table in (sightings, votes):
-        rows = [
-            dict(row) | {"entry_id": into}
-            for row in tx.execute(select(table).where(table.c.entry_id == gone)).mappings()
-        ]
-        add_missing(tx, table, rows)
+        add_missing(tx, table, [row | {"entry_id": into} for row in moved[table.name]])
         tx.execute(delete(table).where(table.c.entry_id == gone))
     tx.execute(update(entries).where((entries.c.id == gone) | (entries.c.merged_into == gone)).values(merged_into=into))
+
+
+def _as_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
 
 
 def _sightings(tx: Tx, ids: Sequence[int]) -> Mapping[int, tuple[Sighting, ...]]:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.entries.diff import Held, diff, keys
+from digest.entries.diff import bands, bands_of, diff, keys
 from digest.entries.normalize import clean
+from digest.entries.works import Held
 from digest.model.feeds import (
     ChangeKind,
     Entry,
@@ -43,7 +44,9 @@ class Store:
         aliases, titles = keys(entries)
         by_alias = {a: e for e in self.entries.values() for a in e.aliases if a in aliases}
         by_title = {t: tuple(e for e in self.entries.values() if e.title_key == t) for t in titles}
-        return Held(by_alias=by_alias, by_title={t: e for t, e in by_title.items() if e})
+        asked = bands(entries, by_alias)
+        by_band = {b: tuple(e for e in self.entries.values() if b in bands_of(e)) for b in asked}
+        return Held(by_alias=by_alias, by_title={t: e for t, e in by_title.items() if e}, by_band=by_band)
 
     def take(
         self, *entries: EntryData, source: Source = HF, now: datetime = NOW, backfill: bool = False
@@ -85,7 +88,8 @@ def test_the_same_paper_in_four_spellings_is_one_work() -> None:
         said("g2", doi="10.48550/arXiv.2510.01459", title="By DOI"),
     ]
     changes = store.take(*feed, source=ARXIV)
-    assert kinds(changes) == ["unchanged"] and len(store.entries) == 1
+    assert kinds(changes) == ["revised"] and len(store.entries) == 1
+    assert changes[0].after.title == "Another Spelling", "arXiv speaks for its papers"
 
 
 def test_new_votes_comments_stars_and_categories_alone_are_no_revision() -> None:
@@ -266,3 +270,84 @@ def test_a_feed_seen_again_holds_nothing_new(feed: list[EntryData]) -> None:
     changes = store.take(*feed, now=NOW + timedelta(hours=1))
     assert kinds(changes) == ["unchanged"] * len(changes)
     assert set(store.entries) == entries
+
+
+BLOG = Source(id=SourceId("blog"), kind="feed")
+WHOLE = "A first sentence that says what was done. " * 10
+LINES = "A first sentence."
+
+
+def shown(where: str, **fields: object) -> EntryData:
+    return said(url=where, **{"arxiv_id": "2510.01459", **fields})
+
+
+ON_BLOG, ON_HF, ON_ARXIV = (
+    "https://b.example.org/1", "https://huggingface.co/papers/2510.01459", "https://arxiv.org/abs/2510.01459"
+)  # fmt: skip
+
+
+def test_the_nearest_source_speaks_and_two_never_take_turns() -> None:
+    store = Store()
+    store.take(shown(ON_BLOG, abstract=LINES, title="We Wrote a Paper of Things"), source=BLOG)
+    for where, source, kind in ((ON_HF, HF, "revised"), (ON_ARXIV, ARXIV, "revised"), (ON_HF, HF, "unchanged")):
+        text = WHOLE + f"As told on {where}."
+        (change,) = store.take(shown(where, abstract=text), source=source)
+        assert change.kind.value == kind
+    (held,) = store.entries.values()
+    assert (held.url, held.title, held.abstract) == (ON_ARXIV, TITLE, WHOLE + f"As told on {ON_ARXIV}.")
+    for _ in range(2):
+        assert kinds(store.take(shown(ON_BLOG, abstract=LINES, title="We Wrote a Paper of Things"), source=BLOG)) == [
+            "unchanged"
+        ]
+        assert kinds(store.take(shown(ON_ARXIV, abstract=held.abstract), source=ARXIV)) == ["unchanged"]
+
+
+def test_a_line_gives_way_to_an_abstract_and_never_the_other_way_round() -> None:
+    store = Store()
+    store.take(shown(ON_ARXIV, abstract=LINES), source=ARXIV)
+    assert kinds(store.take(shown(ON_BLOG, abstract=WHOLE), source=BLOG)) == ["revised"]
+    assert kinds(store.take(shown(ON_ARXIV, abstract=LINES), source=ARXIV)) == ["unchanged"]
+    assert kinds(store.take(shown(ON_BLOG, abstract=WHOLE), source=BLOG)) == ["unchanged"]
+    assert [e.abstract for e in store.entries.values()] == [WHOLE.strip()]
+
+
+@given(st.permutations([(ON_BLOG, BLOG, LINES), (ON_HF, HF, WHOLE), (ON_ARXIV, ARXIV, WHOLE + "More.")]))
+def test_whoever_comes_first_the_text_comes_to_rest(order: list[tuple[str, Source, str]]) -> None:
+    store = Store()
+    for _ in range(2):
+        last = [kinds(store.take(shown(w, abstract=text), source=source)) for w, source, text in order]
+    assert last == [["unchanged"]] * 3
+    assert [(e.url, e.abstract) for e in store.entries.values()] == [(ON_ARXIV, WHOLE + "More.")]
+
+
+def test_the_ids_of_authors_go_with_their_names() -> None:
+    store = Store()
+    store.take(shown(ON_HF))
+    ids = ("orcid:0000-0002-1825-0097",)
+    (change,) = store.take(shown(ON_BLOG, author_ids=ids), source=BLOG)
+    assert (change.kind, change.after.author_ids) == (ChangeKind.UNCHANGED, ids)
+    assert store.take(shown(ON_HF, authors=("Ann One", "Bo Two")))[0].after.author_ids == ()
+
+
+def test_what_somebody_told_apart_is_never_joined_not_even_by_a_link() -> None:
+    store = Store()
+    store.take(shown(ON_ARXIV))
+    store.take(said(url=ON_BLOG, title="Quite Another Title Of Five"), source=BLOG)
+    bridge = shown(ON_BLOG)
+    held = replace(store.held([bridge]), apart=frozenset({(EntryId(1), EntryId(2))}))
+    (change,) = diff([bridge], held, source=BLOG, now=NOW, backfill=False)
+    assert change.absorbed == () and change.resembles == ()
+
+
+def test_words_find_what_no_name_finds_and_the_feed_again_proves_nothing_new() -> None:
+    abstract = " ".join(f"word{n} of the abstract" for n in range(30))
+    held = clean(EntryData(key="k", title="A Study of Many Small Thinges", url=ON_BLOG, abstract=abstract))
+    items = [said(url=ON_HF, arxiv_id="2510.01459", abstract=abstract), held, said("z", url="https://z.example/1")]
+    store = Store()
+    assert kinds(store.take(*items)) == ["new"]
+    assert kinds(store.take(*items)) == ["unchanged"]
+    (change,) = store.take(
+        said("y", url="https://y.example/1", title="Things That Are Small", abstract=abstract), source=BLOG
+    )
+    assert change.kind is ChangeKind.NEW
+    assert [(like.alias, like.overlap) for like in change.resembles] == [("arxiv:2510.01459", 1.0)]

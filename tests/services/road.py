@@ -17,16 +17,17 @@ from unittest.mock import patch
 
 from digest.app import App, build
 from digest.config import from_table
-from digest.entries.diff import Held, diff, keys
+from digest.entries.diff import diff
 from digest.model.editions import Digest, Edition
 from digest.model.feeds import EntryData, EntryId, Source, SourceId
 from digest.model.mail import DeliveryState, Message, Outcome, OutcomeKind
 from digest.model.people import Subscription
 from digest.rendering.render import Renderer, default_template_folder
+from digest.services.ingest import keep, known
 from digest.services.preview import Previewed
 from digest.services.publish import Published
 from digest.services.subscribe import Choices
-from digest.storage import deliveries, editions, entries, sending
+from digest.storage import deliveries, editions, sending
 
 #: A Monday, 07:30 in Berlin.
 SLOT = datetime(2026, 5, 4, 5, 30, tzinfo=UTC)
@@ -147,10 +148,9 @@ class Road:
         """A feed shows these papers (three hours before the first slot); gives their rows."""
         at = at or SLOT - timedelta(hours=3)
         with self.app.store.transaction() as tx:
-            by_alias, by_title = entries.find(tx, *keys(papers))
+            taken, held = known(tx, papers, now=at)
             whence = Source(id=SourceId(source), kind="feed", url=f"https://{source}.example.org/feed")
-            changes = diff(papers, Held(by_alias=by_alias, by_title=by_title), source=whence, now=at, backfill=False)
-            return entries.apply(tx, changes, now=at)
+            return keep(tx, diff(taken, held, source=whence, now=at, backfill=False), now=at)
 
     def publish(self, **options: object) -> Published:
         return self.app.publish.run(self.now, **options)  # type: ignore[arg-type]

@@ -477,11 +477,11 @@ class TestTwoProcesses:
         desk = Desk(store, source("lab", feed))
         plain, calls = entries.apply, []
 
-        def apply(tx, changes, *, now):
+        def apply(tx, changes, **options):
             calls.append(len(changes))
             if len(calls) < 3:
                 raise Conflict("refused by an index")
-            return plain(tx, changes, now=now)
+            return plain(tx, changes, **options)
 
         monkeypatch.setattr(entries, "apply", apply)
         assert desk.fetch()["lab"].new == 1

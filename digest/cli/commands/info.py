@@ -1,45 +1,11 @@
-"""`digest status` and `digest entries show`: what the store can tell; nothing is changed."""
+"""`digest status`: what the store can tell; nothing is changed."""
 
 from __future__ import annotations
-
-from typing import Annotated
-
-import typer
 
 from digest.cli.door import Door, with_door
 from digest.cli.terminal import Rows, slot, when
 
 _NOW = {"leased": "it is being sent now", "sending": "it is being sent now"}
-
-entries = typer.Typer(help="What is known of a paper.", no_args_is_help=True)
-
-
-@entries.command("show")
-@with_door
-def show(
-    door: Door, entry: Annotated[str, typer.Argument(metavar="PAPER", help="Any id, link, arXiv id or DOI.")]
-) -> None:
-    """One paper: its sources, version, votes over time, and where it was printed."""
-    found = door.app.report.entry(entry)
-    version = f"v{found.version}" if found.version else "-"
-    door.show(
-        found,
-        found.title,
-        ", ".join(found.authors),
-        f"{found.id}  {version}  {' '.join(found.categories)}{'  withdrawn' if found.withdrawn else ''}",
-        f"published {when(found.published_at)}, first seen {when(found.first_seen_at)}",
-        *(f"  {link}" for link in found.links),
-        "",
-        Rows(("source", "since", "key"), [(s.source_id, when(s.first_seen_at), s.key) for s in found.sources]),
-        "",
-        Rows(("votes of", "at", "votes"), [(v.source_id, when(v.at), v.upvotes) for v in found.votes])
-        if found.votes
-        else "No source has votes for it.",
-        "",
-        Rows(("printed in", "slot"), [(one.digest, slot(one.slot)) for one in found.printed])
-        if found.printed
-        else "It has not been printed.",
-    )
 
 
 @with_door
@@ -89,6 +55,9 @@ def status(door: Door) -> None:
             f"The oldest open delivery is {oldest.id} ({oldest.state}, since {when(oldest.created_at)}): "
             f"{_NOW.get(oldest.state) or oldest.reason or 'not tried yet; digest doctor looks at the mail server'}"
         )
+    if found.refit is not None:
+        became = "kept" if found.refit.kept else "not kept"
+        lines.append(f"A prior of your own was {became} on {when(found.refit.at)}: {found.refit.why}.")
     if found.restored:
         lines.append("This database is a restored backup: nothing is sent until `digest db restored`.")
     door.show(found, *lines)

@@ -41,8 +41,8 @@ def upgrade() -> None:
         sa.Column("band", Id, nullable=False),
         _row("fingerprints", "entry_id"),
         sa.PrimaryKeyConstraint("band", "entry_id", name="pk_fingerprints"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_fingerprints_entry_id", "fingerprints", ["entry_id"])
     op.create_table(
         "likenesses",
         _row("likenesses", "entry_id"),
@@ -66,10 +66,12 @@ def upgrade() -> None:
     op.create_index("ix_merges_into_id", "merges", ["into_id"])
     op.create_table(
         "counts_as",
+        _row("counts_as", "edition_id", "editions"),
         _row("counts_as", "entry_id"),
-        _row("counts_as", "also_id"),
-        sa.PrimaryKeyConstraint("entry_id", "also_id", name="pk_counts_as"),
+        _row("counts_as", "printed_id"),
+        sa.PrimaryKeyConstraint("edition_id", "entry_id", name="pk_counts_as"),
     )
+    op.create_index("ix_counts_as_entry_id", "counts_as", ["entry_id"])
     op.create_table(
         "fits",
         sa.Column("id", Id, nullable=False),
