@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -20,7 +20,19 @@ _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 #: ``C++`` and ``C#`` are words of their own.
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:\+\+|#)?")
 #: Folding these plurals would make another word of them.
-_NOT_PLURAL = frozenset({"news", "aids", "goods", "always", "perhaps"})
+_NOT_PLURAL = frozenset(
+    _WORD.findall("aids alias always atlas bias canvas chaos cosmos goods lens news pandas perhaps series species")
+)
+#: Plurals of scientific English that no ending tells: plural, singular.
+_IRREGULAR: Mapping[str, str] = dict(
+    re.findall(
+        r"(\w+) (\w+)",
+        "aliases alias, analyses analysis, axes axis, biases bias, buses bus, caches cache, corpora corpus, gases gas,"
+        " hypotheses hypothesis, indices index, lenses lens, matrices matrix, movies movie, niches niche,"
+        " phenomena phenomenon, syntheses synthesis, vertices vertex, viruses virus",
+    )
+)
+_AFTER_SIBILANT = ("sses", "shes", "ches", "xes", "zzes")
 _SEPARATOR = -1
 
 Ints = NDArray[np.int32]
@@ -37,9 +49,15 @@ def plain(text: str) -> str:
 
 def fold(word: str) -> str:
     """An English plural without its s: a reader who writes ``LLM`` means ``LLMs`` too."""
-    if len(word) > 3 and word[-1] == "s" and word[-2] not in "sui" and word not in _NOT_PLURAL:
-        return word[:-1]
-    return word
+    if len(word) <= 3 or word[-1] not in "sa":
+        return word
+    if (singular := _IRREGULAR.get(word)) is not None:
+        return singular
+    if word[-1] != "s" or word[-2] in "sui" or word in _NOT_PLURAL:
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    return word[:-2] if word.endswith(_AFTER_SIBILANT) else word[:-1]
 
 
 def words(text: str) -> tuple[str, ...]:
