@@ -18,6 +18,7 @@ from digest.model.feeds import EntryId, Source, SourceState, WorkId
 from digest.model.mail import Sender
 from digest.model.signing import KeyKind, SigningKey
 from digest.services.ingest import read_document
+from digest.services.meaning import Reads
 from digest.services.ports import Clock, Fetch, Print, PrintQuestion
 from digest.services.publish import MOST_WITHOUT_URL
 from digest.sources.kinds import kind_of
@@ -84,12 +85,15 @@ class Doctor:
     bounces_to: str
     """Where bounces come back to, if an address of their own."""
     secrets: Callable[[], Sequence[Secret]]
+    load_model: Callable[[], Reads] | None
+    """Loads the model of sentences; raises ConfigError. None where none is configured."""
     clock: Clock
 
     def run(self, *, live: bool = False) -> Iterator[Finding]:
         """The findings, as they are made. ``live`` also fetches every source."""
         yield from self._database()
         yield from self._secrets()
+        yield from self._model()
         broken = self.template_problems()
         yield from (_failed("templates", problem) for problem in broken)
         yield from self._digests(are_printed=not broken)
@@ -139,6 +143,16 @@ class Doctor:
         if closed:
             detail = f"only its account reads {', '.join(closed)}"
             yield Finding(what="secrets", state=State.OK, detail=detail)
+
+    def _model(self) -> Iterator[Finding]:
+        if self.load_model is None:
+            return
+        try:
+            width = len(self.load_model().embed(["A title and its abstract."])[0]) // 4
+        except DigestError as error:
+            yield _failed("model", error)
+            return
+        yield Finding(what="model", state=State.OK, detail=f"it reads papers into {width} numbers each")
 
     def _digests(self, *, are_printed: bool) -> Iterator[Finding]:
         """``are_printed``: whether the templates can be tried; what is wrong with them was told before."""
