@@ -36,7 +36,7 @@ from digest.delivery.relay import ANSWER_SECONDS, Relay
 from digest.delivery.sign import Signer
 from digest.delivery.signing_key import ascii_domain, new_key, read_key
 from digest.delivery.tokens import new_secret
-from digest.model.editions import Digest, Edition, Ranked
+from digest.model.editions import Digest, Edition
 from digest.model.errors import ConfigError
 from digest.model.feeds import Entry
 from digest.model.mail import Message
@@ -45,7 +45,10 @@ from digest.model.ranking import Evidence
 from digest.model.signing import KeyKind, SigningKey
 from digest.ranking.categories import title_of
 from digest.ranking.pool import Pool
-from digest.ranking.rank import rank_pool
+from digest.ranking.rank import Ranking, rank_pool
+from digest.ranking.semantic import Model
+from digest.ranking.semantic import load as load_model
+from digest.ranking.taste import lean
 from digest.rendering.render import Renderer, default_template_folder
 from digest.services.check import Checked, check
 from digest.services.deliver import Deliver
@@ -54,6 +57,7 @@ from digest.services.explain import Explain
 from digest.services.feedback import Feedback, Obeyed
 from digest.services.ingest import Ingest
 from digest.services.ledger import Ledger
+from digest.services.meaning import Meaning
 from digest.services.notify import Notify
 from digest.services.outlets import Outlet
 from digest.services.packing import ReturnPath
@@ -61,12 +65,14 @@ from digest.services.ports import Clock
 from digest.services.preview import Preview
 from digest.services.publish import Publish
 from digest.services.reconcile import Reconcile
+from digest.services.refit import Refitted, refit
 from digest.services.report import Report
 from digest.services.sources import Sources
 from digest.services.stamping import Keys
 from digest.services.subscribe import Subscribe
 from digest.services.taste import Tastes
 from digest.services.upkeep import Pruned, Upkeep
+from digest.services.works import Works
 from digest.sources.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import meta, migrate
@@ -94,6 +100,7 @@ class App:
     feedback: Feedback
     report: Report
     explain: Explain
+    works: Works
     upkeep: Upkeep
     sources: Sources
     ledger: Ledger
@@ -118,6 +125,10 @@ class App:
         return self.upkeep.prune(
             retention_days=kept.days, deliveries_days=kept.deliveries_days, soft_window=self.config.delivery.soft_window
         )
+
+    def refit(self) -> Refitted | None:
+        """Learns from the store's own papers where that is due and wished for."""
+        return refit(self.store, self.clock()) if self.config.ranking.refit else None
 
     def category_title(self, code: str) -> str:
         return title_of(code)
@@ -148,6 +159,11 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
     relays = tuple(_relay(settings, number, len(config.relays)) for number, settings in enumerate(config.relays, 1))
     holder = f"{socket.gethostname()[:30]}:{os.getpid()}:{time.time_ns()}"
     public = bool(config.sender.public_url)
+    meaning = Meaning(store=store, load=_model_reader(config))
+
+    def ranks(entries: Sequence[Entry], evidence: Evidence, now: datetime) -> Callable[[Profile], Ranking]:
+        known = replace(meaning.added(evidence, entries), prestige=config.ranking.prestige)
+        return prepare(entries, known, now)
 
     def print_edition(editions: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
         return renderer.edition(editions, digests, sender=config.sender)
@@ -189,7 +205,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         publish=Publish(
             store=store,
             digests=config.digests,
-            prepare=prepare,
+            prepare=ranks,
             print_edition=print_edition,
             profile_of=profile_of,
             key=keys.lasting,
@@ -201,7 +217,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         preview=Preview(
             store=store,
             digests=config.digests,
-            prepare=prepare,
+            prepare=ranks,
             print_edition=print_edition,
             profile_of=profile_of,
             has_public_url=public,
@@ -236,7 +252,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             new_secret=lambda: new_secret(secrets.token_bytes(16)),
             clock=clock,
         ),
-        tastes=Tastes(store=store, keys=keys, clock=clock),
+        tastes=Tastes(store=store, keys=keys, lean=leanings, clock=clock),
         notify=Notify(
             store=store,
             digests=config.digests,
@@ -255,7 +271,8 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             soft_window=config.delivery.soft_window,
         ),
         report=Report(store=store, digests=config.digests, clock=clock),
-        explain=Explain(store=store, prepare=prepare, profile_of=profile_of, clock=clock),
+        explain=Explain(store=store, prepare=ranks, profile_of=profile_of, clock=clock),
+        works=Works(store=store, clock=clock),
         upkeep=Upkeep(store=store, digests=config.digests, clock=clock),
         sources=Sources(store=store, configured=config.sources),
         ledger=Ledger(
@@ -286,6 +303,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             read_inbox=lambda: _can_read(config),
             bounces_to=config.mail.bounces_to,
             secrets=lambda: tuple(_secrets(config)),
+            load_model=_model_reader(config),
             clock=clock,
         ),
     )
@@ -352,10 +370,24 @@ def new_signing_key(kind: str, *, selector: str, domain: str) -> tuple[str, Sign
     return new_key(KeyKind(kind), selector=selector, domain=ascii_domain(domain))
 
 
-def prepare(entries: Sequence[Entry], evidence: Evidence, now: datetime) -> Callable[[Profile], tuple[Ranked, ...]]:
+def _model_reader(config: Config) -> Callable[[], Model] | None:
+    """Loads the model of sentences that is configured, raising ConfigError; None where none is."""
+    if not config.ranking.semantic:
+        return None
+    return partial(load_model, config.ranking.semantic, config.folder)
+
+
+def prepare(entries: Sequence[Entry], evidence: Evidence, now: datetime) -> Callable[[Profile], Ranking]:
     """One pool of entries, ranked for as many profiles as ask."""
     pool = Pool(entries, now=now, evidence=evidence)
     return lambda profile: rank_pool(pool, profile)
+
+
+def leanings(
+    entries: Sequence[Entry], evidence: Evidence, now: datetime, profile: Profile
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words and the people that a profile's likes point to."""
+    return lean(Pool(entries, now=now, evidence=evidence), profile)
 
 
 def profile_of(digest: Digest, reader: Subscription | None) -> Profile:

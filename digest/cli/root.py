@@ -9,9 +9,11 @@ import typer
 
 from digest import __version__
 from digest.cli.commands import (
+    backtest,
     deliveries,
     demo,
     dkim,
+    entries,
     fetch,
     info,
     preview,
@@ -23,6 +25,7 @@ from digest.cli.commands import (
     store,
     subscribers,
     suppressions,
+    taste,
 )
 from digest.cli.door import CONFIG, JSON, QUIET, VERBOSE, remember
 
@@ -64,12 +67,14 @@ root.command("send")(send.send)
 root.command("run")(running.run)
 root.command("rank")(ranking.rank)
 root.command("explain")(ranking.explain)
+root.command("backtest")(backtest.backtest)
 root.add_typer(sources.group, name="sources")
 root.add_typer(subscribers.group, name="subscribers")
+root.add_typer(taste.group, name="taste")
 root.add_typer(deliveries.group, name="deliveries")
 root.add_typer(suppressions.group, name="suppressions")
 root.add_typer(dkim.group, name="dkim")
-root.add_typer(info.entries, name="entries")
+root.add_typer(entries.group, name="entries")
 root.command("status")(info.status)
 root.command("doctor")(setup.doctor)
 root.command("demo")(demo.demo)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -121,8 +121,11 @@ class Selection:
     """(category, entries), in the order of print."""
     muted: tuple[tuple[Entry, str], ...] = ()
     """(entry, the mute that hit it)."""
-    left_out: tuple[tuple[Ranked, str], ...] = ()
-    """(entry, why): below-min-score, category, per-category, max-items."""
+    left_out: Sequence[tuple[Ranked, str]] = ()
+    """(entry, why): withdrawn, liked, disliked, below-min-score, category, category unknown yet, per-category,
+    max-items; each is worked out when it is looked at."""
+    candidates: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many entries each case-folded category had; muted ones are not counted."""
 
     @property
     def printed(self) -> int:
@@ -233,11 +236,18 @@ class Edition:
     cards: tuple[AuthorCard, ...] = ()
     """The people it is about, for a digest that follows authors."""
     public: bool = False
+    frozen_profile_key: str = field(default="", compare=False)
+    """The key of the profile it was frozen with, whose likes and dislikes are not kept with it; empty: not frozen."""
+
+    @property
+    def profile_key(self) -> str:
+        """The key of the profile it was printed by."""
+        return self.frozen_profile_key or self.profile.key
 
     @property
     def key(self) -> str:
         """Names the edition before it has a row: SHA-256 over slot, profile and history."""
-        text = "\n".join((self.slot.digest, self.slot.key, self.profile.key, self.history_key))
+        text = "\n".join((self.slot.digest, self.slot.key, self.profile_key, self.history_key))
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property

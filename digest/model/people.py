@@ -6,12 +6,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, time
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime, time
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 from typing import NewType
+
+from digest.model.feeds import EntryId, WorkId
 
 SubscriberId = NewType("SubscriberId", int)
 SubscriptionId = NewType("SubscriptionId", int)
@@ -93,6 +95,8 @@ class Profile:
 
     categories: tuple[tuple[str, float], ...] = ()
     """(category, weight), in the order given; empty means every category, unweighted."""
+    seats: tuple[tuple[str, int, int | None], ...] = ()
+    """(category, at least, at most) of the papers that are printed, for categories that have such a bound."""
     keywords: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     institutions: tuple[str, ...] = ()
@@ -115,6 +119,8 @@ class Profile:
     def canonical(self) -> str:
         """The profile as JSON with sorted keys: equal profiles give equal text."""
         values = asdict(self) | {"categories": [(name, float(weight)) for name, weight in self.categories]}
+        if not self.seats:  # profiles from before there were bounds keep their key
+            del values["seats"]
         if self.weights is not None:  # 1 and 1.0 are equal, so they must read alike
             values["weights"] = {name: float(share) for name, share in asdict(self.weights).items()}
         return json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -123,6 +129,16 @@ class Profile:
     def key(self) -> str:
         """SHA-256, hex, of the canonical form."""
         return _key_of(self)
+
+    def having(self, likes: tuple[str, ...], dislikes: tuple[str, ...]) -> Profile:
+        """The profile of a reader who said this of papers; his own word counts over the lists that are here."""
+        if not likes and not dislikes:
+            return self
+        return replace(
+            self,
+            likes=tuple(sorted({*self.likes, *likes}.difference(dislikes))),
+            dislikes=tuple(sorted({*self.dislikes, *dislikes}.difference(likes))),
+        )
 
 
 @lru_cache(maxsize=4096)
@@ -175,6 +191,25 @@ class Subscription:
     """The newest slot that was published for this reader, printed or not."""
     last_slot_date: str = ""
     """Its local date, ISO."""
+    likes: tuple[str, ...] = ()
+    """Works of which the reader said "more like this", in alphabetical order; read only where somebody is printed for.
+    """
+    dislikes: tuple[str, ...] = ()
+    """Works of which the reader said "less like this"."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taste:
+    """What a reader said of a paper."""
+
+    entry_id: EntryId
+    work: WorkId
+    title: str
+    url: str
+    value: int
+    """1: more like this; -1: less."""
+    day: date
+    """When it was said last (UTC)."""
 
 
 class SuppressionReason(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from digest.model.feeds import Entry
@@ -35,3 +35,9 @@ class Evidence:
     documents: int = 0
     fit: str = ""
     """The prior that was fitted on this installation's own papers, as it is stored; empty: the one we ship."""
+    prestige: bool = True
+    """False: a prior looks at the paper alone, not at what its authors and institutions did before."""
+    vectors: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    """Sentence embeddings by work, little-endian float32 of length one; empty where no model is configured."""
+    embed: Callable[[str], bytes] | None = None
+    """A text's embedding by the same model; None where no model is configured."""

@@ -58,8 +58,10 @@ class Prepared:
         )
 
 
-def prepare(editions: tuple[Edition, ...], digests: tuple[Digest, ...], language: Language) -> Prepared:
-    """Clean, number and rank every paper of the mail."""
+def prepare(
+    editions: tuple[Edition, ...], digests: tuple[Digest, ...], language: Language, feedback: str = ""
+) -> Prepared:
+    """Clean, number and rank every paper of the mail. ``feedback`` as ``clean_item``."""
     spots = [
         (d, s, i)
         for d, edition in enumerate(editions)
@@ -90,6 +92,7 @@ def prepare(editions: tuple[Edition, ...], digests: tuple[Digest, ...], language
             layout=editions[spot[0]].profile.layout,
             language=language,
             year=year,
+            feedback=feedback,
         )
         place[spot] = (printed, ranks[spot])
     titles = tuple(printed.whole.title for printed, _ in sorted(place.values(), key=lambda pair: pair[1])[:4])

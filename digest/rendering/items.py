@@ -52,9 +52,20 @@ class Printed:
 
 
 def clean_item(
-    item: Item, number: int, colour: ColourView, *, rank: int, layout: str, language: Language, year: int
+    item: Item,
+    number: int,
+    colour: ColourView,
+    *,
+    rank: int,
+    layout: str,
+    language: Language,
+    year: int,
+    feedback: str = "",
 ) -> Printed:
-    """Everything about a paper that does not depend on the room there is for it."""
+    """Everything about a paper that does not depend on the room there is for it.
+
+    ``feedback`` is what the link for the reader's own word begins with; empty: there is none.
+    """
     title, title_direction = _cleaned(item.title, 300)
     if not title:
         title, title_direction = _cleaned(item.work, 100)
@@ -90,6 +101,7 @@ def clean_item(
         why=tuple(WhyView(text=reason(part, language), points=part.points) for part in item.parts[:8] if part.points),
         actions=_actions(item.arxiv_id or "", item.pdf_url, item.html_url, item.project_url, language),
         also=_also(item.also[:12], item.seen_in[1:5], url),
+        feedback=f"{feedback}{item.entry_id}" if feedback else "",
         brief=False,
     )
     return Printed(abstract=abstract, whole=view)

@@ -48,9 +48,9 @@ def mark(stamp: Stamp) -> str:
     return f"\x02{stamp.value}\x03"
 
 
-def marks(text: str) -> int:
-    """How many sentinels a body holds."""
-    return text.count("\x02")
+def marks(text: str, stamp: Stamp | None = None) -> int:
+    """How many sentinels a body holds; those of one stamp, where it is named."""
+    return text.count(mark(stamp) if stamp is not None else "\x02")
 
 
 def mailto(sender: Sender) -> str:

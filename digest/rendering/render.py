@@ -31,7 +31,9 @@ from digest.rendering.view import VERSION, EditionView, LinksView, LinkView, Pag
 __all__ = ["Renderer", "default_template_folder", "message_key"]
 
 #: A secret has 22 characters; joined ones are divided by dots.
-TOKEN = 23
+SECRET = 23
+#: The other stamps of a body are tokens for one purpose.
+TOKEN = 38
 _LANGUAGE = re.compile(r'<html lang="([^"]+)"')
 #: Of a notice's context: so many texts, each so long.
 _ENTRIES, _CHARACTERS = 24, 800
@@ -60,7 +62,7 @@ class Renderer:
         if language:
             editions = tuple(replace(one, profile=replace(one.profile, language=language)) for one in editions)
         key = message_key(editions)
-        ready = prepare(editions, digests, language_for(editions[0].profile.language))
+        ready = prepare(editions, digests, language_for(editions[0].profile.language), _feedback(sender))
         slot = editions[0].slot
         page = _page(
             ready.language,
@@ -116,7 +118,7 @@ class Renderer:
         )
         given: dict[str, object] = {**values, "page": page, "view": None}
         if isinstance(edition, Edition) and digest is not None:
-            ready = prepare((edition,), (digest,), spoken)
+            ready = prepare((edition,), (digest,), spoken, _feedback(sender))
             html, text, step = self._fitted(f"mail/{kind}", ready, given)
             omitted = ready.omitted(step)
         else:
@@ -182,7 +184,9 @@ class Renderer:
 
 def size_of(html: str, digests: int) -> int:
     """Bytes of the HTML part as a reader's client decodes it: CRLF line ends, stamps at their full length."""
-    return len(html.encode("utf-8", "ignore")) + html.count("\n") + marks(html) * TOKEN * digests
+    secrets = marks(html, Stamp.UNSUBSCRIBE)
+    stamped = secrets * SECRET * digests + (marks(html) - secrets) * TOKEN
+    return len(html.encode("utf-8", "ignore")) + html.count("\n") + stamped
 
 
 def _page(
@@ -225,6 +229,11 @@ def _page(
         sender=plain(sender.from_name, 80),
         postal_address=plain(sender.postal_address, 200),
     )
+
+
+def _feedback(sender: Sender) -> str:
+    """What the links begin with by which a reader says what he thinks of a paper; empty without a public address."""
+    return f"{sender.public_url}/feedback/{mark(Stamp.TASTE)}/" if sender.public_url else ""
 
 
 def _listed_head(sender: Sender, digest: Digest, date: datetime, day: str) -> Head:

@@ -54,6 +54,7 @@ class ItemView:
     why: tuple[WhyView, ...]
     actions: tuple[LinkView, ...]
     also: tuple[LinkView, ...]
+    feedback: str
     brief: bool
 
 

@@ -98,21 +98,34 @@ def _topic(figures: Figures, language: Language) -> str:
         said.append(language.say("like papers you liked"))
     if "disliked" in figures:
         said.append(language.say("like papers you did not like"))
+    if not said and (quiet := tuple(quoted(name, language) for name in _names(figures, "quiet"))):
+        return language.say("nothing near %(topics)s today", topics=language.listed(quiet))
     return language.comma.join(said) or language.say("close to your topics")
 
 
 def _people(figures: Figures, language: Language) -> str:
     authors = language.listed(_names(figures, "authors"))
     institutions = language.listed(_names(figures, "institutions"))
+    said: list[str] = []
     if authors and institutions:
-        return language.say(
-            "by %(authors)s, from %(institutions)s, whom you follow", authors=authors, institutions=institutions
+        said.append(
+            language.say(
+                "by %(authors)s, from %(institutions)s, whom you follow", authors=authors, institutions=institutions
+            )
         )
-    if authors:
-        return language.say("by %(authors)s, whom you follow", authors=authors)
-    if institutions:
-        return language.say("from %(institutions)s, which you follow", institutions=institutions)
-    return language.say("by people you follow")
+    elif authors:
+        said.append(language.say("by %(authors)s, whom you follow", authors=authors))
+    elif institutions:
+        said.append(language.say("from %(institutions)s, which you follow", institutions=institutions))
+    for author, doubt in zip(_names(figures, "perhaps"), _names(figures, "doubts"), strict=False):
+        said.append(_perhaps(author, doubt, language))
+    return language.comma.join(said) or language.say("by people you follow")
+
+
+def _perhaps(author: str, doubt: str, language: Language) -> str:
+    if doubt == "initial":
+        return language.say("perhaps by %(author)s (only the initial agrees)", author=author)
+    return language.say("perhaps by %(author)s (a common name)", author=author)
 
 
 def _novelty(figures: Figures, language: Language) -> str:

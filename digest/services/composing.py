@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from digest.editions.compose import compose, history_key
-from digest.model.editions import Digest, Edition, Figure, Ranked, Remark, Selection, Slot, WhenEmpty
+from digest.model.editions import Digest, Edition, Figure, Remark, Selection, Slot, WhenEmpty
 from digest.model.feeds import EntryId
 from digest.model.people import Profile
 from digest.ranking.categories import title_of
+from digest.ranking.rank import Ranking
 from digest.ranking.select import select
 from digest.services.evidence import gather
 from digest.services.ports import Prepare
@@ -55,7 +56,7 @@ class Wanted:
 
 
 #: The entries of one window as a profile ranks them.
-_Pool = Callable[[Profile], tuple[Ranked, ...]]
+_Pool = Callable[[Profile], Ranking]
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class Composer:
     as_of: datetime
     _pools: dict[object, _Pool] = field(default_factory=dict[object, _Pool])
     _ids: dict[object, frozenset[EntryId]] = field(default_factory=dict[object, frozenset[EntryId]])
-    _rankings: dict[object, tuple[Ranked, ...]] = field(default_factory=dict[object, tuple[Ranked, ...]])
+    _rankings: dict[object, Ranking] = field(default_factory=dict[object, Ranking])
     _held: dict[object, tuple[HeldSource, ...]] = field(default_factory=dict[object, tuple[HeldSource, ...]])
     _titles: dict[str, str] = field(default_factory=dict[str, str])
     _printed: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
@@ -84,25 +85,24 @@ class Composer:
     def edition(self, wanted: Wanted, sent: frozenset[EntryId], *, public: bool = False) -> Edition:
         """The edition for readers who were sent ``sent``. Its id is 0 until it is frozen."""
         pool = self._pool(wanted.digest, wanted.since)
-        fresh, selection, already = self._choose(wanted, pool, wanted.since, sent)
+        selection, already = self._choose(wanted, pool, wanted.since, sent)
         reason: tuple[Remark, ...] = ()
         notes: tuple[Remark, ...] = ()
         if not selection.printed:
             held = self._sources(wanted.digest)
             notes = tuple(_state_of(one) for one in held)
-            reason = (_why_empty(fresh, selection, already, held),)
+            reason = (_why_empty(selection, already, held),)
             if wanted.digest.when_empty is WhenEmpty.BEST_OF:
                 older = self._pool(wanted.digest, wanted.reach)
-                ranked, best, sent_of_older = self._choose(wanted, older, wanted.reach, sent)
+                best, sent_of_older = self._choose(wanted, older, wanted.reach, sent)
                 if best.printed:
-                    fresh, selection, already = ranked, best, sent_of_older
+                    selection, already = best, sent_of_older
                     reason = (*reason, Remark(key="best-of", figures={"days": BEST_OF.days}))
         return compose(
             slot=wanted.slot,
             profile=wanted.profile,
             history=history_key(wanted.since, self.relevant(wanted, sent)),
             composed_at=self.as_of,
-            ranked=fresh,
             selection=selection,
             already_sent=already,
             title_of=title_of,
@@ -141,20 +141,17 @@ class Composer:
             some: frozenset(EntryId(moved.get(work, work)) for i in some for work in self._printed[i]) for some in sets
         }
 
-    def ranked(self, wanted: Wanted, since: datetime) -> tuple[Ranked, ...]:
+    def ranked(self, wanted: Wanted, since: datetime) -> Ranking:
         """All entries of the window as this profile ranks them."""
         return self._ranked(wanted, self._pool(wanted.digest, since), since)
 
-    def _choose(
-        self, wanted: Wanted, pool: _Pool, since: datetime, sent: frozenset[EntryId]
-    ) -> tuple[tuple[Ranked, ...], Selection, int]:
+    def _choose(self, wanted: Wanted, pool: _Pool, since: datetime, sent: frozenset[EntryId]) -> tuple[Selection, int]:
+        """(what is printed, how many of the window were sent already)."""
         ranked = self._ranked(wanted, pool, since)
-        fresh = tuple(one for one in ranked if one.entry.id not in sent)
-        selection = select(fresh, wanted.profile)
-        muted = {entry.id for entry, _ in selection.muted}
-        return tuple(one for one in fresh if one.entry.id not in muted), selection, len(ranked) - len(fresh)
+        fresh = ranked.without(sent)
+        return select(fresh, wanted.profile), len(ranked) - len(fresh)
 
-    def _ranked(self, wanted: Wanted, pool: _Pool, since: datetime) -> tuple[Ranked, ...]:
+    def _ranked(self, wanted: Wanted, pool: _Pool, since: datetime) -> Ranking:
         key = (wanted.digest.sources, since, wanted.profile.key)
         if key not in self._rankings:
             if len(self._rankings) >= _KEPT_RANKINGS:
@@ -197,9 +194,9 @@ class Composer:
         return self._held[digest.sources]
 
 
-def _why_empty(fresh: Sequence[Ranked], selection: Selection, already: int, held: Sequence[HeldSource]) -> Remark:
+def _why_empty(selection: Selection, already: int, held: Sequence[HeldSource]) -> Remark:
     """What explains an edition without papers."""
-    if not fresh and not selection.muted:
+    if not selection.candidates and not selection.muted:
         if already:
             return Remark(key="all-sent")
         return Remark(key="nothing-new" if not held or any(one.last_ok_at for one in held) else "nothing-read")

@@ -47,7 +47,8 @@ class Wishes:
         if slot is None or not is_due(slot, reader, timezone=schedule.timezone, insist=self.insist):
             return None
         # Equal preferences come as one object. It is held here, so no other can get its id.
-        key = (hour, reader.last_slot_at, reader.language, id(reader.preferences))
+        said = (reader.likes, reader.dislikes)
+        key = (hour, reader.last_slot_at, reader.language, id(reader.preferences), said)
         held = self._wanted.get(key)
         if held is not None:
             return held[1]

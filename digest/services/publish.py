@@ -25,7 +25,7 @@ from digest.services.composing import Composer, Wanted
 from digest.services.due import Wishes
 from digest.services.ports import Clock, Prepare, Print, ProfileOf
 from digest.services.press import Press, Pressed
-from digest.storage import deliveries, editions, meta, people
+from digest.storage import deliveries, editions, meta, people, tastes
 from digest.storage.base import Tx, batched
 from digest.storage.engine import Store
 
@@ -199,6 +199,7 @@ class Publish:
             while True:
                 with self.store.reading() as tx:
                     page = people.lacking(tx, digest.name, hour, usual=usual, other=other, after=after, limit=_PAGE)
+                    page = tastes.added(tx, page)
                 if page:
                     yield page
                     after = page[-1].id
@@ -214,7 +215,7 @@ class Publish:
                 yield _Unit((reader,), (wanted,))
                 continue
             with self.store.reading() as tx:
-                others = people.subscriptions_of(tx, reader.subscriber_id)
+                others = tastes.added(tx, people.subscriptions_of(tx, reader.subscriber_id))
             together = one_mail(self.digests, reader, wanted, others, wishes.of)
             yield _Unit(tuple(r for r, _ in together), tuple(w for _, w in together))
 

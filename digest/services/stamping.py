@@ -11,10 +11,11 @@ from digest.delivery.tokens import message_id, sign, verify
 from digest.model.mail import Delivery, Due, Stamp
 
 PREFERENCES = "preferences"
+TASTE = "taste"
 CONFIRM = "confirm"
 _EPOCH = date(2020, 1, 1)
-#: How long a preferences link opens the page; after that a newer mail has one that does.
-_PREFERENCES_DAYS = 400
+#: How long links to preferences and feedback open their page; after that a newer mail has ones that do.
+_LINK_DAYS = 400
 #: How long a confirmation may be answered.
 _CONFIRM_DAYS = 14
 
@@ -40,6 +41,8 @@ def stamps_of(due: Due, wanted: Collection[Stamp], keys: Keys) -> dict[Stamp, st
     about = due.subscription_id or 0
     if Stamp.PREFERENCES in wanted:
         stamps[Stamp.PREFERENCES] = scoped(PREFERENCES, about, due.day, keys.links)
+    if Stamp.TASTE in wanted:
+        stamps[Stamp.TASTE] = scoped(TASTE, about, due.day, keys.links)
     if Stamp.CONFIRM in wanted:
         stamps[Stamp.CONFIRM] = scoped(CONFIRM, about, due.day, keys.links)
     return stamps
@@ -58,6 +61,7 @@ def dead_stamps(address: str) -> Mapping[Stamp, str]:
         Stamp.MESSAGE_ID: "0" * 32,
         Stamp.UNSUBSCRIBE: "preview" + "-" * 15,
         Stamp.PREFERENCES: "preview",
+        Stamp.TASTE: "preview",
         Stamp.CONFIRM: "preview",
     }
 
@@ -78,7 +82,7 @@ def read_scoped(purpose: str, token: str, today: date, keys: Sequence[bytes]) ->
     if payload is None or len(payload) != 12:
         return None
     issued = _EPOCH + timedelta(days=int.from_bytes(payload[8:], "big"))
-    most = _CONFIRM_DAYS if purpose == CONFIRM else _PREFERENCES_DAYS
+    most = _CONFIRM_DAYS if purpose == CONFIRM else _LINK_DAYS
     if today > issued + timedelta(days=most):
         return None
     return int.from_bytes(payload[:8], "big")

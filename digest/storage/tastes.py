@@ -7,7 +7,7 @@ merged counts for the survivor, and for itself again when the merge is taken bac
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -30,6 +30,9 @@ tastes = Table(
     Column("value", SmallInteger, nullable=False),
     Column("day", Date, nullable=False),
 )
+
+#: Of one day, what was said of the survivor itself comes before what was said of a work that was merged into it.
+_NEWEST_FIRST = (tastes.c.day.desc(), entries.c.merged_into.is_not(None), tastes.c.entry_id.desc())
 
 
 def put(tx: Tx, subscriber_id: SubscriberId, entry_id: EntryId, value: int, day: date) -> None:
@@ -67,47 +70,53 @@ def spoken_of(tx: Tx, *, limit: int) -> tuple[EntryId, ...]:
 
 def added(tx: Tx, readers: Sequence[Subscription]) -> tuple[Subscription, ...]:
     """The subscriptions with their readers' likes and dislikes, for as many readers as there are in two questions."""
-    said = _said_by_each(tx, sorted({one.subscriber_id for one in readers}))
-    if not said:
+    if tx.execute(select(tastes.c.day).limit(1)).first() is None:
         return tuple(readers)
+    said = _heard(tx, [one.subscriber_id for one in readers])
+    works = _works(tx, {row for words in said.values() for row, _ in words})
     found: list[Subscription] = []
     for one in readers:
-        mine = said.get(one.subscriber_id, ())
-        likes = tuple(sorted(taste.work for taste in mine if taste.value > 0))
-        dislikes = tuple(sorted(taste.work for taste in mine if taste.value < 0))
-        found.append(replace(one, likes=likes, dislikes=dislikes) if mine else one)
+        words = said.get(one.subscriber_id, ())
+        newest: dict[str, int] = {}
+        for row, value in words:
+            newest.setdefault(works[row], value)
+        likes = tuple(sorted(work for work, value in newest.items() if value > 0))
+        dislikes = tuple(sorted(work for work, value in newest.items() if value < 0))
+        found.append(replace(one, likes=likes, dislikes=dislikes) if words else one)
     return tuple(found)
 
 
-def _said_by_each(tx: Tx, subscriber_ids: Sequence[SubscriberId]) -> Mapping[SubscriberId, tuple[Taste, ...]]:
-    """The newest words of each reader who said something."""
-    if tx.execute(select(tastes.c.day).limit(1)).first() is None:
-        return {}
-    order = tastes.c.day.desc(), tastes.c.entry_id.desc()
-    nth = func.row_number().over(partition_by=tastes.c.subscriber_id, order_by=order).label("nth")
-    theirs = among(tx, tastes.c.subscriber_id, subscriber_ids)
-    numbered = select(tastes.c.subscriber_id, tastes.c.entry_id, nth).where(theirs).subquery()
-    heard = (
-        (tastes.c.subscriber_id == numbered.c.subscriber_id)
-        & (tastes.c.entry_id == numbered.c.entry_id)
-        & (numbered.c.nth <= HEARD)
+def _heard(tx: Tx, subscriber_ids: Sequence[SubscriberId]) -> Mapping[SubscriberId, Sequence[tuple[int, int]]]:
+    """(row of the work, word) of each reader who said something, in the order of ``_named``, as many as are heard."""
+    query = (
+        select(tastes.c.subscriber_id, tastes.c.entry_id, tastes.c.value)
+        .join(entries, entries.c.id == tastes.c.entry_id)
+        .where(among(tx, tastes.c.subscriber_id, subscriber_ids))
     )
-    rows: dict[SubscriberId, list[Any]] = defaultdict(list)
-    for row in tx.execute(_named().add_columns(tastes.c.subscriber_id).join(numbered, heard)):
-        rows[SubscriberId(row.subscriber_id)].append(row)
-    return {reader: _newest(some) for reader, some in rows.items()}
+    said: dict[SubscriberId, list[tuple[int, int]]] = defaultdict(list)
+    for reader, row, value in tx.execute(query.order_by(*_NEWEST_FIRST)):
+        if len(said[reader]) < HEARD:
+            said[reader].append((row, value))
+    return said
+
+
+def _works(tx: Tx, rows: Collection[int]) -> Mapping[int, str]:
+    """What the works of these rows are called now."""
+    own, work = entries.alias("own"), entries.alias("work")
+    query = select(own.c.id, work.c.work).join(work, work.c.id == func.coalesce(own.c.merged_into, own.c.id))
+    return {found.id: found.work for found in tx.execute(query.where(among(tx, own.c.id, sorted(rows))))}
 
 
 def _named() -> Select[Any]:
-    """Words with the works they are about now, the newest first; of one day, those about the survivor itself first."""
-    own, work = entries.alias("own"), entries.alias("work")
+    """Words with the works they are about now, the newest first."""
+    work = entries.alias("work")
     about = (one for one in work.c if one.name in ("id", "work", "title", "url"))
     return (
         select(*about, *(tastes.c.value, tastes.c.day))
         .select_from(tastes)
-        .join(own, own.c.id == tastes.c.entry_id)
-        .join(work, work.c.id == func.coalesce(own.c.merged_into, own.c.id))
-        .order_by(tastes.c.day.desc(), own.c.merged_into.is_not(None), work.c.id.desc(), own.c.id.desc())
+        .join(entries, entries.c.id == tastes.c.entry_id)
+        .join(work, work.c.id == func.coalesce(entries.c.merged_into, entries.c.id))
+        .order_by(*_NEWEST_FIRST)
     )
 
 

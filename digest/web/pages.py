@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digest.app import App
-from digest.model.errors import DigestError, InputError
+from digest.model.errors import DigestError, InputError, NotFound
 from digest.model.people import OWN_NAMES, Profile, Subscription, SubscriptionState
 from digest.services.subscribe import Choices
+from digest.services.taste import Asked
 from digest.web.forms import TooLarge, read_form
 
 _HEADERS = (
@@ -29,6 +31,8 @@ _HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"cache-control", b"no-store"),
 )
+#: What the buttons of the feedback page post.
+_WORDS = {"more": 1, "less": -1, "nothing": 0}
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -59,6 +63,11 @@ class Pages:
             Route("/unsubscribe/{token}", self.leave, methods=["POST"]),
             Route("/preferences/{token}", self.ask_preferences, methods=["GET"]),
             Route("/preferences/{token}", self.save_preferences, methods=["POST"]),
+            Route("/preferences/{token}/said", self.show_said, methods=["GET"]),
+            Route("/preferences/{token}/said", self.take_back, methods=["POST"]),
+            Route("/preferences/{token}/said.json", self.export_said, methods=["GET"]),
+            Route("/feedback/{token}/{entry}", self.ask_for_a_word, methods=["GET"]),
+            Route("/feedback/{token}/{entry}", self.keep_a_word, methods=["POST"]),
             Route("/confirm/{token}", self.ask_to_confirm, methods=["GET"]),
             Route("/confirm/{token}", self.confirm, methods=["POST"]),
             Route("/never/{token}", self.ask_never, methods=["GET"]),
@@ -120,6 +129,44 @@ class Pages:
         title = self._title(saved.digest)
         return await self._page("saved", {"title": title, "lines": _holds(saved), "back": f"/preferences/{token}"})
 
+    async def show_said(self, request: Request) -> Response:
+        """All that a reader said of papers."""
+        mine = await self._mine(request.path_params["token"])
+        return await self._said(request, mine) if mine is not None else await self._dead_link()
+
+    async def take_back(self, request: Request) -> Response:
+        """Takes back one word (field ``undo``, an id) or all of them (field ``forget``)."""
+        mine = await self._mine(request.path_params["token"])
+        if mine is None:
+            return await self._dead_link()
+        form, tastes = await read_form(request), self._current().tastes
+        if "forget" in form:
+            await run_in_threadpool(tastes.forget, mine.subscriber_id)
+        elif paper := _first(form, "undo"):
+            with suppress(NotFound):  # the second click of two: it is taken back already
+                await run_in_threadpool(tastes.undo, mine.subscriber_id, [paper])
+        return await self._said(request, mine)
+
+    async def export_said(self, request: Request) -> Response:
+        mine = await self._mine(request.path_params["token"])
+        if mine is None:
+            return await self._dead_link()
+        document = await run_in_threadpool(self._current().tastes.export, mine.subscriber_id)
+        return JSONResponse(document, headers={"content-disposition": 'attachment; filename="tastes.json"'})
+
+    async def ask_for_a_word(self, request: Request) -> Response:
+        token, entry = request.path_params["token"], request.path_params["entry"]
+        found = await run_in_threadpool(self._current().tastes.asked, token, entry)
+        return await self._word(request, found, kept=False)
+
+    async def keep_a_word(self, request: Request) -> Response:
+        token, entry = request.path_params["token"], request.path_params["entry"]
+        value = _WORDS.get(_first(await read_form(request), "say"))
+        if value is None:  # no button of ours
+            return await self.ask_for_a_word(request)
+        found = await run_in_threadpool(self._current().tastes.answer, token, entry, value)
+        return await self._word(request, found, kept=True)
+
     async def ask_to_confirm(self, request: Request) -> Response:
         token = request.path_params["token"]
         found = await run_in_threadpool(self._current().subscribe.confirmable, token)
@@ -160,6 +207,39 @@ class Pages:
         context = await run_in_threadpool(self._preferences_context, mine, token, problems)
         return await self._page("preferences", context, status)
 
+    async def _said(self, request: Request, mine: Subscription) -> Response:
+        tastes = self._current().tastes
+        said = await run_in_threadpool(tastes.said_by, mine.subscriber_id)
+        words, people = await run_in_threadpool(tastes.leanings, mine.subscriber_id)
+        context = {
+            "action": f"/preferences/{request.path_params['token']}/said",
+            "back": f"/preferences/{request.path_params['token']}",
+            "words": words,
+            "people": people,
+            "said": [
+                {
+                    "id": one.work,
+                    "title": one.title or one.work,
+                    "url": one.url if one.url.startswith(("https://", "http://")) else "",
+                    "value": one.value,
+                    "day": one.day.isoformat(),
+                }
+                for one in said
+            ],
+        }
+        return await self._page("said", context)
+
+    async def _word(self, request: Request, found: Asked | None, *, kept: bool) -> Response:
+        if found is None:
+            return await self._dead_link()
+        context = {
+            "action": f"/feedback/{request.path_params['token']}/{request.path_params['entry']}",
+            "title": found.entry.title or found.entry.work,
+            "value": found.value,
+            "kept": kept,
+        }
+        return await self._page("feedback", context)
+
     def _preferences_context(self, mine: Subscription, token: str, problems: Sequence[str]) -> Mapping[str, object]:
         app = self._current()
         digest = app.subscribe.digest(mine.digest)
@@ -184,6 +264,7 @@ class Pages:
             ],
             "joined": mine.joined if several else None,
             "problems": list(problems),
+            "said": f"/preferences/{token}/said",
             "unsubscribe": f"/unsubscribe/{mine.secret}",
         }
 
@@ -246,7 +327,11 @@ def _choices(form: Mapping[str, list[str]], mine: Subscription, general: Profile
     weights = dict(general.categories)
     wished = form.get("categories", [])
     if wished:
-        preferences["categories"] = {code: weights.get(code, 1.0) for code in wished}
+        bounds = {code: {"min": least} | ({} if most is None else {"max": most}) for code, least, most in general.seats}
+        preferences["categories"] = {
+            code: {"weight": weights.get(code, 1.0), **bounds[code]} if code in bounds else weights.get(code, 1.0)
+            for code in wished
+        }
     else:
         preferences.pop("categories", None)
     language = _first(form, "language") or mine.language

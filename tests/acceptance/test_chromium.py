@@ -36,7 +36,25 @@ PAGES = {
         "categories": [{"code": "cs.CL", "title": "Computation and Language", "chosen": True}],
         "joined": True,
         "problems": ["The time of day could not be read."],
+        "said": "/preferences/x/said",
         "unsubscribe": "/unsubscribe/x",
+    },
+    "feedback": {"action": "/feedback/x/1", "title": "Deoxyribonucleic" * 8, "value": 1, "kept": True},
+    "said": {
+        "action": "/preferences/x/said",
+        "back": "/preferences/x",
+        "words": ["interferometry"] * 10,
+        "people": ["Ada Lovelace"] * 10,
+        "said": [
+            {
+                "id": "arxiv:1",
+                "title": "Slow Tokens " * 12,
+                "url": "https://a.example",
+                "value": 1,
+                "day": "2026-05-04",
+            },
+            {"id": "arxiv:2", "title": "深度学习", "url": "", "value": -1, "day": "2026-05-03"},
+        ],
     },
     "message": {"title": "This link does not work", "lines": ["It is too old."]},
 }

@@ -41,6 +41,7 @@ VALUES = {
     Stamp.MESSAGE_ID: "0123456789abcdef0123456789abcdef",
     Stamp.UNSUBSCRIBE: "uuuuuuuuuuuuuuuuuuuuuu",
     Stamp.PREFERENCES: "pppppppppppppppppppppp",
+    Stamp.TASTE: "t" * 38,
     Stamp.CONFIRM: "cccccccccccccccccccccc",
 }
 ABSTRACT = (

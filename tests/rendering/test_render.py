@@ -11,11 +11,11 @@ import pytest
 
 from digest.model.editions import Counts, Item, Look, Part
 from digest.model.errors import ConfigError, TemplateError
-from digest.model.mail import Sender
+from digest.model.mail import Sender, Stamp
 from digest.model.people import Profile
-from digest.rendering.message import parts, stamp
+from digest.rendering.message import mark, parts, stamp
 from digest.rendering.palette import accent
-from digest.rendering.render import Renderer, message_key
+from digest.rendering.render import SECRET, TOKEN, Renderer, message_key, size_of
 from digest.rendering.text import width
 from tests.rendering.samples import DIGEST, SENDER, SLOT, VALUES, card, edition, item, said
 
@@ -73,6 +73,9 @@ also on doi.org · papers.example · arXiv cs.CL
 https://doi.org/10.5555/salt
 https://papers.example/salt
 
+More / less like this
+https://wren.example/feedback/tttttttttttttttttttttttttttttttttttttt/1
+
 
 ------------------------------------------------------------------------
 You get this because you joined The Morning Papers.
@@ -123,10 +126,11 @@ def test_what_is_unknown_is_absent(renderer: Renderer) -> None:
         url="",
         category="other",
     )
-    html, text = bodies(renderer.edition((edition(bare),), (DIGEST,), sender=SENDER))
+    private = replace(SENDER, public_url="")
+    html, text = bodies(renderer.edition((edition(bare),), (DIGEST,), sender=private))
     body = text.split("---\n", 1)[1].split("\n\n\n")[0]
     assert body == "\n1. Salt on the Windows, Part 1: A Study of Reading Rooms by the Sea\n94"
-    assert not re.search(r"votes|Code|PDF|Why here|also on|None", html)
+    assert not re.search(r"votes|Code|PDF|Why here|also on|like this|None", html)
 
 
 def test_layouts_print_all_one_sentence_or_titles(renderer: Renderer) -> None:
@@ -352,7 +356,18 @@ PAGES: dict[str, dict[str, object]] = {
         "categories": [{"code": "cs.CL", "title": "Language", "chosen": True}],
         "joined": None,
         "problems": ["Wrong."],
+        "said": "/preferences/t/said",
         "unsubscribe": "/unsubscribe/t",
+    },
+    "feedback": {"action": "/feedback/t/1", "title": "<Alpha>", "value": 0, "kept": False},
+    "said": {
+        "action": "/preferences/t/said",
+        "back": "/preferences/t",
+        "words": ("<alpha>", "salt"),
+        "people": ("Mira Halden",),
+        "said": [
+            {"id": "arxiv:1", "title": "<Alpha>", "url": "https://a.example/?a=1&b", "value": -1, "day": "2026-05-04"}
+        ],
     },
     "saved": {"title": "<Alpha>", "lines": ["Every day."], "back": "/preferences/t"},
     "confirm": {"action": "/confirm/t", "digests": [{"name": "a", "title": "<Alpha>"}]},
@@ -369,6 +384,36 @@ def test_pages_need_no_script_and_escape_what_they_show(renderer: Renderer, name
     assert not document.xpath("//script | //alpha | //img | //link")
     assert len(document.xpath("//h1")) == 1
     assert all(form.get("method") == "post" for form in document.xpath("//form"))
+
+
+@pytest.mark.parametrize(
+    ("value", "buttons"), [(0, ["more", "less"]), (1, ["less", "nothing"]), (-1, ["more", "nothing"])]
+)
+def test_the_feedback_page_offers_what_was_not_said(renderer: Renderer, value: int, buttons: list[str]) -> None:
+    page = renderer.page("feedback", {**PAGES["feedback"], "value": value})
+    document = lxml.html.document_fromstring(page)
+    assert document.xpath("//button[@name='say']/@value") == buttons
+
+
+def test_a_paper_has_one_link_for_the_readers_word_unless_only_its_title_is_printed(renderer: Renderer) -> None:
+    papers = edition(item(1), item(2), item(3))
+    html, text = bodies(renderer.edition((papers,), (DIGEST,), sender=SENDER))
+    token = VALUES[Stamp.TASTE]
+    for number in (1, 2, 3):
+        link = f"https://wren.example/feedback/{token}/{number}"
+        assert lxml.html.document_fromstring(html).xpath("//a[@href=$link]/text()", link=link) == [
+            "More / less like this"
+        ]
+        assert text.count(f"\n\nMore / less like this\n{link}\n") == 1
+    titles = replace(papers, profile=replace(papers.profile, layout="titles"))
+    html, text = bodies(renderer.edition((titles,), (DIGEST,), sender=SENDER))
+    assert "/feedback/" not in html + text
+
+
+def test_the_size_of_a_mail_counts_each_stamp_at_its_length() -> None:
+    said_, leave = f"a{mark(Stamp.TASTE)}b", f"a{mark(Stamp.UNSUBSCRIBE)}b"
+    assert (size_of(said_, 3), size_of(leave, 3)) == (len(said_) + TOKEN, len(leave) + 3 * SECRET)
+    assert (len(VALUES[Stamp.TASTE]), len(VALUES[Stamp.UNSUBSCRIBE]) + 1) == (TOKEN, SECRET)
 
 
 def test_the_unsubscribe_page_of_a_joined_mail_offers_each_digest(renderer: Renderer) -> None:

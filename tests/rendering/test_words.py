@@ -41,9 +41,23 @@ def test_a_schedule_reads_as_a_rhythm() -> None:
         (Part(key="trend", points=9), "trend"),
         (Part(key="topic", points=9, figures={"keywords": ("tides",), "topics": ("salt",)}), "“tides”, “salt”"),
         (Part(key="topic", points=9, figures={"liked": 0.4}), "like papers you liked"),
+        (Part(key="topic", points=0, figures={"quiet": ("salt",)}), "nothing near “salt” today"),
+        (Part(key="topic", points=9, figures={"keywords": ("tides",), "quiet": ("salt",)}), "“tides”"),
         (Part(key="topic", points=9), "close to your topics"),
         (Part(key="people", points=9, figures={"authors": ("Mira Halden",)}), "by Mira Halden, whom you follow"),
         (Part(key="people", points=9, figures={"institutions": ("Wren Hall",)}), "from Wren Hall, which you follow"),
+        (
+            Part(key="people", points=6, figures={"perhaps": ("Y. Lee",), "doubts": ("initial",)}),
+            "perhaps by Y. Lee (only the initial agrees)",
+        ),
+        (
+            Part(
+                key="people",
+                points=9,
+                figures={"institutions": ("Wren Hall",), "perhaps": ("Wei Wang",), "doubts": ("common",)},
+            ),
+            "from Wren Hall, which you follow, perhaps by Wei Wang (a common name)",
+        ),
         (Part(key="people", points=9), "by people you follow"),
         (Part(key="novelty", points=9), "novelty (little history yet)"),
         (Part(key="novelty", points=9, figures={"share": 0.83}), "more novel than 83 % of its nearest earlier papers"),

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from digest.model.errors import DigestError, StorageError
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.services.stamping import CONFIRM, PREFERENCES, scoped
+from digest.services.stamping import CONFIRM, PREFERENCES, TASTE, scoped
 from digest.storage.base import metadata
 from digest.web.pages import Pages
 from digest.web.server import WebServer
@@ -75,12 +75,18 @@ class TestLooking:
             f"/read/{frozen(road)}": 200,
             f"/unsubscribe/{ada.secret}": 200,
             f"/preferences/{token(road, PREFERENCES, ada)}": 200,
+            f"/preferences/{token(road, PREFERENCES, ada)}/said": 200,
+            f"/preferences/{token(road, PREFERENCES, ada)}/said?forget=all": 200,
+            f"/preferences/{token(road, PREFERENCES, ada)}/said.json": 200,
+            f"/feedback/{token(road, TASTE, ada)}/1": 200,
+            f"/feedback/{token(road, TASTE, ada)}/1?say=less": 200,
             f"/confirm/{token(road, CONFIRM, ada)}": 200,
             f"/never/{token(road, CONFIRM, ada)}": 200,
             f"/unsubscribe/{ada.secret}?digest=daily&List-Unsubscribe=One-Click": 200,
             "/nothing/here": 404,
             "/": 404,
         }
+        road.app.tastes.keep(ada.subscriber_id, ["2605.00001"], 1)
         before = everything(road)
         for _ in range(2):
             for path, status in pages.items():
@@ -290,12 +296,94 @@ class TestTokens:
         links = [
             f"/unsubscribe/{ada.secret}",
             f"/preferences/{token(road, PREFERENCES, ada)}",
+            f"/preferences/{token(road, PREFERENCES, ada)}/said",
+            f"/feedback/{token(road, TASTE, ada)}/{road.bring(paper(1))[0]}",
             f"/confirm/{token(road, CONFIRM, ada)}",
             f"/never/{token(road, CONFIRM, ada)}",
         ]
         road.app.subscribe.erase(ada.address)
-        assert [client.get(link).status_code for link in links] == [404] * 4
-        assert [client.post(link).status_code for link in links] == [404] * 4
+        assert [client.get(link).status_code for link in links] == [404] * 6
+        assert [client.post(link, data={"say": "more"}).status_code for link in links] == [404] * 6
+
+
+class TestSaying:
+    """More or less like this, by the link below a paper."""
+
+    @pytest.fixture
+    def link(self, road, ada):
+        (row,) = road.bring(paper(1, title="Tides & <gauges> of the north"))
+        return f"/feedback/{token(road, TASTE, ada)}/{row}"
+
+    def said(self, road, ada):
+        return [(one.work, one.value, one.day) for one in road.app.tastes.said_by(ada.subscriber_id)]
+
+    def test_only_a_button_says_something_and_the_newest_word_counts(self, road, client, ada, link):
+        asked = client.get(link)
+        assert (asked.status_code, self.said(road, ada)) == (200, [])
+        assert '<h1 dir="auto">Tides &amp; &lt;gauges&gt; of the north</h1>' in asked.text
+        kept = client.post(link, data={"say": "more"})
+        assert (kept.status_code, "Kept: <b>more papers like this</b>" in kept.text) == (200, True)
+        assert self.said(road, ada) == [("arxiv:2605.00001", 1, SLOT.date())]
+        assert "Kept: <b>fewer papers like this</b>" in client.post(link, data={"say": "less"}).text
+        assert "You said: <b>fewer papers like this</b>" in client.get(link).text
+        assert self.said(road, ada) == [("arxiv:2605.00001", -1, SLOT.date())]
+        for _ in range(2):
+            assert "Taken back" in client.post(link, data={"say": "nothing"}).text
+        assert self.said(road, ada) == []
+
+    def test_one_click_of_a_mail_program_or_a_button_that_is_not_ours_says_nothing(self, road, client, ada, link):
+        for body in (ONE_CLICK, "", "say=", "say=1", "say=more%00", "more=say", "say=nothing&say=more"):
+            assert client.post(link, content=body, headers=FORM).status_code == 200
+        assert self.said(road, ada) == []
+
+    def test_every_answer_has_the_strict_headers_and_no_cookie(self, client, link):
+        for answer in (client.get(link), client.post(link, data={"say": "more"}), client.get("/feedback/x/1")):
+            assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+            assert answer.headers["cache-control"] == "no-store"
+            assert not {"set-cookie", "location"} & set(answer.headers)
+
+    def test_a_link_that_is_forged_too_old_or_of_another_purpose_is_answered_alike(self, road, client, ada, link):
+        row = link.rpartition("/")[2]
+        old = token(road, TASTE, ada, day=road.now.date() - timedelta(days=401))
+        links = [
+            f"/feedback/{token(road, PREFERENCES, ada)}/{row}",
+            f"/feedback/{old}/{row}",
+            f"/feedback/{ada.secret}/{row}",
+            f"/feedback/preview/{row}",
+            f"/feedback/{token(road, TASTE, ada)}/999999",
+            f"/feedback/{token(road, TASTE, ada)}/x",
+        ]
+        answers = [client.get(one) for one in links] + [client.post(one, data={"say": "more"}) for one in links]
+        assert {(answer.status_code, answer.text) for answer in answers} == {(404, answers[0].text)}
+        assert "newest mail" in answers[0].text
+        assert self.said(road, ada) == []
+
+    def test_the_link_opens_neither_the_preferences_nor_what_was_said(self, road, client, ada, link):
+        mine = link.split("/")[2]
+        for path in (f"/preferences/{mine}", f"/preferences/{mine}/said", f"/preferences/{mine}/said.json"):
+            assert client.get(path).status_code == 404
+        assert client.post(f"/preferences/{mine}/said", data={"forget": "all"}).status_code == 404
+
+    def test_what_was_said_is_listed_taken_back_carried_off_and_forgotten(self, road, client, ada, link):
+        mine = f"/preferences/{token(road, PREFERENCES, ada)}"
+        assert f'href="{mine}/said"' in client.get(mine).text
+        assert "Nothing is kept." in client.get(f"{mine}/said").text
+        road.bring(paper(2), paper(3))
+        road.app.tastes.keep(ada.subscriber_id, ["2605.00001", "2605.00002", "2605.00003"], 1)
+        page = client.get(f"{mine}/said").text
+        assert "Bo Writer" in page and "come higher for you" in page
+        assert "Tides &amp; &lt;gauges&gt; of the north" in page and "More like this, said on 2026-05-04" in page
+        for _ in range(2):
+            answer = client.post(f"{mine}/said", data={"undo": "arxiv:2605.00002"})
+            assert (answer.status_code, "number 2" in answer.text, "number 3" in answer.text) == (200, False, True)
+        carried = client.get(f"{mine}/said.json")
+        assert carried.json() == road.app.tastes.export(ada.subscriber_id)
+        assert [one["id"] for one in carried.json()["tastes"]] == ["arxiv:2605.00003", "arxiv:2605.00001"]
+        assert carried.headers["cache-control"] == "no-store"
+        assert client.post(f"{mine}/said", data={}).status_code == 200
+        assert len(self.said(road, ada)) == 2
+        assert "Nothing is kept." in client.post(f"{mine}/said", data={"forget": "all"}).text
+        assert self.said(road, ada) == []
 
 
 class TestConfirming:

@@ -68,6 +68,9 @@ def show(door: Door, address: Address) -> None:
     found = door.app.subscribe.show(spelt)
     listed = door.app.subscribe.suppressed([spelt]).get(spelt)
     bounces = door.app.feedback.history(spelt)
+    who = door.app.subscribe.find(spelt).id
+    tastes = door.app.tastes.export(who)["tastes"]
+    words, people = door.app.tastes.leanings(who)
     columns = ("digest", "state", "language", "hour", "time zone", "days", "since", "last slot")
     rows = [_settings(door, one) for one in found]
     parts: list[str | Rows] = [f"{spelt}:", Rows(columns, rows)]
@@ -81,6 +84,13 @@ def show(door: Door, address: Address) -> None:
         detail = f" ({listed.detail})" if listed.detail else ""
         parts.append(f"Suppressed, so nothing is sent: {_no_mail(listed)}{detail}.")
         parts.append(f"`digest suppressions remove {spelt}` lifts it.")
+    if tastes:
+        liked = sum(one["value"] > 0 for one in tastes)
+        papers = "1 paper" if liked == 1 else f"{liked} papers"
+        parts.append(f"Said more like this of {papers}, less of {len(tastes) - liked}.")
+        parts += [
+            f"Leans on {what}: {', '.join(some)}." for what, some in (("words", words), ("people", people)) if some
+        ]
     if bounces:
         came = [(when(one.at), one.kind.value, one.status or "-", one.delivery_id, one.detail) for one in bounces]
         parts += ["", Rows(("came back", "kind", "status", "delivery", "detail"), came)]
@@ -88,6 +98,8 @@ def show(door: Door, address: Address) -> None:
         "subscriptions": [_row(one) for one in found],
         "suppressed": _entry(listed),
         "bounces": bounces,
+        "tastes": tastes,
+        "leans_on": {"words": words, "people": people},
     }
     door.show(document, *parts)
 
