@@ -7,7 +7,8 @@ present replaces the base's whole value.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import gcd
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
@@ -19,32 +20,65 @@ from digest.model.people import Layout, Mutes, Profile, Weights
 STRICT = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CategoryWish:
+    """How much of a mail a category is to have."""
+
+    name: str
+    weight: float = 1.0
+    min: int = 0
+    max: int | None = None
+
+
+_SHAPE = 'should be a list such as ["cs.CL"] or a table of weights such as { "cs.CL" = 2, "cs.LG" = 1 }'
+_WISH_KEYS = frozenset({"weight", "min", "max"})
+
+
 def _flat(table: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """``{cs = {CL = 2}}``, which is how TOML reads ``cs.CL = 2``, becomes ``{"cs.CL" = 2}``."""
     flat: dict[str, object] = {}
     for name, value in table.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(cast("Mapping[str, object]", value), f"{prefix}{name}."))
+        inner = cast("Mapping[str, object]", value) if isinstance(value, Mapping) else None
+        if inner is None or _WISH_KEYS & inner.keys():
+            flat[(prefix + name).strip()] = value
         else:
-            flat[prefix + name] = value
+            flat.update(_flat(inner, f"{prefix}{name}."))
     return flat
 
 
-def _categories(value: object) -> tuple[tuple[str, float], ...]:
-    shape = 'should be a list such as ["cs.CL"] or a table of weights such as { "cs.CL" = 2, "cs.LG" = 1 }'
+def _categories(value: object) -> tuple[CategoryWish, ...]:
     if isinstance(value, Mapping):
-        weighted = _flat(cast("Mapping[str, object]", value))
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        items = cast("Sequence[object]", value)
-        if not all(isinstance(item, str) and item.strip() for item in items):
-            raise ValueError(shape)
-        weighted: dict[str, object] = {str(item).strip(): 1.0 for item in items}
-    else:
-        raise ValueError(shape)
-    for name, weight in weighted.items():
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= 1_000_000:
-            raise ValueError(f'the weight of "{name}" should be a number above 0')
-    return tuple((name, float(cast("float", weight))) for name, weight in weighted.items())
+        return tuple(_wish(name, said) for name, said in _flat(cast("Mapping[str, object]", value)).items())
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ValueError(_SHAPE)
+    items = cast("Sequence[object]", value)
+    if all(isinstance(item, CategoryWish) for item in items):
+        return tuple(cast("Sequence[CategoryWish]", items))
+    if not all(isinstance(item, str) and item.strip() for item in items):
+        raise ValueError(_SHAPE)
+    return tuple(CategoryWish(name=name) for name in dict.fromkeys(str(item).strip() for item in items))
+
+
+def _wish(name: str, said: object) -> CategoryWish:
+    """A weight alone, or ``{ weight = 3, min = 1, max = 4 }`` of which any may be left out."""
+    if not name:
+        raise ValueError(_SHAPE)
+    table = cast("Mapping[str, object]", said) if isinstance(said, Mapping) else {"weight": said}
+    if unknown := sorted(set(table) - _WISH_KEYS):
+        raise ValueError(f'"{name}" has no "{unknown[0]}"; a category has weight, min and max')
+    weight = table.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= 1_000_000:
+        raise ValueError(f'the weight of "{name}" should be a number above 0; to leave it out, do not name it')
+    least, most = _papers(name, "min", table.get("min", 0), 0), table.get("max")
+    if most is not None and (most := _papers(name, "max", most, 1)) < least:
+        raise ValueError(f'the max of "{name}" ({most}) should not be below its min ({least})')
+    return CategoryWish(name=name, weight=float(weight), min=least, max=most)
+
+
+def _papers(name: str, key: str, value: object, lowest: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= 1_000:
+        raise ValueError(f'the {key} of "{name}" should be a whole number of papers from {lowest} to 1000')
+    return value
 
 
 def _mute_table(value: object) -> object:
@@ -85,9 +119,10 @@ class Preferences(BaseModel):
 
     model_config = STRICT
 
-    categories: Annotated[tuple[tuple[str, float], ...], BeforeValidator(_categories)] = option(
+    categories: Annotated[tuple[CategoryWish, ...], BeforeValidator(_categories)] = option(
         [],
-        "Categories to print, in this order: a list, or a table of weights. Empty prints every category.",
+        "Categories to print, in this order: a list, or a table of weights, in which a table such as "
+        "{ weight = 3, min = 1, max = 4 } may stand for a weight. Empty prints every category.",
         kind="list or table of weights",
         example={"cs.CL": 2, "cs.LG": 1},
     )
@@ -134,13 +169,38 @@ class Preferences(BaseModel):
         given: dict[str, Any] = {
             name: getattr(self, name) for name in self.model_fields_set & Profile.__dataclass_fields__.keys()
         }
+        # The same wishes written otherwise are one profile, and their readers share one edition.
+        given |= {name: _in_order(given[name]) for name in _UNORDERED & given.keys()}
+        if "categories" in given:
+            given["categories"] = _reduced(self.categories)
+            bound = (wish for wish in self.categories if wish.min or wish.max is not None)
+            given["seats"] = tuple((wish.name, wish.min, wish.max) for wish in bound)
         if "mute" in given:
-            given["mute"] = Mutes(**self.mute.model_dump())
+            given["mute"] = Mutes(**{name: _in_order(words) for name, words in self.mute.model_dump().items()})
         if self.weights is not None:
             given["weights"] = Weights(**self.weights.model_dump())
         if "layout" in given:
             given["layout"] = self.layout.value
         return given
+
+
+#: Lists of which the order means nothing.
+_UNORDERED = frozenset({"keywords", "authors", "institutions", "topics", "likes", "dislikes"})
+
+
+def _in_order(words: Sequence[str]) -> tuple[str, ...]:
+    """Sorted; of words that differ in case and spaces only, the first in that order."""
+    found: dict[str, str] = {}
+    for word in sorted(" ".join(word.split()) for word in words):
+        found.setdefault(word.casefold(), word)
+    return tuple(found[key] for key in sorted(found))
+
+
+def _reduced(wishes: Sequence[CategoryWish]) -> tuple[tuple[str, float], ...]:
+    """(category, weight), whole weights without a common divisor: 2 and 4 ask for what 1 and 2 ask for."""
+    whole = all(wish.weight.is_integer() for wish in wishes)
+    divisor = gcd(*(int(wish.weight) for wish in wishes)) if whole and wishes else 1
+    return tuple((wish.name, wish.weight / divisor) for wish in wishes)
 
 
 class ProfileFile(Preferences):

@@ -90,7 +90,9 @@ class RelaySettings(BaseModel):
         {}, "At most this many mails a second to one domain.", kind="table", example={"gmail.com": 2}
     )
     timeout: Duration = option(
-        "60s", "How long each step of connecting may take. A mail's commands have at least five minutes.", kind="duration"
+        "60s",
+        "How long each step of connecting may take. A mail's commands have at least five minutes.",
+        kind="duration",
     )
     path: OptionalPath = option(None, "Folder for the transports maildir and folder.", kind="path", example="outbox")
 

@@ -6,8 +6,7 @@ snapshots in sections, counts, and a name for the history they were chosen again
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from digest.model.editions import Counts, Edition, EditionId, Item, Ranked, Remark, Section, Selection, Slot
@@ -27,7 +26,6 @@ def compose(
     profile: Profile,
     history: str,
     composed_at: datetime,
-    ranked: Sequence[Ranked],
     selection: Selection,
     already_sent: int,
     title_of: Callable[[str], str],
@@ -36,11 +34,7 @@ def compose(
     notes: tuple[Remark, ...] = (),
     public: bool = False,
 ) -> Edition:
-    """The edition of a slot.
-
-    ``ranked`` are all candidates, for the counts; ``selection`` says which are printed, and where.
-    """
-    per_category = Counter(one.category for one in ranked)
+    """The edition of a slot; ``selection`` says which papers are printed, and where, and how many there were."""
     sections: list[Section] = []
     position = 0
     for category, chosen in selection.sections:
@@ -49,10 +43,10 @@ def compose(
             position += 1
             items.append(_item(one, position, category, source_titles))
         if items:
-            new = max(per_category[category], len(items))
+            new = max(selection.candidates.get(category.casefold(), 0), len(items))
             sections.append(Section(category=category, title=title_of(category), items=tuple(items), new=new))
     counts = Counts(
-        candidates=len(ranked) + len(selection.muted),
+        candidates=sum(selection.candidates.values()) + len(selection.muted),
         already_sent=already_sent,
         muted=len(selection.muted),
         printed=position,

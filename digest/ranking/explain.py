@@ -36,9 +36,12 @@ def _topic(figures: Mapping[str, Figure]) -> str:
     if topics := _texts(figures, "topics"):
         said.append(f"near your topic{'' if len(topics) == 1 else 's'} {_listed(topics)}")
     if "liked" in figures:
-        said.append("like papers you liked")
+        said.append(f"like papers you liked ({100.0 * _number(figures, 'liked'):.0f} %)")
     if "disliked" in figures:
-        said.append("but like papers you did not" if said else "like papers you did not like")
+        share = f"({100.0 * _number(figures, 'disliked'):.0f} %)"
+        said.append(f"but like papers you did not {share}" if said else f"like papers you did not like {share}")
+    if not said and (quiet := _texts(figures, "quiet")):
+        return f"none of your keywords and topics; today nothing is near {_listed(quiet)}"
     return ", ".join(said) or "none of your keywords and topics"
 
 
@@ -47,7 +50,12 @@ def _people(figures: Mapping[str, Figure]) -> str:
         f"by {_listed(authors)}" if (authors := _texts(figures, "authors")) else "",
         f"from {_listed(institutions)}" if (institutions := _texts(figures, "institutions")) else "",
     ]
+    for author, doubt in zip(_texts(figures, "perhaps"), _texts(figures, "doubts"), strict=False):
+        said.append(f"perhaps {author} ({_DOUBTS.get(doubt, doubt)})")
     return ", ".join(text for text in said if text) or "nobody you follow"
+
+
+_DOUBTS = {"initial": "only the initial agrees", "common": "a common name"}
 
 
 def _novelty(figures: Mapping[str, Figure]) -> str:

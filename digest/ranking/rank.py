@@ -7,15 +7,17 @@ Takes a pool (entries, instant, evidence) and a profile. Mutes, limits and secti
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digest.model.editions import Part, Ranked
-from digest.model.feeds import Entry
+from digest.model.feeds import Entry, EntryId
 from digest.model.people import Profile, Weights
 from digest.model.ranking import Evidence
 from digest.ranking.match import same_category
@@ -26,11 +28,13 @@ from digest.ranking.text import Floats
 
 GENERAL = Weights(trend=95.0, topic=0.0, people=0.0, novelty=5.0)
 PERSONAL = Weights(trend=50.0, topic=30.0, people=15.0, novelty=5.0)
+Ints = NDArray[np.int64]
+
 #: The category of an entry whose own is unknown.
 UNKNOWN_CATEGORY = "other"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Scores:
     """A profile's scores of a pool, a row an entry; ``exact`` and ``points`` have a column for each of ``keys``."""
 
@@ -39,7 +43,7 @@ class Scores:
     exact: Floats
     points: NDArray[np.int64]
 
-    @property
+    @cached_property
     def total(self) -> Floats:
         return _sums(self.exact)
 
@@ -50,34 +54,69 @@ class Scores:
         )
 
 
-def rank(
-    entries: Sequence[Entry], profile: Profile, *, now: datetime, evidence: Evidence = NO_EVIDENCE
-) -> tuple[Ranked, ...]:
+class Ranking(Sequence[Ranked]):
+    """All entries of a pool as a profile ranks them, best first. Each is worked out when it is looked at: of two
+    thousand a mail prints twelve.
+    """
+
+    def __init__(self, pool: Pool, profile: Profile, scores: Scores, rows: Ints) -> None:
+        """``rows``: of the pool, best first."""
+        self.pool = pool
+        self.profile = profile
+        self.scores = scores
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Ranked: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Ranked, ...]: ...
+    def __getitem__(self, index: int | slice) -> Ranked | tuple[Ranked, ...]:
+        if isinstance(index, slice):
+            return tuple(self.of_row(int(row)) for row in self.rows[index])
+        return self.of_row(int(self.rows[index]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(cast("Sequence[object]", other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def of_row(self, row: int) -> Ranked:
+        """The entry of a row of the pool."""
+        entry, seen = self.pool.entries[row], self.pool.once(outlook)
+        points: list[int] = self.scores.points[row].tolist()
+        probability = float(seen.probability[row])
+        return Ranked(
+            entry=entry,
+            score=sum(points),
+            exact=float(self.scores.total[row]),
+            trend=float(seen.expected[row]),
+            parts=self.scores.parts(row, points),
+            category=category_of(entry, self.profile),
+            probability=None if math.isnan(probability) else probability,
+        )
+
+    def without(self, ids: Collection[EntryId]) -> Ranking:
+        """The same but for some entries."""
+        if not ids:
+            return self
+        gone = np.isin(self.pool.once(_ids)[self.rows], np.fromiter(ids, np.int64, len(ids)))
+        return Ranking(self.pool, self.profile, self.scores, self.rows[~gone])
+
+
+def rank(entries: Sequence[Entry], profile: Profile, *, now: datetime, evidence: Evidence = NO_EVIDENCE) -> Ranking:
     """All entries, best first."""
     return rank_pool(Pool(entries, now=now, evidence=evidence), profile)
 
 
-def rank_pool(pool: Pool, profile: Profile) -> tuple[Ranked, ...]:
+def rank_pool(pool: Pool, profile: Profile) -> Ranking:
     """All entries of the pool, best first: by exact score, trend, publication, hash of the work."""
     scores, seen = score(pool, profile), pool.once(outlook)
-    total = scores.total
     # Rows stand in the order of the hash already, and the sort is stable: the hash decides last.
-    order: list[int] = np.lexsort((-pool.once(_published), -seen.expected, -total)).tolist()
-    exact, trend = total.tolist(), seen.expected.tolist()
-    points: list[list[int]] = scores.points.tolist()
-    probability = [None if math.isnan(one) else one for one in seen.probability.tolist()]
-    return tuple(
-        Ranked(
-            entry=pool.entries[row],
-            score=sum(points[row]),
-            exact=exact[row],
-            trend=trend[row],
-            parts=scores.parts(row, points[row]),
-            category=category_of(pool.entries[row], profile),
-            probability=probability[row],
-        )
-        for row in order
-    )
+    rows = np.lexsort((-pool.once(_published), -seen.expected, -scores.total))
+    return Ranking(pool, profile, scores, rows)
 
 
 def score(pool: Pool, profile: Profile) -> Scores:
@@ -127,6 +166,10 @@ def category_of(entry: Entry, profile: Profile) -> str:
             if same_category(wanted, category):
                 return category
     return entry.categories[0] if entry.categories else UNKNOWN_CATEGORY
+
+
+def _ids(pool: Pool) -> Ints:
+    return np.array([entry.id for entry in pool.entries], np.int64)
 
 
 def _published(pool: Pool) -> Floats:

@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from digest.editions.schedule import due_slot, schedule_for, window_start
-from digest.model.editions import Digest, Edition, Part, Ranked, Selection, Slot, WhenEmpty
+from digest.model.editions import Digest, Edition, Selection, Slot, WhenEmpty
 from digest.model.feeds import Entry, EntryId, WorkId
-from digest.model.people import Profile, Subscription
+from digest.model.people import Subscription
 from digest.ranking.explain import why
-from digest.ranking.select import DEFAULT_MAX_ITEMS, select
+from digest.ranking.rank import Ranking
+from digest.ranking.select import select
 from digest.services.composing import Composer, Wanted
+from digest.services.fate import Fate, Verdict
 from digest.services.ports import Clock, Prepare, ProfileOf
 from digest.services.preview import reader_of, slot_for
 from digest.services.report import find_entry
-from digest.storage import deliveries, editions, entries, meta, sources
+from digest.storage import deliveries, editions, entries, likeness, meta, sources
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 
@@ -50,15 +52,8 @@ class Explained:
     category: str = ""
     score: int | None = None
     parts: tuple[ExplainedPart, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    name: str
-    sentence: str
-    category: str = ""
-    score: int | None = None
-    parts: tuple[Part, ...] = ()
+    possibly_same: tuple[WorkId, ...] = ()
+    """Works that may be this one; the likest first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,13 +72,14 @@ class Explain:
         """
         with self.store.reading() as tx:
             entry = find_entry(tx, typed)
+            others = _possibly_same(tx, entry)
         reader = reader_of(self.store, digest, address)
         slot, as_of, closed = slot_for(digest, reader, at, self.clock)
         if not at and reader is not None:
             due = due_slot(digest.name, schedule_for(digest, reader), as_of)
             slot = due if due is not None and self._frozen(reader, due) is not None else slot
         found = (
-            _Verdict("no-edition", f"{digest.title} is not published on {slot.local_date.strftime('%A')}s.")
+            Verdict("no-edition", f"{digest.title} is not published on {slot.local_date.strftime('%A')}s.")
             if closed
             else self._judge(entry, digest, reader, slot, as_of)
         )
@@ -94,10 +90,13 @@ class Explain:
             slot=slot.key,
             address=address,
             verdict=found.name,
-            sentence=found.sentence,
+            sentence=" ".join(
+                (found.sentence, *(f"It is possibly the same as “{o.title}” ({o.work})." for o in others))
+            ),
             category=found.category,
             score=found.score,
             parts=tuple(ExplainedPart(key=part.key, points=part.points, why=why(part)) for part in found.parts),
+            possibly_same=tuple(other.work for other in others),
         )
 
     def _frozen(self, reader: Subscription, slot: Slot) -> Edition | None:
@@ -106,9 +105,7 @@ class Explain:
             rows = deliveries.listing(tx, address=reader.address, slot=(slot.local_date, slot.digest), limit=1)
             return editions.load(tx, rows[0].edition_id) if rows and rows[0].edition_id is not None else None
 
-    def _judge(
-        self, entry: Entry, digest: Digest, reader: Subscription | None, slot: Slot, as_of: datetime
-    ) -> _Verdict:
+    def _judge(self, entry: Entry, digest: Digest, reader: Subscription | None, slot: Slot, as_of: datetime) -> Verdict:
         frozen = self._frozen(reader, slot) if reader is not None else None
         with self.store.reading() as tx:
             sent = _sent(tx, entry, reader, slot)
@@ -123,7 +120,7 @@ class Explain:
         since, fresh, selection = self._choose(composer, wanted, reader, frozen)
         one = next((one for one in fresh if one.entry.id == entry.id), None)
         if one is not None:
-            found = _placed(one, selection, wanted.profile)
+            found = Fate(fresh, selection, wanted.profile).of(one)
             if found.name == "printed" and frozen is not None and _was_cut(frozen, entry, selection):
                 return replace(found, name="no-room", sentence=_NO_ROOM)
             return found
@@ -132,7 +129,7 @@ class Explain:
 
     def _choose(
         self, composer: Composer, wanted: Wanted, reader: Subscription | None, frozen: Edition | None
-    ) -> tuple[datetime, tuple[Ranked, ...], Selection]:
+    ) -> tuple[datetime, Ranking, Selection]:
         """(window's start, candidates, selection) of the edition, by the same steps as Composer.
 
         Of one that was printed already, only what was sent before it counts as sent.
@@ -146,8 +143,8 @@ class Explain:
                     before = frozenset(edition_id for edition_id in before if edition_id < frozen.id)
                 sent = composer.printed(tx, before)
 
-        def choose(since: datetime) -> tuple[datetime, tuple[Ranked, ...], Selection]:
-            fresh = tuple(one for one in composer.ranked(wanted, since) if one.entry.id not in sent)
+        def choose(since: datetime) -> tuple[datetime, Ranking, Selection]:
+            fresh = composer.ranked(wanted, since).without(sent)
             return since, fresh, select(fresh, wanted.profile)
 
         found = choose(wanted.since)
@@ -157,24 +154,27 @@ class Explain:
         return found
 
 
-def _sent(tx: Tx, entry: Entry, reader: Subscription | None, slot: Slot) -> _Verdict | None:
+def _sent(tx: Tx, entry: Entry, reader: Subscription | None, slot: Slot) -> Verdict | None:
     """What the ledger says: printed in this very edition, or sent in an earlier one of any digest."""
     if reader is None:
         return None
     rows = frozenset(entries.rows_of(tx, entry.id))
     for delivery, slot_at in deliveries.sent_with(tx, reader.subscriber_id, sorted(rows)):
-        edition = editions.load(tx, delivery.edition_id) if delivery.edition_id is not None else None
-        item = next((item for item in edition.items if item.entry_id in rows), None) if edition else None
-        if edition is None or item is None:
+        if delivery.edition_id is None or (edition := editions.load(tx, delivery.edition_id)) is None:
             continue
+        known = editions.printed_for(tx, delivery.edition_id, rows)
+        item = next((item for item in edition.items if item.entry_id in known), None)
+        if item is None:
+            continue
+        version = f"as v{item.version}, " if item.version is not None else ""
         place = f"number {item.position} of {edition.counts.printed}, with a score of {item.score}"
         if (delivery.digest, delivery.local_date) == (slot.digest, slot.local_date):
-            return _Verdict("printed", f"It was printed as {place}.", item.category, item.score, item.parts)
+            return Verdict("printed", f"It was printed as {place}.", item.category, item.score, item.parts)
         if slot_at <= slot.at:
             day = f"{edition.slot.local_date:%d %B %Y}"
             ledger = f"{delivery.state.value}, delivery {delivery.id}"
-            said = f"It was sent in {delivery.digest} of {day} as {place} ({ledger})."
-            return _Verdict("sent", said, item.category, item.score, item.parts)
+            said = f"It was sent in {delivery.digest} of {day} {version or 'as '}{place} ({ledger})."
+            return Verdict("sent", said, item.category, item.score, item.parts)
     return None
 
 
@@ -184,68 +184,32 @@ def _was_cut(frozen: Edition, entry: Entry, selection: Selection) -> bool:
     return entry.id not in printed and len(printed) < selection.printed
 
 
-def _placed(one: Ranked, selection: Selection, profile: Profile) -> _Verdict:
-    """A ranked work: printed, muted or left out."""
-    position = 0
-    for category, chosen in selection.sections:
-        for other in chosen:
-            position += 1
-            if other.entry.id == one.entry.id:
-                said = f"It is printed as number {position} of {selection.printed}, with a score of {one.score}."
-                return _Verdict("printed", said, category, one.score, one.parts)
-    for entry, mute in selection.muted:
-        if entry.id == one.entry.id:
-            return _Verdict("muted", f"It is muted by “{mute}”.", one.category, one.score, one.parts)
-    reason = next(reason for other, reason in selection.left_out if other.entry.id == one.entry.id)
-    return _Verdict(
-        reason.removesuffix(" yet").replace(" ", "-"),
-        _left_out(reason, one, selection, profile),
-        one.category,
-        one.score,
-        one.parts,
-    )
+def _possibly_same(tx: Tx, entry: Entry) -> tuple[Entry, ...]:
+    pairs = likeness.likely(tx, entry_id=entry.id, limit=3)
+    ids = [pair.other_id if pair.entry_id == entry.id else pair.entry_id for pair in pairs]
+    found = {other.id: other for other in entries.load(tx, ids, texts_only=True)}
+    return tuple(found[id_] for id_ in ids if id_ in found)
 
 
-def _left_out(reason: str, one: Ranked, selection: Selection, profile: Profile) -> str:
-    limit = profile.max_items if profile.max_items is not None else DEFAULT_MAX_ITEMS
-    lowest = min((other.score for _, chosen in selection.sections for other in chosen), default=0)
-    match reason:
-        case "below-min-score":
-            return f"Its score of {one.score} is below the minimum of {profile.min_score}."
-        case "category":
-            wished = ", ".join(name for name, _ in profile.categories)
-            return f"Its category {one.category} is none of those wished for ({wished})."
-        case "category unknown yet":
-            return "Its category is not known yet, and only some are wished for."
-        case "per-category":
-            return f"Its score is {one.score}; {profile.per_category} papers of {one.category} come before it."
-        case "max-items":
-            return f"Its score is {one.score}; better ones fill the edition (limit {limit}, the lowest has {lowest})."
-        case "liked" | "disliked":
-            return f"The reader {reason} it already."
-        case _:
-            return f"It was left out: {reason}."
-
-
-def _absent(tx: Tx, entry: Entry, digest: Digest, since: datetime, as_of: datetime) -> _Verdict:
+def _absent(tx: Tx, entry: Entry, digest: Digest, since: datetime, as_of: datetime) -> Verdict:
     """Why a work was not even ranked."""
     if entry.withdrawn:
-        return _Verdict("withdrawn", "Its authors withdrew it.")
+        return Verdict("withdrawn", "Its authors withdrew it.")
     if entry.first_seen_at > as_of:
-        return _Verdict("outside-window", f"It was first seen at {_said(entry.first_seen_at)}, after this edition.")
+        return Verdict("outside-window", f"It was first seen at {_said(entry.first_seen_at)}, after this edition.")
     if entry.first_seen_at <= since:
         days = max(1, round((as_of - since) / timedelta(days=1)))
         said = (
             f"It was first seen at {_said(entry.first_seen_at)}; this edition goes back {days} days, to {_said(since)}."
         )
-        return _Verdict("outside-window", said)
+        return Verdict("outside-window", said)
     sent_until = meta.instant(tx, meta.SENT_UNTIL)
     if sent_until is not None and entry.first_seen_at < sent_until:
         said = f"It was first seen before {_said(sent_until)}; after the restore all works up to then count as sent."
-        return _Verdict("counted-as-sent", said)
+        return Verdict("counted-as-sent", said)
     titles = {held.source.id: held.title or held.source.id for held in sources.all_held(tx)}
     carried = ", ".join(dict.fromkeys(titles.get(seen.source_id, seen.source_id) for seen in entry.sightings))
-    return _Verdict(
+    return Verdict(
         "other-source", f"Only sources that {digest.title} does not read carried it then: {carried or 'none'}."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,8 +38,8 @@ class _Ready:
     """The pieces, with nothing yet where a stamp goes."""
     wire: list[bytes]
     """The same with dots doubled; the same object where there are none."""
-    places: tuple[tuple[int, Stamp], ...]
-    """Which of the pieces are stamps."""
+    places: tuple[tuple[Stamp, tuple[int, ...]], ...]
+    """Which of the pieces are which stamp."""
     size: int
     """Bytes without the stamps."""
     wanted: frozenset[Stamp]
@@ -72,9 +73,11 @@ class Packer:
         if ready.wire is not ready.cut:
             wire = ready.wire.copy()
         size = ready.size
-        for at, stamp in ready.places:
-            parts[at] = wire[at] = value = values[stamp]
-            size += len(value)
+        for stamp, places in ready.places:
+            value = values[stamp]
+            size += len(value) * len(places)
+            for at in places:
+                parts[at] = wire[at] = value
         if ready.signed is not None:
             signature = ready.signed.sign(values)
             size += len(signature)
@@ -92,15 +95,18 @@ class Packer:
             cut = ended(segments(message))
         except ValueError as error:
             raise InputError(str(error), where=f"message {key}") from error
-        places = tuple((at, piece) for at, piece in enumerate(cut) if isinstance(piece, Stamp))
+        places: dict[Stamp, list[int]] = defaultdict(list)
+        for at, piece in enumerate(cut):
+            if isinstance(piece, Stamp):
+                places[piece].append(at)
         plain = _without_stamps(cut)
         doubled = _without_stamps(dotted(cut))
         ready = _Ready(
             cut=plain,
             wire=plain if doubled == plain else doubled,
-            places=places,
+            places=tuple((stamp, tuple(some)) for stamp, some in places.items()),
             size=sum(map(len, plain)),
-            wanted=frozenset(stamp for _, stamp in places),
+            wanted=frozenset(places),
             signed=self._signer.prepare(cut) if self._signer is not None else None,
         )
         while self._ready and self._bytes + 2 * ready.size > MOST_BYTES:

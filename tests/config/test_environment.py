@@ -44,7 +44,7 @@ def test_lists_and_tables_are_json(tmp_path):
         MAIL__ALERTS_TO="ops@example.org",
     )
     assert [source.id for source in config.sources] == ["hf"]
-    assert config.digests[0].profile.categories == (("cs.CL", 2.0),)
+    assert config.digests[0].profile.categories == (("cs.CL", 1.0),)  # alone, any weight is all
     assert config.relays[0].domain_rates == {"example.com": 1.0}
     assert config.mail.alerts_to == ("ops@example.org",)
 

@@ -44,6 +44,15 @@ def test_weights_given_in_another_order_of_keys_are_the_same_profile():
     assert one.key == apply_preferences(BASE, {"weights": {"topic": 2, "trend": 1}}).key
 
 
+def test_a_category_may_have_a_weight_alone_or_bounds_too():
+    table = {"categories": {"cs.CL": {"weight": 3, "min": 1, "max": 4}, "cs": {"LG": {"max": 2}, "CV": 2}, "cs.RO": 1}}
+    profile = parse_profile(table, where="p.toml")
+    assert profile.categories == (("cs.CL", 3.0), ("cs.LG", 1.0), ("cs.CV", 2.0), ("cs.RO", 1.0))
+    assert profile.seats == (("cs.CL", 1, 4), ("cs.LG", 0, 2))
+    assert apply_preferences(profile, {"categories": ["cs.CL"]}).seats == ()
+    assert apply_preferences(profile, {"max_items": 3}).seats == profile.seats
+
+
 @pytest.mark.parametrize(
     ("table", "what", "try_"),
     [
@@ -53,6 +62,15 @@ def test_weights_given_in_another_order_of_keys_are_the_same_profile():
         ({"keywords": [1]}, "keywords 1 should be a text in quotes", ""),
         ({"keywords": [" "]}, "keywords holds an empty text", ""),
         ({"categories": {"cs.CL": "much"}}, 'the weight of "cs.CL" should be a number above 0', ""),
+        ({"categories": {"cs.CL": 0}}, 'the weight of "cs.CL" should be a number above 0', ""),
+        ({"categories": {"cs.CL": {"weight": -1}}}, 'the weight of "cs.CL" should be a number above 0', ""),
+        ({"categories": {"cs.CL": float("nan")}}, 'the weight of "cs.CL" should be a number above 0', ""),
+        ({"categories": {"cs.CL": {"min": 3, "max": 2}}}, 'the max of "cs.CL" (2) should not be below its min (3)', ""),
+        ({"categories": {"cs.CL": {"min": -1}}}, 'the min of "cs.CL" should be a whole number of papers from 0', ""),
+        ({"categories": {"cs.CL": {"max": 0}}}, 'the max of "cs.CL" should be a whole number of papers from 1', ""),
+        ({"categories": {"cs.CL": {"max": 1.5}}}, 'the max of "cs.CL" should be a whole number of papers', ""),
+        ({"categories": {"cs.CL": {"max": 2, "wait": 3}}}, '"cs.CL" has no "wait"; a category has weight, min', ""),
+        ({"categories": {"": 3}}, "categories should be a list such as", ""),
         ({"categories": 3}, "categories should be a list such as", ""),
         ({"weights": {"trend": -1}}, "[weights] trend should be greater than or equal to 0", ""),
         ({"weights": {"trend": float("nan")}}, "[weights] trend should be a finite number", ""),
@@ -76,3 +94,24 @@ def test_likes_are_refused_where_they_are_not_allowed():
 
 def test_every_preference_is_a_field_of_the_profile():
     assert set(Preferences.model_fields) <= set(Profile.__dataclass_fields__)
+
+
+def test_the_same_wishes_written_otherwise_are_one_profile():
+    one = parse_profile(
+        {"keywords": ["LoRA", "quantization"], "mute": ["survey", "Review"], "categories": {"cs.CL": 2, "cs.LG": 4}},
+        where="a",
+    )
+    other = parse_profile(
+        {
+            "keywords": ["quantization", "LoRA ", "LoRA"],
+            "mute": ["Review", "survey"],
+            "categories": {"cs.CL": 1, "cs.LG": 2},
+        },
+        where="b",
+    )
+    assert one == other and one.key == other.key
+    assert one.key != parse_profile({"keywords": ["LoRA"]}, where="c").key
+    assert parse_profile({"categories": {"cs.CL": 0.5, "cs.LG": 1}}, where="d").categories == (
+        ("cs.CL", 0.5),
+        ("cs.LG", 1.0),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -42,8 +43,7 @@ def composed(candidates: tuple[Ranked, ...], selection: Selection, **changes: ob
         "profile": Profile(),
         "history": history_key(AT - timedelta(days=3), ()),
         "composed_at": AT,
-        "ranked": candidates,
-        "selection": selection,
+        "selection": replace(selection, candidates=Counter(one.category.casefold() for one in candidates)),
         "already_sent": 0,
         "title_of": lambda category: f"The {category} section",
         "source_titles": lambda source: {"hf": "Daily Papers"}.get(source, source),

@@ -1,11 +1,11 @@
 """Trend: how many votes a paper is on its way to, and where papers without votes stand among those.
 
-Expected final votes are (a + v) / (a/mu + g(t)) (Gamma-Poisson with prior mean mu), g(t) = 1 - exp(-(t/tau)^k) the
-share of votes seen at age t hours. The share of the points is the place among final votes, a log-logistic
+Expected final votes are (a + v) / (a / mu + g(t)), never below v: a Gamma-Poisson posterior whose prior weighs as much
+as a votes. mu is what the prior expects before any vote, g(t) = 1 - exp(-(t/tau)^k) the share of votes seen at age t
+hours; tau and k come with the prior. The share of the points is the place among final votes, a log-logistic
 distribution with fixed median and slope: the same paper gets the same points whatever it is listed with. A paper
-without votes stands at half its probability of being featured, and its expected votes are those of that place.
-Constants: tau, k and a are measured values of Hugging Face's daily lists, taken over and not fitted here; the
-distribution comes from the lists of 2025-04-25 to 2025-11-14, mu from those of 2025-03 to 2025-11-14.
+without votes stands at half its probability of being featured, and its expected votes are those of that place. The
+distribution comes from the lists of 2025-04-25 to 2025-11-14.
 """
 
 from __future__ import annotations
@@ -19,20 +19,14 @@ import numpy as np
 from digest.model.editions import Figure
 from digest.model.feeds import Entry
 from digest.model.people import Profile
-from digest.ranking.featured import links_code, log_team, probabilities
 from digest.ranking.pool import Pool
+from digest.ranking.prior.judge import growth_of, judge_pool
+from digest.ranking.prior.weights import Growth
 from digest.ranking.signals.base import Column, Signal
 from digest.ranking.text import Floats
 
-TAU_HOURS = 16.7
-SHAPE = 0.58
-PRIOR_STRENGTH = 0.5
-
-#: ln(1 + mu): log-linear in what is known before the first vote.
-MU_BASE = 1.80
-MU_CODE = 0.30
-MU_ORGANISATION = 0.25
-MU_TEAM = 0.50
+#: a: the prior weighs as much as so many votes.
+STRENGTH = 0.5
 
 MEDIAN_VOTES = 22.0
 SLOPE = 1.66
@@ -51,15 +45,15 @@ class Outlook:
     probability: Floats
 
 
-def seen_share(hours: Floats) -> Floats:
+def seen_share(hours: Floats, growth: Growth) -> Floats:
     """g(t), the share of the final votes that are in at an age of so many hours."""
-    return 1.0 - np.exp(-((np.maximum(hours, 0.0) / TAU_HOURS) ** SHAPE))
+    return 1.0 - np.exp(-((np.maximum(hours, 0.0) / growth.tau) ** growth.shape))
 
 
-def prior_mean(entry: Entry) -> float:
-    """mu, the final votes to expect before any are seen."""
-    log_mean = MU_BASE + MU_CODE * links_code(entry) + MU_ORGANISATION * bool(entry.institutions)
-    return float(np.expm1(log_mean + MU_TEAM * log_team(entry)))
+def expected_votes(mu: Floats, votes: Floats, seen: Floats) -> Floats:
+    """Final votes to expect where the prior expects mu and so many were counted; ``seen`` is g(t)."""
+    # Hardly any votes are taken back: what a paper has it keeps, however little was expected of it.
+    return np.maximum(votes, (STRENGTH + votes) / (STRENGTH / mu + seen))
 
 
 def place_of(expected: Floats) -> Floats:
@@ -83,16 +77,14 @@ def outlook(pool: Pool) -> Outlook:
     """Every entry's expected votes and place; call it as ``pool.once(outlook)``."""
     count = len(pool.entries)
     votes, hours = np.full(count, np.nan), np.full(count, np.nan)
-    mu = np.array([prior_mean(entry) for entry in pool.entries], np.float64)
     for row, entry in enumerate(pool.entries):
         if entry.upvotes is not None:
             votes[row], hours[row] = max(0, entry.upvotes), max(0.0, vote_age_hours(entry))
     voteless = np.isnan(votes)
-    expected = (PRIOR_STRENGTH + votes) / (PRIOR_STRENGTH / mu + seen_share(hours))
-    probability = np.full(count, np.nan)
-    if voteless.any():
-        probability[voteless] = probabilities(pool)[voteless]
-        expected[voteless] = votes_at(VOTELESS_PLACE * probability[voteless])
+    before = pool.once(judge_pool)
+    expected = expected_votes(before.expected, votes, seen_share(hours, pool.once(growth_of)))
+    probability = np.where(voteless, before.probability, np.nan)
+    expected[voteless] = votes_at(VOTELESS_PLACE * probability[voteless])
     return Outlook(expected=expected, place=place_of(expected), votes=votes, hours=hours, probability=probability)
 
 
