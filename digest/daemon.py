@@ -107,6 +107,8 @@ class Daemon:
         if self._pruned_at is None or now - self._pruned_at >= _PRUNE_EVERY:
             self._pruned_at = now
             self.app.prune()
+            if (learnt := self.app.refit()) is not None:
+                log.info("own prior", kept=learnt.kept, why=learnt.why)
 
     def tick(self) -> None:
         """Everything once, in order."""

@@ -39,6 +39,7 @@ WORLDLY = {
     "digest.delivery.records",
     "digest.delivery.smtp",
     "digest.delivery.wire",
+    "digest.ranking.semantic",
     "digest.sources.fetch",
     "digest.sources.files",
     "digest.sources.network",

@@ -11,11 +11,13 @@ from digest.editions.schedule import due_slot, next_slot
 from digest.entries.identity import alias_of
 from digest.model.editions import Digest
 from digest.model.errors import NotFound
-from digest.model.feeds import Alias, Entry, Sighting, VoteObservation, WorkId
+from digest.model.feeds import Alias, Entry, EntryId, Sighting, VoteObservation, WorkId
 from digest.model.mail import OPEN_STATES, DeliveryState, ReportKind
 from digest.rendering import remarks
 from digest.services.ports import Clock
-from digest.storage import bounces, deliveries, editions, entries, meta, people, sources
+from digest.services.refit import Refitted
+from digest.services.refit import last as last_refit
+from digest.storage import bounces, deliveries, editions, entries, likeness, meta, parting, people, sources
 from digest.storage.base import Tx, storable
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
@@ -87,6 +89,8 @@ class Status:
     waiting_for_category: int
     """Papers of the last week that no source gave a category and arXiv has not told yet: digests that name categories
     leave them out."""
+    refit: Refitted | None = None
+    """What came of the last try to learn from one's own papers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +99,27 @@ class Printing:
 
     digest: str
     slot: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resembling:
+    """A work that is possibly the same; ``title_ratio`` and ``overlap`` (of the abstracts) are 0 to 1."""
+
+    id: WorkId
+    title: str
+    title_ratio: float
+    overlap: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JoinedWork:
+    """What was a work of its own until it turned out to be this one."""
+
+    id: WorkId
+    title: str
+    aliases: tuple[Alias, ...]
+    at: datetime
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +140,8 @@ class EntryReport:
     upvotes: int | None
     votes: tuple[VoteObservation, ...]
     printed: tuple[Printing, ...]
+    joined: tuple[JoinedWork, ...]
+    possibly: tuple[Resembling, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,6 +186,7 @@ class Report:
                 suppressions_by_reason={reason.value: number for reason, number in sorted(listed.items())},
                 entries=entries.count(tx),
                 waiting_for_category=entries.count_without_categories(tx, since=now - _WEEK),
+                refit=last_refit(tx),
             )
 
     def slot(self, digest: Digest, now: datetime, also: Sequence[date] = ()) -> SlotReport:
@@ -205,7 +233,23 @@ class Report:
                         for slot, _ in editions.printed_in(tx, entries.rows_of(tx, found.id))
                     )
                 ),
+                joined=tuple(
+                    JoinedWork(id=part.work, title=part.title, aliases=part.aliases, at=part.at, why=part.why)
+                    for part in parting.parts(tx, found.id)
+                ),
+                possibly=resembling(tx, found.id),
             )
+
+
+def resembling(tx: Tx, entry_id: EntryId) -> tuple[Resembling, ...]:
+    """The works that one is possibly the same as, the likest first."""
+    pairs = likeness.likely(tx, entry_id=entry_id)
+    others = {pair: pair.other_id if pair.entry_id == entry_id else pair.entry_id for pair in pairs}
+    held = {entry.id: entry for entry in entries.load(tx, others.values(), texts_only=True)}
+    return tuple(
+        Resembling(id=held[other].work, title=held[other].title, title_ratio=pair.title_ratio, overlap=pair.overlap)
+        for pair, other in others.items()
+    )
 
 
 def accounting(counts: Mapping[str, int]) -> dict[str, int]:

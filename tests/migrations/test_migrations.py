@@ -82,7 +82,9 @@ def test_a_database_newer_than_the_program_is_refused_with_what_to_do(store):
     for step in (migrate.ready, migrate.upgrade):
         with pytest.raises(SchemaError) as caught:
             step(store)
-        assert f"newer than this program (revision zz99, this program knows up to {migrate.head()})" in caught.value.what
+        assert (
+            f"newer than this program (revision zz99, this program knows up to {migrate.head()})" in caught.value.what
+        )
         assert caught.value.where == store.where
         assert "install the newest version of Digest" in caught.value.try_
 
