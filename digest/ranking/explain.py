@@ -40,9 +40,13 @@ def _topic(figures: Mapping[str, Figure]) -> str:
     if "disliked" in figures:
         share = f"({100.0 * _number(figures, 'disliked'):.0f} %)"
         said.append(f"but like papers you did not {share}" if said else f"like papers you did not like {share}")
-    if not said and (quiet := _texts(figures, "quiet")):
-        return f"none of your keywords and topics; today nothing is near {_listed(quiet)}"
-    return ", ".join(said) or "none of your keywords and topics"
+    if said:
+        return ", ".join(said)
+    if closeness := _number(figures, "closeness"):
+        far = f"{100.0 * closeness:.0f} % of the way to your topics"
+        quiet = _texts(figures, "quiet")
+        return f"{far}; nothing today is near {_listed(quiet)}" if quiet else far
+    return "none of your keywords and topics"
 
 
 def _people(figures: Mapping[str, Figure]) -> str:

@@ -42,7 +42,7 @@ UNSEEN = 256
 WORDS, THEMES, MEANING = 0.25, 0.30, 0.45
 FEW = 200.0
 #: Standard deviations that the author of all liked papers is worth for each of them, and the most an author is worth.
-PEOPLE = 2.0
+PEOPLE = 1.5
 PEOPLE_MOST = 4.0
 #: Standard deviations at which a paper is as good as half liked, and those that change the odds e-fold.
 HALF_LIKED = 3.0
@@ -192,7 +192,7 @@ def _logistic(vectors: Floats, lessons: Lessons) -> Floats:
 
 
 def _by_people(library: Library, rows: Rows) -> Floats:
-    """Standard deviations that a paper's best author is worth: 2 m² / n for an author of m of these n papers.
+    """Standard deviations that a paper's best author is worth: 1.5 m² / n for an author of m of these n papers.
 
     A share of the papers times their number, so that one shared author says much beside one like, little beside ten.
     """

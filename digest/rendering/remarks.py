@@ -6,6 +6,7 @@
 | ``nothing-new``, ``all-sent``, ``nothing-read``, ``no-room`` | none |
 | ``unfit`` | how many papers each cause kept out: the keys of CAUSES |
 | ``best-of`` | ``days``, how far back the papers reach |
+| ``quiet-topics`` | ``topics`` that no new paper is near |
 | ``source`` | ``source`` its title, ``state`` (empty before its first fetch), ``kind``, ``detail`` for the operator |
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable
 from digest.model.editions import Figures, Remark
 from digest.rendering.language import ENGLISH, Language
 from digest.rendering.text import plain, shorten
+from digest.rendering.words import quoted
 
 
 def sentence(remark: Remark, language: Language = ENGLISH) -> str:
@@ -59,6 +61,12 @@ def _best_of(figures: Figures, language: Language) -> str:
         "Here is the best of the last %(n)s days that you have not been sent.",
         days,
     )
+
+
+def _quiet_topics(figures: Figures, language: Language) -> str:
+    topics = figures.get("topics", ())
+    names = tuple(quoted(plain(topic, 80), language) for topic in (topics if isinstance(topics, tuple) else ()))
+    return language.say("Nothing near %(topics)s today.", topics=language.listed(names))
 
 
 def _no_room(figures: Figures, language: Language) -> str:
@@ -125,5 +133,6 @@ _SENTENCES: dict[str, Callable[[Figures, Language], str]] = {
     "unfit": _unfit,
     "best-of": _best_of,
     "no-room": _no_room,
+    "quiet-topics": _quiet_topics,
     "source": _source,
 }

@@ -14,6 +14,9 @@ from digest.model.editions import Figure, Figures, Part, Schedule
 from digest.rendering.language import Language
 from digest.rendering.text import plain, shorten
 
+#: Half of the share at which a topic counts as reached (ranking/query.py).
+CLOSE = 0.25
+
 
 @lru_cache(maxsize=4096)
 def short_authors(authors: tuple[str, ...], others: bool) -> str:
@@ -98,9 +101,12 @@ def _topic(figures: Figures, language: Language) -> str:
         said.append(language.say("like papers you liked"))
     if "disliked" in figures:
         said.append(language.say("like papers you did not like"))
-    if not said and (quiet := tuple(quoted(name, language) for name in _names(figures, "quiet"))):
-        return language.say("nothing near %(topics)s today", topics=language.listed(quiet))
-    return language.comma.join(said) or language.say("close to your topics")
+    if said:
+        return language.comma.join(said)
+    closeness = figures.get("closeness", 0.0)
+    if isinstance(closeness, int | float) and closeness >= CLOSE:
+        return language.say("close to your topics")
+    return language.say("a little near your topics")
 
 
 def _people(figures: Figures, language: Language) -> str:

@@ -18,6 +18,7 @@ from digest.model.people import Profile
 from digest.ranking.categories import title_of
 from digest.ranking.rank import Ranking
 from digest.ranking.select import select
+from digest.ranking.signals.topic import quiet_topics
 from digest.services.evidence import gather
 from digest.services.ports import Prepare
 from digest.storage import deliveries, editions, entries, meta, sources
@@ -98,6 +99,8 @@ class Composer:
                 if best.printed:
                     selection, already = best, sent_of_older
                     reason = (*reason, Remark(key="best-of", figures={"days": BEST_OF.days}))
+        elif quiet := self._quiet_topics(wanted, pool):
+            notes = (Remark(key="quiet-topics", figures={"topics": quiet}),)
         return compose(
             slot=wanted.slot,
             profile=wanted.profile,
@@ -144,6 +147,10 @@ class Composer:
     def ranked(self, wanted: Wanted, since: datetime) -> Ranking:
         """All entries of the window as this profile ranks them."""
         return self._ranked(wanted, self._pool(wanted.digest, since), since)
+
+    def _quiet_topics(self, wanted: Wanted, pool: _Pool) -> tuple[str, ...]:
+        """The reader's topics that nothing in the window is near."""
+        return quiet_topics(self._ranked(wanted, pool, wanted.since).pool, wanted.profile)
 
     def _choose(self, wanted: Wanted, pool: _Pool, since: datetime, sent: frozenset[EntryId]) -> tuple[Selection, int]:
         """(what is printed, how many of the window were sent already)."""

@@ -41,9 +41,9 @@ def test_a_schedule_reads_as_a_rhythm() -> None:
         (Part(key="trend", points=9), "trend"),
         (Part(key="topic", points=9, figures={"keywords": ("tides",), "topics": ("salt",)}), "“tides”, “salt”"),
         (Part(key="topic", points=9, figures={"liked": 0.4}), "like papers you liked"),
-        (Part(key="topic", points=0, figures={"quiet": ("salt",)}), "nothing near “salt” today"),
+        (Part(key="topic", points=9, figures={"closeness": 0.3}), "close to your topics"),
         (Part(key="topic", points=9, figures={"keywords": ("tides",), "quiet": ("salt",)}), "“tides”"),
-        (Part(key="topic", points=9), "close to your topics"),
+        (Part(key="topic", points=1, figures={"closeness": 0.04}), "a little near your topics"),
         (Part(key="people", points=9, figures={"authors": ("Mira Halden",)}), "by Mira Halden, whom you follow"),
         (Part(key="people", points=9, figures={"institutions": ("Wren Hall",)}), "from Wren Hall, which you follow"),
         (

@@ -297,3 +297,13 @@ def test_the_counts_add_up_and_are_plain_json(road):
     counts = json.loads(json.dumps(as_json(shown.edition.counts)))
     assert counts == {"candidates": 4, "already_sent": 2, "muted": 1, "printed": 2}
     assert all(item.score == sum(part.points for part in item.parts) for item in shown.edition.items)
+
+
+def test_a_topic_that_nothing_is_near_is_told_once_in_the_mail(road):
+    road.bring(*(paper(n) for n in range(1, 5)))
+    road.reader("salt@example.org", preferences={"topics": ["desalination membranes"]})
+    shown = road.preview(to="salt@example.org")
+    assert shown.notes == ("Nothing near “desalination membranes” today.",)
+    text = parts(shown.message.content)[1]
+    assert text.count("Nothing near") == 1
+    assert road.preview(to="new@example.org").notes == ()

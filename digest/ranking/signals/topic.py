@@ -82,6 +82,8 @@ def measure(pool: Pool, profile: Profile) -> Column:
         near = [topic for topic, held in topics.items() if held.near[row]]
         if near:
             found["topics"] = tuple(sorted(near, key=lambda topic: -topics[topic].share[row]))
+        elif topics:
+            found["closeness"] = round(max(float(held.share[row]) for held in topics.values()), 2)
         if quiet:
             found["quiet"] = quiet
         if liked[row] >= 0.1:
