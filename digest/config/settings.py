@@ -296,7 +296,7 @@ class RankingSettings(BaseModel):
     )
     semantic: str = option(
         "",
-        'Folder of a sentence-embedding model (ONNX) for topics and likes; needs the extra "semantic".',
+        'Sentence-embedding model (ONNX) for likes: a folder, or a name in the local model cache. Extra "semantic".',
         kind="path or name",
         example="models/all-MiniLM-L6-v2",
     )

@@ -9,7 +9,8 @@ cut above which a paper is near the topic. Three steps, over pool and history to
    rises, half by their stems and half on the strongest axes of all papers (latent semantic analysis, Deerwester et al.
    1990). It is scaled by what the best paper reached, so what nothing answers is not answered by its own echo.
 3. The cut lies at median + 1.34 (p99 - median) of the same figures among the history's papers, within bounds; what
-   else came that day does not move it.
+   else came that day does not move it. Where a model is configured, the figure is 0.4 times this one and 0.6 times the
+   cosine of sentence embeddings less its median, each as a part of its own cut.
 
 docs/ranking.md gives the figures.
 """
@@ -24,6 +25,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from digest.ranking.library import meanings_of
 from digest.ranking.pool import Pool
 from digest.ranking.shelf import BM25_K1, STOP, Shelf, axes_of, shelf_of
 from digest.ranking.stem import stem
@@ -49,6 +51,10 @@ CUT_HIGHEST = 0.45
 CUT_UNKNOWN = 0.35
 #: share = (figure / cut)^3 / (1 + (figure / cut)^3): what is well below the cut earns next to nothing.
 STEEPNESS = 3.0
+#: The part of the words beside the meaning, where a model is configured (docs/ranking.md).
+WORDS_PART = 0.4
+#: A spread of cosines below this tells papers apart by chance.
+LEAST_SPREAD = 0.05
 #: Topics that are kept for the next profile.
 KEPT = 512
 
@@ -60,7 +66,7 @@ class Answer:
     """Of every candidate: ``share`` 0 to 1, above 0.5 where the figure is above the cut; ``near`` says so.
 
     ``best`` is the highest figure and ``cut`` the one that would be near, both parts of the most that the topic could
-    reach; ``cut`` is infinite where nothing can answer: a topic of no words but "the" and "of".
+    reach (with a model: of the cut); ``cut`` is infinite where nothing can answer: a topic of no words but "the".
     """
 
     share: Floats
@@ -77,14 +83,14 @@ class Answers:
 
 
 def answer(pool: Pool, topic: str) -> Answer:
-    """Shared among profiles; topics of the same words in the same order are one."""
+    """Shared among profiles; topics of the same words in the same order are one (with a model, of the same text)."""
     held = pool.once(_answers).held
     asked = words(topic)
-    key = " ".join(asked)
+    key = " ".join(topic.split()) if pool.evidence.embed is not None else " ".join(asked)
     if key in held:
         held.move_to_end(key)
         return held[key]
-    held[key] = found = _answer(pool, asked)
+    held[key] = found = _answer(pool, asked, key)
     if len(held) > KEPT:
         held.popitem(last=False)
     return found
@@ -94,16 +100,34 @@ def _answers(pool: Pool) -> Answers:
     return Answers()
 
 
-def _answer(pool: Pool, asked: Sequence[str]) -> Answer:
+def _answer(pool: Pool, asked: Sequence[str], text: str) -> Answer:
     shelf = pool.once(shelf_of)
     wanted = _rarest(shelf, [word for word in asked if word not in STOP])
     figures = _with_feedback(pool, _bm25(shelf, wanted))
-    ours, earlier = figures[: shelf.candidates], figures[shelf.candidates :]
-    cut = _cut(earlier) if wanted else float("inf")
+    cut = _cut(figures[shelf.candidates :]) if wanted else float("inf")
+    if wanted and (meant := _by_meaning(pool, text)) is not None:
+        figures, cut = WORDS_PART * figures / cut + (1.0 - WORDS_PART) * meant, 1.0
+    ours = figures[: shelf.candidates]
     # The rounding keeps the last bits of sums, which are not the same on every machine, out of the order.
     steep = (ours / cut) ** STEEPNESS
     share: Floats = np.round(steep / (1.0 + steep), 9)
     return Answer(share=share, near=ours >= cut, best=float(ours.max(initial=0.0)), cut=cut)
+
+
+def _by_meaning(pool: Pool, text: str) -> Floats | None:
+    """Cosines of sentence embeddings to the topic's, as parts of their own cut; None without a model, where it read no
+    paper, or with too small a history to tell what is usual.
+    """
+    embed, meanings = pool.evidence.embed, pool.once(meanings_of)
+    earlier = slice(len(pool.entries), None)
+    if embed is None or not meanings.shape[1] or len(meanings[earlier]) < CUT_PAPERS:
+        return None
+    asked = np.frombuffer(embed(text), "<f4").astype(np.float64)
+    if len(asked) != meanings.shape[1]:
+        return None
+    cosines = meanings @ asked
+    median, high = (float(value) for value in np.percentile(cosines[earlier], (50.0, 99.0)))
+    return np.maximum(cosines - median, 0.0) / (CUT_SPREADS * max(high - median, LEAST_SPREAD))
 
 
 def _rarest(shelf: Shelf, asked: list[str]) -> list[str]:
