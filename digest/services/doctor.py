@@ -17,12 +17,13 @@ from digest.model.errors import DigestError
 from digest.model.feeds import EntryId, Source, SourceState, WorkId
 from digest.model.mail import Sender
 from digest.model.signing import KeyKind, SigningKey
+from digest.ranking.prior.judge import choose
 from digest.services.ingest import read_document
 from digest.services.meaning import Reads
 from digest.services.ports import Clock, Fetch, Print, PrintQuestion
 from digest.services.publish import MOST_WITHOUT_URL
 from digest.sources.kinds import kind_of
-from digest.storage import meta, people, sources
+from digest.storage import fits, meta, people, sources
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
 
@@ -94,6 +95,7 @@ class Doctor:
         yield from self._database()
         yield from self._secrets()
         yield from self._model()
+        yield from self._prior()
         broken = self.template_problems()
         yield from (_failed("templates", problem) for problem in broken)
         yield from self._digests(are_printed=not broken)
@@ -153,6 +155,20 @@ class Doctor:
             yield _failed("model", error)
             return
         yield Finding(what="model", state=State.OK, detail=f"it reads papers into {width} numbers each")
+
+    def _prior(self) -> Iterator[Finding]:
+        """What is expected of papers before their first vote; the shipped prior needs no word."""
+        with self.store.reading() as tx:
+            body = fits.newest(tx, as_of=self.clock())
+        if not body:
+            return
+        prior, wrong = choose(body)
+        if wrong:
+            detail = f"your own cannot be used, the shipped one is: {wrong}"
+            yield Finding(what="prior", state=State.WARN, detail=detail, try_="digest backtest --store --fit")
+        else:
+            saw = f"your own, of {prior.saw.votes} papers from {prior.saw.first} to {prior.saw.last}"
+            yield Finding(what="prior", state=State.OK, detail=saw)
 
     def _digests(self, *, are_printed: bool) -> Iterator[Finding]:
         """``are_printed``: whether the templates can be tried; what is wrong with them was told before."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from digest.app import build
+from digest.config import load
+from digest.storage import fits
 from tests.ranking import tiny_model
 
 
@@ -39,3 +44,31 @@ def test_a_folder_without_a_model_is_named_with_its_cure(installed, found):
     assert state == "fail"
     assert f"{Path('models').absolute()} holds no model.onnx" in detail
     assert "tokenizer.json and model.onnx" in cure
+
+
+def test_a_prior_of_ones_own_that_cannot_be_read_is_told_with_its_cure(installed, call, monkeypatch):
+    monkeypatch.setattr("digest.app.text_records", lambda name: ())
+
+    def prior() -> tuple[str, str, str] | None:
+        findings = call("doctor", "--json").json["findings"]
+        return next(((one["state"], one["detail"], one["try"]) for one in findings if one["what"] == "prior"), None)
+
+    assert prior() is None
+    keep_fit(shipped_body())
+    state, detail, _ = prior()
+    assert (state, detail[:8]) == ("ok", "your own")
+    keep_fit('{"format": 0}')
+    state, detail, cure = prior()
+    assert state == "warn" and "the shipped one is" in detail
+    assert cure == "digest backtest --store --fit"
+
+
+def shipped_body() -> str:
+    return resources.files("digest.ranking.prior").joinpath("shipped.json").read_text()
+
+
+def keep_fit(body: str) -> None:
+    app = build(load(Path("config.toml"), {}))
+    with app.store.transaction() as tx:
+        fits.keep(tx, body, made_at=datetime(2020, 1, 1, tzinfo=UTC))
+    app.close()
