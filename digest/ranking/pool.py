@@ -36,21 +36,14 @@ def text_of(entry: Entry) -> str:
 
 
 class Corpus:
-    """Earlier works: term statistics, neighbours, and the texts behind likes. Build it once and share it."""
+    """Earlier works: term statistics, neighbours, and the texts behind likes."""
 
     def __init__(self, entries: Iterable[Entry] = (), *, keep: frozenset[str] = frozenset()) -> None:
         """``keep`` names works (those somebody liked) that stay however old they are."""
-        self._shared: dict[Callable[[Corpus], Any], Any] = {}
         oldest_first = sorted(entries, key=lambda e: (e.published_at or e.first_seen_at, tie_break(e.work)))
         kept = [entry for entry in oldest_first[:-HISTORY_LIMIT] if entry.work in keep]
         kept += oldest_first[-HISTORY_LIMIT:]
         self.entries = tuple(sorted(kept, key=lambda entry: tie_break(entry.work)))
-
-    def once(self, compute: Callable[[Corpus], Shared]) -> Shared:
-        """What ``compute`` makes of this history, made at the first need."""
-        if compute not in self._shared:
-            self._shared[compute] = compute(self)
-        return self._shared[compute]
 
     @cached_property
     def index(self) -> TextIndex:
@@ -59,10 +52,6 @@ class Corpus:
     @cached_property
     def frequencies(self) -> Mapping[str, int]:
         return document_frequencies(self.index)
-
-    @cached_property
-    def vectors(self) -> Floats:
-        return tfidf(self.index, self.frequencies, len(self.entries))
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
