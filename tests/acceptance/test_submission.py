@@ -387,7 +387,7 @@ def _submit(port: int, *, eight_bit: bool, **settings: object) -> Outcome:
     envelope = Envelope(
         sender=SENDER.from_address, recipient="reader@seven.example", size=len(EIGHT_BIT), eight_bit=eight_bit
     )
-    return submit(relay_to(port, **settings), envelope, (EIGHT_BIT,), lambda: True)
+    return submit(relay_to(port, **settings), envelope, (EIGHT_BIT,))
 
 
 def test_8_bit_text_is_refused_by_the_strict_relay() -> None:
