@@ -74,8 +74,9 @@ def stamps(number: int) -> Mapping[Stamp, str]:
         Stamp.TO: f"reader{number}@example.org",
         Stamp.MESSAGE_ID: f"{number:032x}",
         Stamp.UNSUBSCRIBE: f"{number:022x}",
-        Stamp.PREFERENCES: f"{number:048x}",
-        Stamp.CONFIRM: f"{number:048x}",
+        Stamp.PREFERENCES: f"{number:038x}",
+        Stamp.TASTE: f"{number:038x}",
+        Stamp.CONFIRM: f"{number:038x}",
     }
 
 

@@ -7,6 +7,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,6 +40,26 @@ def blocks(name: str) -> Iterator[bytes]:
         while head:
             yield head
             head = file.read(_BLOCK)
+
+
+def lines(name: str) -> Iterator[str]:
+    """A file's lines, unpacked if it is gzip's; "-" is standard input. What is no UTF-8 is named by its line.
+
+    Raises as ``blocks``.
+    """
+    rest, number = b"", 0
+    for block in chain(blocks(name), (b"\n",)):
+        *whole, rest = (rest + block).split(b"\n")
+        for line in whole:
+            number += 1
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"line {number} is not UTF-8 text (byte {error.start})",
+                    where=f"{name}, line {number}",
+                    try_="save it as UTF-8",
+                ) from error
 
 
 def _unpacked(file: BinaryIO, name: str) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from digest.cli.door import Door, Named, with_door
-from digest.cli.files import blocks, read_text
+from digest.cli.files import lines, read_text
 from digest.cli.terminal import Rows
 from digest.model.errors import InputError, UsageError
 
@@ -119,22 +119,10 @@ def _archive(door: Door, folder: Path) -> Past:
 
 
 def _lines(door: Door, path: Path) -> Iterator[str]:
-    """The lines of a file, unpacked; what is no UTF-8 is named by its line."""
-    rest, number = b"", 0
-    for block in (*blocks(str(path)), b"\n"):
-        *whole, rest = (rest + block).split(b"\n")
-        for line in whole:
-            number += 1
-            if number % 1000 == 0:
-                door.progress(f"reading {path.name}, line {number}")
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"line {number} is not UTF-8 text (byte {error.start})",
-                    where=f"{path}, line {number}",
-                    try_="save it as UTF-8",
-                ) from error
+    for number, line in enumerate(lines(str(path)), 1):
+        if number % 1000 == 0:
+            door.progress(f"reading {path.name}, line {number}")
+        yield line
 
 
 def _store(door: Door) -> Past:

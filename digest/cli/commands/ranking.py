@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -13,8 +10,9 @@ from typing import Annotated, Any, cast
 import typer
 
 from digest.cli.door import Door, digest_of, reader_address, with_door
+from digest.cli.files import lines
 from digest.cli.terminal import Rows
-from digest.model.errors import InputError, UsageError
+from digest.model.errors import UsageError
 
 
 @with_door
@@ -41,11 +39,11 @@ def rank(
     profiles = [(str(path), parse_profile(read_profile(path), where=str(path))) for path in profile or ()]
     instant = _instant(at) if at else None
     document = rank_lines(
-        _lines(file),
+        lines(file),
         name=file,
         at=instant,
         profiles=profiles,
-        history=_lines(history) if history else (),
+        history=lines(history) if history else (),
         history_name=history or "history",
         limit=limit,
     )
@@ -89,20 +87,6 @@ def explain(
         f"{found.verdict}: {found.sentence}",
         *((Rows(("part", "points", "why"), [(p.key, p.points, p.why) for p in found.parts]),) if found.parts else ()),
     )
-
-
-def _lines(name: str) -> Iterator[str]:
-    """The lines of a file; what is no UTF-8 is named by its line."""
-    with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"line {number} is not UTF-8 text (byte {error.start})",
-                    where=f"{name}, line {number}",
-                    try_="save it as UTF-8",
-                ) from error
 
 
 def _instant(text: str) -> datetime:
