@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 AnyServer = TypeVar("AnyServer", bound="Server")
 #: smtp-sink takes this many connections at once.
 MOST_CONNECTIONS = 256
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +36,7 @@ class Run:
     cpu: float
     """User and system seconds."""
     megabytes: float
-    """Most memory that was resident."""
+    """Most memory that was resident, as of the last look before its end; looked at only while it is asked for."""
     told: str
     """What it printed."""
     status: int = 0
@@ -93,6 +94,8 @@ class Started:
             command, stdout=self._told, stderr=self._told, env={**os.environ, **(environment or {})}
         )
         self._done: Run | None = None
+        self._peak = 0.0
+        self._looked = 0.0
 
     @property
     def seconds(self) -> float:
@@ -102,6 +105,7 @@ class Started:
     def end(self, *, wait: bool = True) -> Run | None:
         """What it was, once it has ended; None where it has not and shall not be waited for."""
         if self._done is None:
+            self._look()
             pid, status, usage = os.wait4(self._process.pid, 0 if wait else os.WNOHANG)
             if not pid:
                 return None
@@ -113,7 +117,7 @@ class Started:
             self._done = Run(
                 seconds=seconds,
                 cpu=usage.ru_utime + usage.ru_stime,
-                megabytes=usage.ru_maxrss * 1024 / 1e6,
+                megabytes=self._peak,
                 told=text,
                 status=self._process.returncode,
             )
@@ -122,10 +126,23 @@ class Started:
     def kill(self) -> Run:
         """Ends it by SIGKILL, unless it has ended."""
         if self._done is None:
+            self._looked = 0.0
+            self._look()
             self._process.kill()
         done = self.end()
         assert done is not None
         return done
+
+    def _look(self) -> None:
+        """Takes note of its memory. Its usage as wait4 tells it would hold ours, too: a child begins as its parent."""
+        now = time.perf_counter()
+        if now - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now
+        with suppress(OSError), Path(f"/proc/{self._process.pid}/status").open(encoding="ascii") as file:
+            for line in file:
+                if line.startswith("VmHWM:"):
+                    self._peak = max(self._peak, int(line.split()[1]) * 1024 / 1e6)
 
 
 @contextmanager
