@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from digest.model.feeds import Entry
 from digest.model.names import person_key
+from digest.ranking.axes import spans, strongest
 from digest.ranking.pool import Pool
-from digest.ranking.shelf import STOP
+from digest.ranking.shelf import STOP, idf_of
 from digest.ranking.text import Floats, TextIndex
 
 Rows = NDArray[np.int64]
@@ -31,14 +32,11 @@ COMMON = 0.5
 MANY = 20
 #: Scores are measured against so many papers, the history's first.
 YARDSTICK = 512
-#: The axes of the themes; the power of the inverse document frequency of the words they are made of, and how many
-#: words, the weightiest, and papers they are made of; rounds and spare axes of the subspace iteration.
+#: The axes of the themes, the power of the inverse document frequency of the words they are made of, and of how many
+#: papers.
 AXES = 20
 AXES_IDF = 0.75
-AXES_WORDS = 1_024
 AXES_PAPERS = 2_500
-AXES_ROUNDS = 3
-AXES_SPARE = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,20 +84,13 @@ class _Counts:
     in_title: Floats
 
 
-def spans(starts: Rows, rows: Rows) -> Rows:
-    """The places ``starts[row]`` up to ``starts[row + 1]`` of every row, one after another."""
-    sizes = starts[rows + 1] - starts[rows]
-    ends = np.cumsum(sizes)
-    return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(starts[rows] - (ends - sizes), sizes)
-
-
 def library_of(pool: Pool) -> Library:
     """Call it as ``pool.once(library_of)``."""
     numbers: dict[str, int] = {}
     counts = _joined(_counted(pool.index, numbers), _counted(pool.history.index, numbers))
     ranked, total = len(pool.entries), len(pool.entries) + len(pool.history.entries)
     holders = np.bincount(counts.terms, minlength=len(numbers))
-    idf = np.log(1.0 + (total - holders + 0.5) / (holders + 0.5))
+    idf = idf_of(holders.astype(np.float64), total)
     idf[[numbers[word] for word in STOP if word in numbers]] = 0.0
     if total >= MANY:
         idf[holders > COMMON * total] = 0.0
@@ -187,25 +178,13 @@ def _postings(counts: _Counts, starts: Rows, bm25: Floats, measured: Rows, words
 
 
 def _themes(counts: _Counts, weights: Floats, words: int) -> Floats:
-    """Every paper on the strongest axes of all, found by subspace iteration (Halko et al. 2011) from a fixed start."""
+    """Every paper on the strongest axes of all; no columns where there are too few papers."""
     papers = len(counts.sizes)
     if papers < 3 * AXES:
         return np.zeros((papers, 0))
     weights = weights / _lengths(counts, weights)
-    strength = np.bincount(counts.terms, weights=weights**2, minlength=words)
-    chosen = np.argsort(-strength, kind="stable")[:AXES_WORDS]
-    column = np.full(words, -1, np.int64)
-    column[chosen] = np.arange(len(chosen))
-    kept = np.flatnonzero(column[counts.terms] >= 0)
-    dense = np.zeros((papers, len(chosen)))
-    dense[np.repeat(np.arange(papers), counts.sizes)[kept], column[counts.terms[kept]]] = weights[kept]
-    sample = dense[:AXES_PAPERS]
-    axes = np.random.default_rng(0).standard_normal((len(chosen), AXES + AXES_SPARE))
-    for _ in range(AXES_ROUNDS):
-        axes = sample.T @ np.linalg.qr(sample @ axes)[0]
-    placed = dense @ np.linalg.svd(axes, full_matrices=False)[0][:, :AXES]
-    lengths = np.linalg.norm(placed, axis=1, keepdims=True)
-    return placed / np.where(lengths > 1e-12, lengths, 1.0)
+    docs = np.repeat(np.arange(papers), counts.sizes)
+    return strongest(docs, counts.terms, weights, shape=(papers, words), axes=AXES, sample=AXES_PAPERS)
 
 
 def meanings_of(pool: Pool) -> Floats:

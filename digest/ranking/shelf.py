@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from digest.ranking.axes import SPARE, strongest
 from digest.ranking.pool import Pool
 from digest.ranking.stem import stem
 from digest.ranking.text import Floats, words
@@ -20,11 +21,8 @@ BM25_K1 = 1.4
 BM25_B = 0.75
 #: A word of the title counts for so many of the abstract.
 TITLE = 2.5
-#: Axes of the papers, and of how many stems, the weightiest, they are made; rounds and spare axes of the iteration.
+#: Axes of the papers.
 AXES = 60
-AXES_STEMS = 1_024
-AXES_ROUNDS = 3
-AXES_SPARE = 10
 #: With fewer papers there are no axes worth having.
 AXES_PAPERS = 200
 
@@ -123,7 +121,7 @@ def shelf_of(pool: Pool) -> Shelf:
         stems=by_stem,
         word_idf=word_idf,
         stem_idf=stem_idf,
-        unknown_idf=float(_idf(np.zeros(1), max(count, pool.evidence.documents))[0]),
+        unknown_idf=float(idf_of(np.zeros(1), max(count, pool.evidence.documents))[0]),
         unit=unit,
         by_paper=by_paper,
         tokens=said.stems,
@@ -178,7 +176,7 @@ def _idfs(pool: Pool, said: _Tokens, by_word: Postings, by_stem: Postings, count
     words_here = np.diff(by_word.starts).astype(np.float64)
     documents = float(pool.evidence.documents)
     if documents <= count:
-        return _idf(words_here, count), _idf(np.diff(by_stem.starts).astype(np.float64), count)
+        return idf_of(words_here, count), idf_of(np.diff(by_stem.starts).astype(np.float64), count)
     seen = pool.evidence.terms
     words_in = np.maximum(words_here, [seen.get(word, 0) for word in said.word_numbers])
     # Papers that hold any word of a stem, as if words fell independently: the store counts words only.
@@ -188,10 +186,11 @@ def _idfs(pool: Pool, said: _Tokens, by_word: Postings, by_stem: Postings, count
     missing = np.log1p(-np.minimum(words_in, documents - 0.5) / documents)
     real = said.stem_of >= 0
     none = np.bincount(said.stem_of[real], weights=missing[real], minlength=len(said.stem_numbers))
-    return _idf(words_in, documents), _idf(-documents * np.expm1(none), documents)
+    return idf_of(words_in, documents), idf_of(-documents * np.expm1(none), documents)
 
 
-def _idf(documents_with: Floats, documents: float) -> Floats:
+def idf_of(documents_with: Floats, documents: float) -> Floats:
+    """Inverse document frequencies as BM25 has them (Robertson and Walker 1994), never negative."""
     return np.log(1.0 + np.maximum(0.0, documents - documents_with + 0.5) / (documents_with + 0.5))
 
 
@@ -208,25 +207,13 @@ def _unit(by_stem: Postings, idf: Floats, count: int) -> tuple[Postings, tuple[R
 
 
 def axes_of(pool: Pool) -> Floats:
-    """Every paper on the strongest axes of all, by subspace iteration (Halko et al. 2011) from a fixed start: a row of
-    length one each, no columns where there are too few papers. Call it as ``pool.once(axes_of)``.
+    """Every paper on the strongest axes of all, a row each; no columns where there are too few papers. Call it as
+    ``pool.once(axes_of)``.
     """
     shelf = pool.once(shelf_of)
     unit, count = shelf.unit, shelf.papers
     stems = len(shelf.stem_numbers)
-    if count < AXES_PAPERS or stems < AXES + AXES_SPARE:
+    if count < AXES_PAPERS or stems < AXES + SPARE:
         return np.zeros((count, 0))
     of_stem = np.repeat(np.arange(stems), np.diff(unit.starts))
-    strength = np.bincount(of_stem, weights=unit.values**2, minlength=stems)
-    chosen = np.argsort(-strength, kind="stable")[:AXES_STEMS]
-    column = np.full(stems, -1, np.int64)
-    column[chosen] = np.arange(len(chosen))
-    kept = column[of_stem] >= 0
-    dense = np.zeros((count, len(chosen)))
-    dense[unit.papers[kept], column[of_stem[kept]]] = unit.values[kept]
-    axes = np.random.default_rng(0).standard_normal((len(chosen), AXES + AXES_SPARE))
-    for _ in range(AXES_ROUNDS):
-        axes = dense.T @ np.linalg.qr(dense @ axes)[0]
-    placed = dense @ np.linalg.svd(axes, full_matrices=False)[0][:, :AXES]
-    lengths = np.linalg.norm(placed, axis=1, keepdims=True)
-    return placed / np.where(lengths > 1e-12, lengths, 1.0)
+    return strongest(unit.papers, of_stem, unit.values, shape=(count, stems), axes=AXES)

@@ -21,7 +21,8 @@ import numpy as np
 
 from digest.model.names import person_key
 from digest.model.people import Profile
-from digest.ranking.library import Library, Rows, library_of, spans
+from digest.ranking.axes import spans
+from digest.ranking.library import Library, Rows, library_of
 from digest.ranking.pool import Pool
 from digest.ranking.text import Floats
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from digest.model.editions import Figure
 from digest.model.people import Profile
+from digest.ranking.axes import spans
 from digest.ranking.pool import Pool
 from digest.ranking.shelf import Rows, Shelf, shelf_of
 from digest.ranking.signals.base import Column, Signal
@@ -63,11 +64,8 @@ def _neighbours(shelf: Shelf, papers: Mapping[int, int]) -> Iterator[tuple[Rows,
     starts, stems, weights = shelf.by_paper
     for paper, itself in papers.items():
         own = slice(int(starts[paper]), int(starts[paper + 1]))
-        begins = posted[stems[own]]
-        sizes = posted[stems[own] + 1] - begins
-        # The places of every posting of every stem, one stem after another.
-        places = np.arange(int(sizes.sum())) + np.repeat(begins - (np.cumsum(sizes) - sizes), sizes)
-        products = values[places] * np.repeat(weights[own], sizes)
+        places = spans(posted, stems[own])
+        products = values[places] * np.repeat(weights[own], posted[stems[own] + 1] - posted[stems[own]])
         cosines = np.bincount(rows[places], weights=products, minlength=earlier)
         if itself >= 0:
             cosines[itself] = -1.0
