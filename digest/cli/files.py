@@ -56,7 +56,7 @@ def lines(name: str) -> Iterator[str]:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise InputError(
-                    f"line {number} is not UTF-8 text (byte {error.start})",
+                    f"is not UTF-8 text (byte {error.start})",
                     where=f"{name}, line {number}",
                     try_="save it as UTF-8",
                 ) from error
