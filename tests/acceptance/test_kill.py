@@ -40,6 +40,15 @@ def killed(plan: Plan) -> None:
     assert process.exitcode == -signal.SIGKILL
 
 
+def time_of(point: str, usual: int) -> int:
+    """At which passing a run of ``MAILS`` dies there: the ``usual`` one where each mail passes.
+
+    It claims a few times only, and how often a group both settles and lets pass depends on how the answers fall: on a
+    busy machine all may come at once, again and again.
+    """
+    return {"claim": 2, "group": 1}.get(point.partition(",")[0], usual)
+
+
 def sent_on(store, plan: Plan) -> None:
     assert sender(store, plan).run().problem is None
 
@@ -50,7 +59,7 @@ def sent_on(store, plan: Plan) -> None:
 def test_killed_there_the_next_run_goes_on_and_holds_what_is_doubtful(store, url, point, chunking):
     office(store, MAILS)
     with Taker(chunking=chunking) as relay:
-        plan = Plan(url=url, port=relay.port, point=point, number=2 if point.startswith("claim") else 7)
+        plan = Plan(url=url, port=relay.port, point=point, number=time_of(point, 7))
         killed(plan)
         doubtful = held(store)
         sent_on(store, plan)
@@ -64,7 +73,7 @@ def test_killed_there_the_next_run_goes_on_and_holds_what_is_doubtful(store, url
 def test_with_the_policy_resend_a_doubtful_mail_goes_again_as_it_was(store, url, point):
     office(store, MAILS)
     with Taker(chunking=True) as relay:
-        plan = Plan(url=url, port=relay.port, resend=True, point=point, number=5)
+        plan = Plan(url=url, port=relay.port, resend=True, point=point, number=time_of(point, 5))
         killed(plan)
         sent_on(store, plan)
         uncertain, _ = check(store, relay, READERS, doubts=CONNECTIONS, resend=True)
@@ -77,7 +86,7 @@ def test_with_the_policy_resend_a_doubtful_mail_goes_again_as_it_was(store, url,
 def test_a_joined_mail_is_held_or_sent_as_one(store, url, point):
     joined(store, 30)
     with Taker() as relay:
-        plan = Plan(url=url, port=relay.port, point=point, number=1 if point.startswith("claim") else 3)
+        plan = Plan(url=url, port=relay.port, point=point, number=3)
         killed(plan)
         sent_on(store, plan)
         check(store, relay, READERS[:30], doubts=CONNECTIONS)
