@@ -75,6 +75,7 @@ from digest.services.upkeep import Pruned, Upkeep
 from digest.services.works import Works
 from digest.sources.fetch import Fetcher
 from digest.sources.kinds import KINDS
+from digest.sources.kinds import check as check_source
 from digest.storage import meta, migrate
 from digest.storage.engine import Store, open_store
 
@@ -144,6 +145,8 @@ def system_clock() -> datetime:
 
 def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = True) -> App:
     """Opens the database (building an empty one) and puts the services together."""
+    for source, place in zip(config.sources, config.source_places, strict=True):
+        check_source(source, where=place)
     store = open_store(config.database_url)
     if check_schema:
         migrate.ready(store)

@@ -55,10 +55,12 @@ class Builder:
             mail=mail,
             web=self._absolute(s.web),
             fetch=fetch if fetch.contact else fetch.model_copy(update={"contact": address}),
+            keys=self._absolute(s.keys),
             inbound=self._absolute(s.inbound),
             ranking=s.ranking,
             retention=s.retention,
             sources=tuple(self._source(source) for source in s.source),
+            source_places=tuple(self._place(("source", number)) for number in range(len(s.source))),
             digests=tuple(self._digest(index, digest, address) for index, digest in enumerate(s.digest)),
             sender=Sender(
                 from_name=name,
@@ -72,8 +74,10 @@ class Builder:
         )
 
     def _wrong(self, loc: Loc, what: str, try_: str = "") -> ConfigError:
-        where = place(loc, where=str(self.path or "configuration"), variables=self.variables, text=self.text)
-        return ConfigError(f"{key_name(loc, self.text)} {what}", where=where, try_=try_)
+        return ConfigError(f"{key_name(loc, self.text)} {what}", where=self._place(loc), try_=try_)
+
+    def _place(self, loc: Loc) -> str:
+        return place(loc, where=str(self.path or "configuration"), variables=self.variables, text=self.text)
 
     def _signing(self, sender: str) -> tuple[SigningSettings, ...]:
         """The [[dkim]] keys; one record in the DNS cannot hold two."""
@@ -132,6 +136,7 @@ class Builder:
         )
 
     def _source(self, source: SourceSettings) -> Source:
+        source = self._absolute(source)
         url = source.url
         if url and not urlsplit(url).scheme:
             url = str(self._path(Path(url)))
@@ -140,6 +145,7 @@ class Builder:
             kind=source.kind,
             url=url,
             category=source.category,
+            options=tuple(source.given().items()),
             every=source.every,
             allow_private=source.allow_private,
         )

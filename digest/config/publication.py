@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -14,9 +14,11 @@ from digest.config.fields import (
     Language,
     Logo,
     Name,
+    OptionalPath,
     Sentence,
     Title,
     Weekdays,
+    Words,
     Zone,
     option,
 )
@@ -33,32 +35,80 @@ class SourceSettings(BaseModel):
     model_config = STRICT
 
     id: Name = option(..., "Short name of the source.", kind="name", example="hf-daily")
-    kind: Literal["feed", "arxiv", "huggingface"] = option(
-        "feed",
-        "feed is RSS, Atom or JSON Feed; arxiv a category; huggingface the daily papers.",
-        kind="feed | arxiv | huggingface",
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,49}$")] = option(
+        "feed", "What it is: feed is RSS, Atom or JSON Feed; docs/sources.md lists all.", kind="name"
     )
     url: str = option(
         "", "Address, path or file: URL; needed for feed.", kind="URL or path", example="https://example.org/feed.xml"
     )
-    category: Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z-]*(\.[A-Za-z-]+)?)?$")] = option(
-        "", "arXiv category; for kind arxiv, instead of a url.", example="cs.CL"
+    category: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ,.&_-]{0,99}$|^$")] = option(
+        "", "A category of arXiv, or a subject of bioRxiv and medRxiv.", example="cs.CL"
     )
-    every: Duration = option("1h", "How often to look.", kind="duration")
+    query: str = option(
+        "", "What to search for, in the words of the service.", example="all:diffusion", max_length=2000
+    )
+    authors: Words = option(
+        [],
+        "Authors to follow, by the service's ids, or by name where it takes names.",
+        kind="list",
+        example=["A5023888391"],
+    )
+    institutions: Words = option(
+        [], "Institutions to follow, by the service's ids.", kind="list", example=["I97018004"]
+    )
+    cites: Words = option(
+        [],
+        "Papers whose new citations are wanted: arXiv ids, DOIs or ids of the service.",
+        kind="list",
+        example=["1706.03762"],
+    )
+    papers: Words = option([], "Single papers to watch, by arXiv id.", kind="list", example=["1706.03762"])
+    journals: Words = option([], "Journals, by ISSN.", kind="list", example=["0028-0836"])
+    repositories: Words = option([], "Repositories, as owner/name.", kind="list", example=["pytorch/pytorch"])
+    topics: Words = option([], "Topics of repositories.", kind="list", example=["large-language-models"])
+    venue: str = option("", "Venue of OpenReview.", example="ICLR.cc/2027/Conference", max_length=200)
+    period: Literal["", "daily", "weekly", "monthly", "trending"] = option(
+        "", "Which list of Hugging Face; empty is daily.", kind="daily | weekly | monthly | trending", example="weekly"
+    )
+    announce: tuple[Literal["new", "cross", "replace", "replace-cross"], ...] = option(
+        [], "Which announcements of arXiv; empty is all.", kind="list", example=["new", "cross"]
+    )
+    command: Words = option(
+        [], "Program and arguments that print a JSON Feed.", kind="list", example=["/usr/local/bin/our-papers"]
+    )
+    password_file: OptionalPath = option(
+        None, "File whose first line is the password of a mailbox.", kind="path", example="imap-password"
+    )
+    options: dict[str, str | int | float | bool | list[str]] = option(
+        {}, "What a kind from elsewhere asks for.", kind="table", example={"board": "42"}
+    )
+    every: Duration = option(
+        "1h", "How often to look; less often where its own rhythm or its headers say so.", kind="duration"
+    )
     allow_private: bool = option(False, "Let this source lie in your own network.", kind="true | false")
 
+    def given(self) -> dict[str, tuple[str, ...]]:
+        """What only some kinds read, by name: the options that were given."""
+        plain = {"id", "kind", "url", "category", "options", "every", "allow_private"}
+        found = {name: _texts(getattr(self, name)) for name in type(self).model_fields if name not in plain}
+        found |= {name: _texts(value) for name, value in self.options.items()}
+        return {name: values for name, values in sorted(found.items()) if values}
+
     @model_validator(mode="after")
-    def _whole(self) -> SourceSettings:
-        if self.kind == "feed" and not self.url:
-            raise ValueError(f'the source "{self.id}" needs a url')
-        if self.kind == "arxiv" and not (self.url or self.category):
-            raise ValueError(f'the source "{self.id}" needs a category (such as cs.CL) or a url')
-        if self.category and self.kind != "arxiv":
-            raise ValueError(f'the source "{self.id}" has a category, which only kind arxiv knows')
-        scheme = self.url.partition("://")[0].lower() if "://" in self.url else ""
-        if scheme not in ("", "http", "https", "file"):
-            raise ValueError(f'the source "{self.id}" should have an http, https or file: URL, or a path')
+    def _once(self) -> SourceSettings:
+        for name in self.options:
+            if name in type(self).model_fields:
+                raise ValueError(f'the source "{self.id}" should say {name} itself, not among its options')
         return self
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """The values of an option as texts; none where it says nothing."""
+    if value is None or value == "":
+        return ()
+    if isinstance(value, tuple | list):
+        return tuple(str(one) for one in cast("tuple[object, ...]", value))
+    return (str(value).lower() if isinstance(value, bool) else str(value),)
 
 
 class DigestSettings(Preferences):

@@ -11,6 +11,7 @@ from digest.config.settings import (
     DeliverySettings,
     FetchSettings,
     InboundSettings,
+    KeySettings,
     MailSettings,
     RankingSettings,
     RelaySettings,
@@ -41,10 +42,13 @@ class Config:
     web: WebSettings
     fetch: FetchSettings
     """``contact`` is never empty here."""
+    keys: KeySettings
     inbound: InboundSettings
     ranking: RankingSettings
     retention: RetentionSettings
     sources: tuple[Source, ...]
+    source_places: tuple[str, ...]
+    """Where each source is written, for an error: file and line."""
     digests: tuple[Digest, ...]
     sender: Sender
     variables: Mapping[str, str] = field(default_factory=dict[str, str])

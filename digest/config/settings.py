@@ -258,6 +258,23 @@ class FetchSettings(BaseModel):
     )
 
 
+class KeySettings(BaseModel):
+    """Files whose first line is the key of a service; without one it is asked anonymously, where it lets us."""
+
+    model_config = STRICT
+
+    openalex: OptionalPath = option(None, "Key of OpenAlex.", kind="path", example="openalex-key")
+    semanticscholar: OptionalPath = option(None, "Key of Semantic Scholar.", kind="path", example="s2-key")
+    github: OptionalPath = option(None, "Token of GitHub.", kind="path", example="github-token")
+    ncbi: OptionalPath = option(None, "Key of NCBI, for PubMed.", kind="path", example="ncbi-key")
+    openreview: OptionalPath = option(
+        None,
+        "Login of OpenReview: the address on the first line, the password on the second.",
+        kind="path",
+        example="openreview-login",
+    )
+
+
 class InboundSettings(BaseModel):
     """Where mail to unsubscribe_to and bounces_to arrives: a maildir, or an IMAP mailbox. Empty: it is not read."""
 
@@ -325,6 +342,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     web: WebSettings = Field(default_factory=WebSettings)
     fetch: FetchSettings = Field(default_factory=FetchSettings)
+    keys: KeySettings = Field(default_factory=KeySettings)
     inbound: InboundSettings = Field(default_factory=InboundSettings)
     ranking: RankingSettings = Field(default_factory=RankingSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

@@ -43,11 +43,21 @@ class Source:
     empty where the kind knows (huggingface, or arxiv with a category). A path or file: URL is allowed.
     """
     category: str = ""
-    """arXiv category (``cs.CL``) for kind arxiv."""
+    """arXiv category (``cs.CL``) for kind arxiv, a subject for biorxiv and medrxiv."""
+    options: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What else its kind wants to know: (name, values), by name, each name once."""
     every: timedelta = timedelta(hours=1)
     allow_private: bool = False
     from_operator: bool = True
     """False for a source added over the web: it may never name a file."""
+
+    def given(self, name: str) -> tuple[str, ...]:
+        """The values of an option; none where it was not given."""
+        return next((values for option, values in self.options if option == name), ())
+
+    def one(self, name: str) -> str:
+        """The only value of an option, the first of several; empty where it was not given."""
+        return next(iter(self.given(name)), "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,13 +72,18 @@ class Validators:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FetchRequest:
-    """One document to get. ``url`` may be http(s), file: or a path (only when ``allow_files``)."""
+    """One document to get. ``url`` may be http(s), or what only the operator may name (``allow_files``): file: or a
+    path, maildir:, imap(s):, command:."""
 
     url: str
     validators: Validators = Validators()
     accept: str = "*/*"
     allow_private: bool = False
     allow_files: bool = False
+    credential: str = ""
+    """Name of the key in [keys] that the fetcher adds for that service's own hosts; requests never hold a secret."""
+    arguments: tuple[str, ...] = ()
+    """What a command: or a mailbox needs besides the address: arguments, or the file of a password."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,22 +170,34 @@ class ParsedFeed:
     ttl: timedelta | None = None
     updated_at: datetime | None = None
     """When the feed says it was last built."""
+    cursor: str = ""
+    """What the document says its next page is asked for with; empty: it is the last, or pages are counted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceKind:
     """How one kind of source is read: pure functions, the fetching itself is done by the caller.
 
+    Whoever brings a kind of their own puts one of these behind the entry point group ``digest.sources``; see
+    docs/sources.md.
+
     plan(source, now, since) gives the documents to get now; ``since`` (a local date) asks for a back-fill and is None
     otherwise; a kind without an archive gives what it always does. parse(source, response) reads one of them, or
-    raises ParseError. follow(request, parsed) names the next page or None. dated_by says which of the entry's dates is
-    its own when it is first met on a first fetch.
+    raises ParseError. follow(request, parsed) names the next page or None. wants(source) says what is missing or wrong
+    in how it is configured, in words that go on after 'the source "x" '; empty when nothing is.
     """
 
     name: str
+    about: str
+    """What it reads, in one short phrase: ``the daily papers of Hugging Face``."""
     plan: Callable[[Source, datetime, date | None], tuple[FetchRequest, ...]]
     parse: Callable[[Source, FetchResponse], ParsedFeed]
     follow: Callable[[FetchRequest, ParsedFeed], FetchRequest | None]
+    wants: Callable[[Source], str]
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Keys of a [[source]] that it reads besides id, kind, url, every and allow_private, and what they mean here."""
+    has_past: bool = False
+    """Whether ``since`` brings what was published before the newest listing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

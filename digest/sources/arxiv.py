@@ -22,7 +22,7 @@ from digest.sources import document
 from digest.sources.ids import first_arxiv_id
 from digest.sources.items import entry_of, text
 from digest.sources.names import with_affiliations
-from digest.sources.syndication import parse_xml, request_for
+from digest.sources.syndication import parse_xml, request_for, wants_a_document
 
 FEED_URL = "https://rss.arxiv.org/atom/"
 API_URL = "https://export.arxiv.org/api/query"
@@ -189,4 +189,21 @@ def _number(values: Sequence[str] | None) -> int:
     return int(values[0]) if values and values[0].isascii() and values[0].isdigit() else 0
 
 
-ARXIV = SourceKind(name="arxiv", plan=plan, parse=parse, follow=follow)
+def wants(source: Source) -> str:
+    if not (source.url or source.category):
+        return "needs a category (such as cs.CL) or a url"
+    if source.category and not re.fullmatch(r"[A-Za-z][A-Za-z-]*(\.[A-Za-z-]+)?", source.category):
+        return f'has the category "{source.category}", which does not look like one of arXiv (cs.CL)'
+    return wants_a_document(source) if source.url else ""
+
+
+ARXIV = SourceKind(
+    name="arxiv",
+    about="the listings of arXiv",
+    plan=plan,
+    parse=parse,
+    follow=follow,
+    wants=wants,
+    options={"category": "the category, such as cs.CL"},
+    has_past=True,
+)

@@ -19,7 +19,7 @@ from digest.sources.dates import parse_date
 from digest.sources.ids import bare_arxiv_id
 from digest.sources.items import BadItem
 from digest.sources.jsonfeed import load
-from digest.sources.syndication import MOST_ENTRIES, max_age, no_more, read_all, request_for
+from digest.sources.syndication import MOST_ENTRIES, max_age, no_more, read_all, request_for, wants_a_document
 
 API_URL = "https://huggingface.co/api/daily_papers"
 PAPERS_URL = "https://huggingface.co/papers"
@@ -165,4 +165,16 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-HUGGINGFACE = SourceKind(name="huggingface", plan=plan, parse=parse, follow=no_more)
+def wants(source: Source) -> str:
+    return wants_a_document(source) if source.url else ""
+
+
+HUGGINGFACE = SourceKind(
+    name="huggingface",
+    about="the daily papers of Hugging Face",
+    plan=plan,
+    parse=parse,
+    follow=no_more,
+    wants=wants,
+    has_past=True,
+)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from digest.model.errors import ConfigError
-from digest.model.feeds import SourceKind
+from digest.model.feeds import Source, SourceKind
 from digest.sources.arxiv import ARXIV
 from digest.sources.huggingface import HUGGINGFACE
 from digest.sources.syndication import FEED
@@ -20,15 +20,35 @@ from digest.sources.syndication import FEED
 KINDS: Mapping[str, SourceKind] = MappingProxyType({kind.name: kind for kind in (FEED, ARXIV, HUGGINGFACE)})
 
 
-def kind_of(name: str) -> SourceKind:
+def kind_of(name: str, kinds: Mapping[str, SourceKind] = KINDS, *, where: str = "kind") -> SourceKind:
     """The kind of that name; ConfigError names the nearest one that exists."""
-    if name in KINDS:
-        return KINDS[name]
-    near = difflib.get_close_matches(name.lower(), KINDS, n=1, cutoff=0.4)
+    if name in kinds:
+        return kinds[name]
+    near = difflib.get_close_matches(name.lower(), kinds, n=1, cutoff=0.4)
     advice = f"did you mean {near[0]}? " if near else ""
     raise ConfigError(
-        f"there is no source kind {name!r}", where="kind", try_=f"{advice}The kinds are {', '.join(sorted(KINDS))}"
+        f"there is no source kind {name!r}", where=where, try_=f"{advice}The kinds are {', '.join(sorted(kinds))}"
     )
+
+
+def check(source: Source, kinds: Mapping[str, SourceKind] = KINDS, *, where: str) -> None:
+    """Raises ConfigError where a source's kind does not exist, misses something, or does not know what was given."""
+    kind = kind_of(source.kind, kinds, where=f"{where}: kind")
+    named = f'the source "{source.id}"'
+    given = [name for name, _ in source.options] + ["category"] * bool(source.category)
+    for name in given:
+        if name not in kind.options:
+            others = sorted(one.name for one in kinds.values() if name in one.options)
+            known = f"known to {', '.join(others)}" if others else "known to no kind"
+            offers = ", ".join(sorted(kind.options)) or "no such keys"
+            raise ConfigError(
+                f"{named} has {name}, which kind {kind.name} does not know",
+                where=where,
+                try_=f"it is {known}; {kind.name} reads {offers}",
+            )
+    wanting = kind.wants(source)
+    if wanting:
+        raise ConfigError(f"{named} {wanting}", where=where, try_=f"docs/sources.md tells what {kind.name} takes")
 
 
 def sniff(url_or_path: str, body: bytes) -> str:

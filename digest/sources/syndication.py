@@ -176,4 +176,14 @@ def _text(item: Item, key: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-FEED = SourceKind(name="feed", plan=plan, parse=parse, follow=no_more)
+def wants_a_document(source: Source) -> str:
+    """For kinds that read one document: it needs an address, of the web or of a file."""
+    if not source.url:
+        return "needs a url"
+    scheme = source.url.partition("://")[0].lower() if "://" in source.url else ""
+    return "" if scheme in ("", "http", "https", "file") else "should have an http, https or file: URL, or a path"
+
+
+FEED = SourceKind(
+    name="feed", about="RSS, Atom and JSON Feed", plan=plan, parse=parse, follow=no_more, wants=wants_a_document
+)

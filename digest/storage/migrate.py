@@ -16,7 +16,9 @@ from sqlalchemy import Connection, column, func, inspect, select, table
 from digest.model.errors import SchemaError, StorageError
 from digest.storage import (
     authorships,
+    backfills,
     bounces,
+    catalogue,
     deliveries,
     editions,
     embeddings,
@@ -25,6 +27,7 @@ from digest.storage import (
     likeness,
     meta,
     people,
+    rounds,
     sources,
     tastes,
     terms,
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
 SUBJECTS = (
     meta,
     sources,
+    rounds,
+    backfills,
+    catalogue,
     entries,
     authorships,
     likeness,

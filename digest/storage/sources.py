@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, Row, String, Table, Text, delete, select, update
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Integer, Row, String, Table, Text, delete, select, update
 
 from digest.model.feeds import Health, Source, SourceId, SourceState, Validators
 from digest.storage.base import Instant, Tx, add_missing, insert, metadata
@@ -22,6 +22,7 @@ sources = Table(
     Column("kind", String(50), nullable=False),
     Column("url", Text, nullable=False),
     Column("category", String(100), nullable=False),
+    Column("options", JSON, nullable=False, default=dict),  # name -> values
     Column("every_seconds", Integer, nullable=False),
     Column("allow_private", Boolean, nullable=False),
     Column("origin", String(10), nullable=False),  # config: the file has it; added: `digest sources add` stored it
@@ -37,6 +38,8 @@ sources = Table(
     Column("last_new_at", Instant),
     Column("last_keys", String(64), nullable=False, default=""),
     Column("alerted_at", Instant),
+    Column("moved_to", Text, nullable=False, default=""),  # where it has permanently redirected to since moved_at
+    Column("moved_at", Instant),
 )
 
 documents = Table(
@@ -80,7 +83,8 @@ def sync(tx: Tx, configured: Sequence[Source]) -> None:
         if row is None:
             add_missing(tx, sources, [values])
         elif any(getattr(row, name) != value for name, value in values.items()):
-            moved = (row.kind, row.url, row.category) != (source.kind, source.url, source.category)
+            told = (source.kind, source.url, source.category, values["options"])
+            moved = (row.kind, row.url, row.category, row.options) != told
             fresh: dict[str, object] = {"next_at": None, "first_fetched_at": None, "last_keys": ""} if moved else {}
             tx.execute(update(sources).where(sources.c.id == source.id).values(**values, **fresh))
             if moved:
@@ -208,6 +212,7 @@ def _values(source: Source, origin: str) -> dict[str, object]:
         "kind": source.kind,
         "url": source.url,
         "category": source.category,
+        "options": {name: list(values) for name, values in source.options},
         "every_seconds": int(source.every.total_seconds()),
         "allow_private": source.allow_private,
         "origin": origin,
@@ -220,6 +225,7 @@ def _held(row: Row[Any]) -> HeldSource:
         kind=row.kind,
         url=row.url,
         category=row.category,
+        options=tuple((name, tuple(values)) for name, values in sorted(row.options.items())),
         every=timedelta(seconds=row.every_seconds),
         allow_private=row.allow_private,
     )

@@ -177,10 +177,6 @@ def test_a_database_url_is_completed(tmp_path, url, expected):
         ("[web]\npublic_url = 'papers.example.org'", 4, "[web] public_url should be an address such as", ""),
         ("[web]\nbind = '8025'", 4, "[web] bind should be an address and a port", ""),
         ("[inbound]\nmaildir = 'm'\nhost = 'h'", 3, "give either a maildir or a host", ""),
-        ("[[source]]\nid = 'a'\nurl = 'https://x.org'\nkind = 'feeds'", 6, "[[source]] 1: kind should be", '"feed"'),
-        ("[[source]]\nid = 'a'", 3, 'the source "a" needs a url', ""),
-        ("[[source]]\nid = 'a'\nkind = 'arxiv'", 3, 'the source "a" needs a category', ""),
-        ("[[source]]\nid = 'a'\nurl = 'ftp://x.org'", 3, "should have an http, https or file: URL", ""),
         ("[[source]]\nurl = 'https://x.org'", 3, "[[source]] 1: id is missing", ""),
         (
             "[[source]]\nid = 'a'\nurl = 'x'\n[[source]]\nid = 'a'\nurl = 'y'",

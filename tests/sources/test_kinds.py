@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 
 from digest.model.errors import ConfigError
-from digest.sources.kinds import KINDS, kind_of, sniff
+from digest.model.feeds import Source, SourceId
+from digest.sources.kinds import KINDS, check, kind_of, sniff
 
 
 def test_each_kind_is_known_by_its_own_name():
-    assert {name: kind.name for name, kind in KINDS.items()} == {
-        name: name for name in ("feed", "arxiv", "huggingface")
-    }
+    assert {name: kind.name for name, kind in KINDS.items()} == {name: name for name in KINDS}
     assert kind_of("arxiv") is KINDS["arxiv"]
 
 
@@ -20,6 +19,26 @@ def test_an_unknown_kind_is_refused_with_the_nearest_name(name, near):
     with pytest.raises(ConfigError) as caught:
         kind_of(name)
     assert f"did you mean {near}?" in caught.value.try_
+
+
+@pytest.mark.parametrize(
+    ("source", "what", "try_"),
+    [
+        ({}, 'the source "a" needs a url', "docs/sources.md"),
+        ({"url": "ftp://x.example"}, "should have an http, https or file: URL", ""),
+        ({"kind": "arxiv"}, "needs a category", ""),
+        ({"kind": "arxiv", "category": "all of it"}, "does not look like one of arXiv", ""),
+        ({"kind": "arxive"}, "there is no source kind 'arxive'", "did you mean arxiv?"),
+        ({"url": "https://x.example", "category": "cs.CL"}, "has category, which kind feed does not know", "arxiv"),
+        ({"url": "https://x.example", "options": (("issn", ("1",)),)}, "has issn", "known to no kind"),
+    ],
+)
+def test_a_source_that_its_kind_cannot_read_is_refused_with_its_place(source, what, try_):
+    with pytest.raises(ConfigError) as caught:
+        check(Source(id=SourceId("a"), **{"kind": "feed", **source}), where="config.toml line 7")
+    assert what in caught.value.what
+    assert try_ in caught.value.try_
+    assert "config.toml line 7" in caught.value.where
 
 
 @pytest.mark.parametrize(
