@@ -52,6 +52,7 @@ from digest.ranking.taste import lean
 from digest.rendering.render import Renderer, default_template_folder
 from digest.services.check import Checked, check
 from digest.services.deliver import Deliver
+from digest.services.discover import Discover
 from digest.services.doctor import Doctor, Exit, Secret
 from digest.services.explain import Explain
 from digest.services.feedback import Feedback, Obeyed
@@ -104,6 +105,7 @@ class App:
     works: Works
     upkeep: Upkeep
     sources: Sources
+    discover: Discover
     ledger: Ledger
     reconcile: Reconcile
     doctor: Doctor
@@ -278,6 +280,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         works=Works(store=store, clock=clock),
         upkeep=Upkeep(store=store, digests=config.digests, clock=clock),
         sources=Sources(store=store, configured=config.sources),
+        discover=Discover(kinds=KINDS, fetch=fetcher.fetch, clock=clock),
         ledger=Ledger(
             store=store,
             digests=config.digests,

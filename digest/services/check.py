@@ -76,12 +76,13 @@ def _one(given: str, fetch: Fetch, forced: str, allow_private: bool) -> Checked:
         kind=kind,
         error=None,
         feed=FeedName(title=parsed.title, url=parsed.url),
-        entries=tuple(_entry(data) for data in parsed.entries),
+        entries=tuple(checked_entry(data) for data in parsed.entries),
         problems=parsed.problems,
     )
 
 
-def _entry(data: EntryData) -> CheckedEntry:
+def checked_entry(data: EntryData) -> CheckedEntry:
+    """An entry as it would be stored."""
     return CheckedEntry(
         id=work_id(aliases(data), data.title, data.authors[0] if data.authors else ""),
         title=data.title,

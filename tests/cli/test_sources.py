@@ -64,14 +64,31 @@ def test_an_added_source_is_polled_until_it_is_removed(call, installed):
     assert (refused.code, "it stands in the configuration" in refused.err) == (1, True)
 
 
-def test_a_category_is_a_source_and_what_cannot_be_read_is_not_added(call, installed):
-    assert call("sources", "add", "stat.ML", "--json").json == {
-        "id": "stat-ml", "kind": "arxiv", "url": "", "category": "stat.ML",
+def test_a_category_is_a_source_even_offline_and_what_cannot_be_read_is_not_added(call, installed):
+    added = call("sources", "add", "stat.ML", "--json").json
+    assert {name: added[name] for name in ("id", "kind", "url", "category", "stored")} == {
+        "id": "stat-ml", "kind": "arxiv", "url": "", "category": "stat.ML", "stored": True,
     }  # fmt: skip
+    assert "rss.arxiv.org" in added["found"][0]["unseen"]
     refused = call("sources", "add", "feeds/none.xml", "--json")
     assert (refused.code, "there is no such file" in refused.json["error"]["what"]) == (1, True)
     assert call("sources", "add", "feeds/none.xml", "--unchecked", "--id", "Bad Name").code == 2
     assert len(call("sources", "list", "--json").json["sources"]) == 3
+
+
+def test_a_page_leads_to_its_feeds_and_a_dry_run_stores_nothing(call, installed, httpserver):
+    page = '<!doctype html><html><head><link rel="alternate" type="application/rss+xml" title="Lab" href="/blog.rss">'
+    httpserver.expect_request("/").respond_with_data(page, content_type="text/html")
+    httpserver.expect_request("/blog.rss").respond_with_data((SAMPLES / "day-1/blog.rss").read_bytes())
+    home = httpserver.url_for("/").replace("localhost", "127.0.0.1")
+    tried = call("sources", "add", home, "--allow-private", "--dry-run")
+    assert tried.code == 0
+    for words in ("the page names this feed", "2 papers now", "looked at every 1h", "Nothing was stored"):
+        assert words in tried.out
+    assert len(call("sources", "list", "--json").json["sources"]) == 2
+    added = call("sources", "add", home, "--allow-private", "--every", "3h", "--json").json
+    assert (added["kind"], added["url"], added["every"]) == ("feed", f"{home}blog.rss", 10800.0)
+    assert call("sources", "add", home, "--allow-private", "--pick", "2", "--id", "x").code == 1
 
 
 def test_opml_goes_both_ways(call, installed, tmp_path):

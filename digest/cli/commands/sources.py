@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
+from digest.cli.commands.adding import Kind, Private, add, in_words, name_of, shown, source_of
 from digest.cli.door import Door, with_door
 from digest.cli.failures import share
 from digest.cli.terminal import Rows, when
@@ -17,29 +17,19 @@ from digest.model.errors import ConfigError, DigestError, InputError
 
 if TYPE_CHECKING:
     from digest.config import Config
-    from digest.model.feeds import Source
 
 group = typer.Typer(help="What is polled: list, add, remove, check, import, export.", no_args_is_help=True)
-
-Private = Annotated[bool, typer.Option("--allow-private", help="It may lie in your own network.")]
-Kind = Annotated[
-    str, typer.Option(metavar="KIND", help="feed, arxiv or huggingface; else its content tells.", show_default=False)
-]
 
 
 @group.command("list")
 @with_door
 def list_(door: Door) -> None:
     """Every source, from the configuration and added."""
-    from digest.services.sources import without_password
-
     held = door.app.sources.known()
     rows = [
         {
             "id": one.source.id,
-            "kind": one.source.kind,
-            "url": without_password(one.source.url),
-            "category": one.source.category,
+            **shown(one.source),
             "every": one.source.every,
             "origin": one.origin,
             "title": one.title,
@@ -56,49 +46,14 @@ def list_(door: Door) -> None:
             o.origin,
             o.state.value if o.state else "-",
             when(o.next_at),
-            without_password(o.source.url) or o.source.category,
+            in_words(o.source),
         )
         for o in held
     ]
     door.show({"sources": rows}, Rows(("source", "kind", "origin", "state", "next", "from"), table))
 
 
-@group.command("add")
-@with_door
-def add(
-    door: Door,
-    url: Annotated[str, typer.Argument(metavar="URL", help="An address, a file, or an arXiv category such as cs.CL.")],
-    name: Annotated[
-        str,
-        typer.Option("--id", metavar="NAME", help="Its short name; else made from the address.", show_default=False),
-    ] = "",
-    kind: Kind = "",
-    every: Annotated[str, typer.Option(metavar="DURATION", help="How often to look.")] = "1h",
-    allow_private: Private = False,
-    unchecked: Annotated[bool, typer.Option("--unchecked", help="Store it without looking at it first.")] = False,
-) -> None:
-    """Store a source for good, after looking at what it brings."""
-    from digest.services.sources import without_password
-
-    category = (
-        ""
-        if kind not in ("", "arxiv") or not re.fullmatch(r"[a-z-]+(\.[A-Za-z-]+)?", url) or Path(url).exists()
-        else url
-    )
-    table: dict[str, object] = {"every": every, "allow_private": allow_private}
-    if category:
-        table |= {"kind": "arxiv", "category": category}
-    else:
-        if not kind:
-            kind = "feed" if unchecked else _looked_at(door, url, allow_private)
-        table |= {"kind": kind, "url": url if "://" in url else str(Path(url).absolute())}
-    source = _source(table | {"id": name or _name(category or url)})
-    door.app.sources.add(source)
-    shown = {"url": without_password(source.url), "category": source.category}
-    door.show(
-        {"id": source.id, "kind": source.kind, **shown},
-        f"{source.id} is polled from now on.",
-    )
+group.command("add")(add)
 
 
 @group.command("remove")
@@ -158,11 +113,11 @@ def import_opml(
         if outline.url in urls:
             known.append(outline.url)
             continue
-        wanted = _name(outline.title)
+        wanted = name_of(outline.title)
         name = next(n for n in (wanted, *(f"{wanted}-{number}" for number in range(2, 9999))) if n not in taken)
         kind = "arxiv" if urlsplit(outline.url).hostname == "rss.arxiv.org" else "feed"
         try:
-            door.app.sources.add(_source({"id": name, "kind": kind, "url": _web(outline.url)}))
+            door.app.sources.add(source_of({"id": name, "kind": kind, "url": _web(outline.url)}))
         except DigestError as error:
             problems.append({"where": outline.url, "what": error.what})
             continue
@@ -209,42 +164,9 @@ def _config(door: Door) -> Config | None:
     return door.config
 
 
-def _looked_at(door: Door, url: str, allow_private: bool) -> str:
-    """The kind its content tells; raises when nothing can be read there."""
-    from digest.app import check_sources
-
-    (found,) = check_sources(door.config, [url], allow_private=allow_private, clock=door.clock)
-    if not found.ok or found.kind is None:
-        raise InputError(
-            found.error or "it cannot be read", try_="correct the address, or store it anyway with --unchecked"
-        )
-    door.note(f"{found.feed.title if found.feed else url}: {len(found.entries)} papers now.")
-    return found.kind
-
-
-def _source(table: dict[str, object]) -> Source:
-    """Checked by the same settings as a [[source]] of the file."""
-    from digest.config import from_table
-
-    return from_table({"mail": {"from": "digest@localhost"}, "source": [table]}, folder=Path.cwd()).sources[0]
-
-
 def _web(url: str) -> str:
     if urlsplit(url).scheme not in ("http", "https"):
         raise InputError(
             "a list from elsewhere may name web addresses only", where=url, try_="add it with digest sources add"
         )
     return url
-
-
-def _name(text: str) -> str:
-    """A short name from a title or an address."""
-    parts = urlsplit(text)
-    plain = (
-        f"{(parts.hostname or '').removeprefix('www.')}{parts.path}"
-        if parts.hostname
-        else Path(text).name
-        if "/" in text
-        else text
-    )
-    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-") or "source"

@@ -1,0 +1,151 @@
+"""`digest sources add`: finds the feed behind what was typed, shows what it brings, and stores it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from digest.cli.door import Door, with_door
+from digest.cli.terminal import Rows, when
+from digest.model.errors import InputError
+
+if TYPE_CHECKING:
+    from digest.model.feeds import Source
+    from digest.services.discover import Found
+
+Private = Annotated[bool, typer.Option("--allow-private", help="It may lie in your own network.")]
+Kind = Annotated[
+    str,
+    typer.Option(metavar="KIND", help="One of `digest sources kinds`; else its content tells.", show_default=False),
+]
+
+
+@with_door
+def add(
+    door: Door,
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL",
+            help="A feed, a page (of a lab, a journal, an author, a channel, a repository), a file, a category of "
+            "arXiv, a DOI or an ISSN.",
+        ),
+    ],
+    name: Annotated[
+        str,
+        typer.Option("--id", metavar="NAME", help="Its short name; else made from the address.", show_default=False),
+    ] = "",
+    kind: Kind = "",
+    every: Annotated[str, typer.Option(metavar="DURATION", help="How often to look.")] = "1h",
+    allow_private: Private = False,
+    pick: Annotated[int, typer.Option(metavar="N", min=1, help="Which one, where several are found.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it brings now; store nothing.")] = False,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Store it without looking at it first.")] = False,
+) -> None:
+    """Store a source for good, after finding its feed and looking at what it brings."""
+    given = str(Path(url).absolute()) if "://" not in url and Path(url).exists() else url
+    found = () if unchecked else _found(door, given, kind, allow_private)
+    if found and pick > len(found):
+        raise InputError(f"only {len(found)} were found there", where="--pick", try_="look at them with --dry-run")
+    meant = found[pick - 1].source if found else door.app.discover.unseen(given, kind=kind, allow_private=allow_private)
+    named = source_of({"id": name or name_of(meant.url or url), "url": "https://localhost/", "every": every})
+    source = replace(meant, id=named.id, every=named.every)
+    if not dry_run:
+        door.app.sources.add(source)
+    document = {
+        "id": source.id,
+        **shown(source),
+        "every": source.every,
+        "stored": not dry_run,
+        "found": [
+            {
+                **shown(one.source),
+                "title": one.title,
+                "why": one.why,
+                "entries": one.entries,
+                "unseen": one.unseen or None,
+            }
+            for one in found
+        ],
+    }
+    text: list[str | Rows] = [
+        f"{'*' if number == pick else ' '} {number}. {_sentence(one)}" for number, one in enumerate(found, 1)
+    ]
+    if dry_run and found:
+        taken = found[pick - 1]
+        text += [f"  left out: {problem.where}: {problem.what}" for problem in taken.problems]
+        text.append(Rows(("id", "published", "title"), [(e.id, when(e.published_at), e.title) for e in taken.entries]))
+    text.append(
+        f"{source.id} {'would be' if dry_run else 'is'} looked at every {every}, less often where its own rhythm or "
+        f"its server says so.{' Nothing was stored.' if dry_run else ''}"
+    )
+    door.show(document, *text)
+
+
+def source_of(table: dict[str, object]) -> Source:
+    """A source checked by the same settings as a [[source]] of the file."""
+    from digest.config import from_table
+
+    return from_table({"mail": {"from": "digest@localhost"}, "source": [table]}, folder=Path.cwd()).sources[0]
+
+
+def name_of(text: str) -> str:
+    """A short name from a title or an address."""
+    parts = urlsplit(text)
+    plain = (
+        f"{(parts.hostname or '').removeprefix('www.')}{parts.path}"
+        if parts.hostname
+        else Path(text).name
+        if "/" in text
+        else text
+    )
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-") or "source"
+
+
+def shown(source: Source) -> dict[str, object]:
+    """What a source reads, as `--json` tells it."""
+    from digest.services.sources import without_password
+
+    return {
+        "kind": source.kind,
+        "url": without_password(source.url),
+        "category": source.category,
+        "options": {name: list(values) for name, values in source.options},
+    }
+
+
+def in_words(source: Source) -> str:
+    """A source in one line: where, or what of its kind."""
+    from digest.services.sources import without_password
+
+    options = (f"{name} {', '.join(values)}" for name, values in source.options)
+    return " ".join(part for part in (without_password(source.url), source.category, *options) if part)
+
+
+def _found(door: Door, given: str, kind: str, allow_private: bool) -> tuple[Found, ...]:
+    """What could be polled there; raises when there is nothing, saying where it was looked for."""
+    looked = door.app.discover.look(given, kind=kind, allow_private=allow_private)
+    if looked.found:
+        return looked.found
+    first, *others = looked.failed
+    for problem in others:
+        door.note(f"looked at {problem.where}: {problem.what}")
+    raise InputError(
+        first.what, where=first.where, try_="correct the address, or store it anyway with --unchecked and --kind"
+    )
+
+
+def _sentence(found: Found) -> str:
+    """``feed https://… (the page names this feed): Title, 20 papers now, the newest of 2026-11-03, about 5 a week``."""
+    what = " ".join(filter(None, (found.source.kind, in_words(found.source))))
+    if found.unseen:
+        return f"{what} ({found.why}); it could not be looked at now: {found.unseen}"
+    papers = f"{len(found.entries)} paper{'' if len(found.entries) == 1 else 's'} now"
+    newest = f", the newest of {found.newest.isoformat()}" if found.newest else ""
+    pace = f", about {found.a_week:g} a week" if found.a_week else ""
+    return f"{what} ({found.why}): {found.title or 'without a title'}, {papers}{newest}{pace}"
