@@ -37,6 +37,8 @@ def _topic(figures: Mapping[str, Figure]) -> str:
         said.append(f"near your topic{'' if len(topics) == 1 else 's'} {_listed(topics)}")
     if "liked" in figures:
         said.append(f"like papers you liked ({100.0 * _number(figures, 'liked'):.0f} %)")
+    elif "unlike" in figures:
+        said.append(f"but little like papers you liked ({100.0 * _number(figures, 'unlike'):.0f} %)")
     if "disliked" in figures:
         share = f"({100.0 * _number(figures, 'disliked'):.0f} %)"
         said.append(f"but like papers you did not {share}" if said else f"like papers you did not like {share}")

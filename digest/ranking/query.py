@@ -64,12 +64,14 @@ Rows = NDArray[np.int64]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
     """Of every candidate: ``share`` 0 to 1, above 0.5 where the figure is above the cut; ``near`` says so.
+    ``earlier`` is the share of the history's papers, in their order.
 
     ``best`` is the highest figure and ``cut`` the one that would be near, both parts of the most that the topic could
     reach (with a model: of the cut); ``cut`` is infinite where nothing can answer: a topic of no words but "the".
     """
 
     share: Floats
+    earlier: NDArray[np.float32]
     near: NDArray[np.bool_]
     best: float
     cut: float
@@ -108,10 +110,16 @@ def _answer(pool: Pool, asked: Sequence[str], text: str) -> Answer:
     if wanted and (meant := _by_meaning(pool, text)) is not None:
         figures, cut = WORDS_PART * figures / cut + (1.0 - WORDS_PART) * meant, 1.0
     ours = figures[: shelf.candidates]
+    steep = (figures / cut) ** STEEPNESS
     # The rounding keeps the last bits of sums, which are not the same on every machine, out of the order.
-    steep = (ours / cut) ** STEEPNESS
     share: Floats = np.round(steep / (1.0 + steep), 9)
-    return Answer(share=share, near=ours >= cut, best=float(ours.max(initial=0.0)), cut=cut)
+    return Answer(
+        share=share[: shelf.candidates].copy(),
+        earlier=share[shelf.candidates :].astype(np.float32),
+        near=ours >= cut,
+        best=float(ours.max(initial=0.0)),
+        cut=cut,
+    )
 
 
 def _by_meaning(pool: Pool, text: str) -> Floats | None:

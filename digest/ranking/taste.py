@@ -8,22 +8,27 @@ earlier papers (the yardstick), so that a share says the same on any day:
 * themes: latent semantic analysis (Deerwester et al. 1990) of pool and history, where papers without a common word
   can meet; from three likes on a logistic regression takes the place of the centre of the likes;
 * meaning, where a model is configured: the centre of the likes' sentence embeddings;
-* people: an author of liked papers, the more the larger the part of the likes that is theirs.
+* people: an author of liked papers, the more the larger the part of the likes that is theirs;
+* a reader's free-text topics (query.py), where there are any.
 
 What does not depend on the profile is made once for a pool (library.py). docs/ranking.md gives formulas and figures.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digest.model.names import person_key
 from digest.model.people import Profile
 from digest.ranking.axes import spans
 from digest.ranking.library import Library, Rows, library_of
 from digest.ranking.pool import Pool
+from digest.ranking.query import Answer
 from digest.ranking.text import Floats
 
 #: The words of a query that count.
@@ -48,6 +53,13 @@ PEOPLE_MOST = 4.0
 #: Standard deviations at which a paper is as good as half liked, and those that change the odds e-fold.
 HALF_LIKED = 3.0
 SPREAD = 0.7
+#: What topics weigh beside one like, the less the more likes there are; besides they weigh the mean share of the likes
+#: by them. A paper that is quite of the topics is worth twice the deviations of a half liked one, times the weight.
+TOPICS = 0.75
+#: What a topic keeps of its share whatever the likes say.
+TOPICS_ALONE = 0.4
+#: The most that both give where the likes are of none of the topics, and likes alone.
+LIKED_MOST = 0.7
 #: How many words and people a profile is shown to lean on.
 SHOWN = 10
 
@@ -81,6 +93,37 @@ def likeness(pool: Pool, profile: Profile) -> tuple[Floats, Floats]:
         words = by_dislikes - PUSH * by_likes
         disliked = _share(library, words, lessons, toward=lessons.dislikes, away=lessons.likes)
     return liked, np.maximum(0.0, disliked - liked)
+
+
+def joined(pool: Pool, profile: Profile, liked: Floats, topics: Sequence[Answer]) -> Floats:
+    """Shares from 0 to 1 of every entry: what a reader's free-text topics and likes say together.
+
+    ``liked`` are the shares by the likes. The topics are one more view beside those of the likes: they weigh much
+    beside few likes, and beside many if these are of the topics themselves.
+    """
+    near = either([topic.share for topic in topics], len(pool.entries))
+    likes = _lessons(pool.once(library_of), profile).likes if profile.likes else ()
+    if not len(likes):
+        return near
+    if not topics:
+        return LIKED_MOST * liked
+    earlier = either([topic.earlier for topic in topics], len(pool.history.entries))
+    agreement = float(np.concatenate((near, earlier))[likes].mean())
+    weight = TOPICS / math.sqrt(len(likes)) + agreement
+    above = SPREAD * np.log(np.maximum(liked, 1e-9) / np.maximum(1.0 - liked, 1e-9))
+    above = above + 2.0 * HALF_LIKED * weight * near
+    # With one view more there is more to reach: what lies above half liked is spread wider.
+    both = 1.0 / (1.0 + np.exp(-above / (SPREAD * np.where(above > 0.0, 1.0 + weight, 1.0))))
+    most = LIKED_MOST + (1.0 - LIKED_MOST) * agreement
+    return np.round(np.maximum(most * both, TOPICS_ALONE * near), 9)
+
+
+def either(shares: Sequence[Floats | NDArray[np.float32]], count: int) -> Floats:
+    """1 - product(1 - share) of each of ``count`` papers."""
+    missing = np.ones(count)
+    for share in shares:
+        missing = missing * (1.0 - share)
+    return 1.0 - missing
 
 
 def lean(pool: Pool, profile: Profile) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -17,6 +17,11 @@ from digest.ranking.explain import why
         ("trend", {"probability": 0.002}, "no votes here; a chance below 1 % to be featured on Hugging Face"),
         ("topic", {"keywords": ("RL", "agents", "maps")}, "your keywords RL, agents and maps"),
         ("topic", {"topics": ("bees",), "liked": 0.4}, "near your topic bees, like papers you liked (40 %)"),
+        (
+            "topic",
+            {"topics": ("a", "b"), "unlike": 0.03},
+            "near your topics a and b, but little like papers you liked (3 %)",
+        ),
         ("topic", {"disliked": 0.4}, "like papers you did not like (40 %)"),
         ("topic", {"keywords": ("RL",), "disliked": 0.4}, "your keyword RL, but like papers you did not (40 %)"),
         ("topic", {"closeness": 0.3}, "30 % of the way to your topics"),

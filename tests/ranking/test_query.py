@@ -46,6 +46,14 @@ def titles(of_pool, topic):
     return [of_pool.entries[row].title for row in order if share[row] > 0]
 
 
+def test_earlier_papers_are_answered_for_too():
+    held = pool(paper(1, title="Rain"), history=earlier())
+    found = answer(held, "honey")
+    told = ["honey" in entry.abstract for entry in held.history.entries]
+    assert len(found.earlier) == 300
+    assert found.earlier[np.array(told)].min() > found.earlier[~np.array(told)].max()
+
+
 def test_endings_do_not_hide_a_paper():
     papers = pool(
         paper(1, title="Optimisation of Neural Predictors"),

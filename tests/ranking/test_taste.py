@@ -12,7 +12,9 @@ from digest.model.people import Profile
 from digest.model.ranking import Evidence
 from digest.ranking.library import library_of
 from digest.ranking.pool import Pool
-from digest.ranking.taste import SPREAD, lean, likeness
+from digest.ranking.query import Answer, answer
+from digest.ranking.signals.topic import measure
+from digest.ranking.taste import SPREAD, joined, lean, likeness
 from tests.ranking.samples import NOW, TITLES, paper
 
 FIELDS = {
@@ -194,3 +196,98 @@ def test_liked_papers_in_the_yardstick_do_not_move_it(history):
     bare = pool_of(*candidates, history=history)
     found = shares(bare, likes=works(history, "bees", 20))
     assert all(share > 0.2 for share in found.values())
+
+
+def together(pool, **said):
+    """The shares of the whole topic part."""
+    found = measure(pool, Profile(**said)).share
+    return {entry.work: float(share) for entry, share in zip(pool.entries, found, strict=True)}
+
+
+def of_topic(shares, earlier=()):
+    near = np.array(shares)
+    return Answer(share=near, earlier=np.array(earlier, np.float32), near=near >= 0.5, best=0.0, cut=1.0)
+
+
+def test_a_paper_of_the_topic_that_is_like_the_liked_ones_comes_first(history):
+    bees = paper(1, title="Untitled", abstract=text("bees", 1), authors=())
+    rails = paper(2, title="Untitled", abstract=text("rails", 2), authors=())
+    both = paper(3, title="Untitled", abstract=f"{text('bees', 3)} {text('rails', 3)}", authors=())
+    pool = pool_of(bees, rails, both, *(about("proofs", n, authors=()) for n in range(4, 20)), history=history)
+    found = together(pool, topics=("railway track signal station",), likes=works(history, "bees", 2))
+    assert found[both.work] > max(found[bees.work], found[rails.work])
+    assert min(found[bees.work], found[rails.work]) > found["arxiv:2506.00004"]
+
+
+def test_likes_order_the_papers_of_a_topic(history):
+    """Two papers of the same words of the topic; one is like what was liked besides."""
+    topic = "pollen nectar"
+    plain, wanted = (
+        paper(n, title="Pollen nectar", abstract=f"pollen nectar {said}", authors=())
+        for n, said in ((1, " ".join(FIELDS["proofs"][:6])), (2, " ".join(FIELDS["rails"][:6])))
+    )
+    pool = pool_of(plain, wanted, history=history)
+    liked = works(history, "rails", 3)
+    assert answer(pool, topic).near.all()
+    found = together(pool, topics=(topic,), likes=liked)
+    assert found[wanted.work] > found[plain.work] + 0.1
+    figures = measure(pool, Profile(topics=(topic,), likes=liked)).figures
+    told = {entry.work: figures(row) for row, entry in enumerate(pool.entries)}
+    assert told[wanted.work]["liked"] >= 0.1 > told[plain.work]["unlike"]
+
+
+def test_topics_weigh_more_where_the_likes_are_of_them(history):
+    pool = pool_of(about("rails", 1, authors=()), about("proofs", 2, authors=()), history=history)
+    likes = works(history, "bees", 5)
+    known = {entry.work: row for row, entry in enumerate(pool.history.entries)}
+    of_them, not_of_them = np.zeros(len(history)), np.zeros(len(history))
+    of_them[[known[work] for work in likes]] = 1.0
+    profile, liked = Profile(likes=likes), np.array([0.15, 0.15])
+    agreeing, other = (joined(pool, profile, liked, [of_topic([0.6, 0.0], one)]) for one in (of_them, not_of_them))
+    assert agreeing[0] > other[0] > other[1]
+    # Beside five likes that are not of it, 0.6 of a topic is worth 0.75 / sqrt(5) times 6 times 0.6 deviations.
+    odds = [share / (0.7 - share) for share in other]
+    assert np.log(odds[0] / odds[1]) * SPREAD == pytest.approx(0.75 / 5**0.5 * 6.0 * 0.6, abs=1e-4)
+
+
+def test_a_topic_keeps_some_of_its_share_whatever_is_liked(history):
+    pool = pool_of(about("rails", 1, authors=()), history=history)
+    likes, none = works(history, "bees", 20), np.zeros(len(history))
+    found = joined(pool, Profile(likes=likes), np.array([1e-6]), [of_topic([0.9], none)])
+    assert found == pytest.approx([0.4 * 0.9])
+
+
+def test_the_nearer_to_a_topic_or_the_more_liked_the_higher_the_share(history):
+    pool = pool_of(*(about("rails", n, authors=()) for n in range(50)), history=history)
+    profile, none = Profile(likes=works(history, "bees", 2)), np.full(len(history), 0.3)
+    rising = np.linspace(0.0, 1.0, 50)
+    for fixed in (0.0, 0.3, 0.999999999):
+        by_topic = joined(pool, profile, np.full(50, fixed), [of_topic(rising, none)])
+        by_likes = joined(pool, profile, rising, [of_topic(np.full(50, fixed), none)])
+        for found in (by_topic, by_likes):
+            assert (np.diff(found) >= 0.0).all()
+            assert 0.0 <= found.min() <= found.max() <= 1.0
+
+
+def test_topics_alone_and_likes_alone_are_what_they_were(history):
+    candidates = [about(field, n, authors=()) for n, field in enumerate(list(FIELDS) * 3)]
+    pool, topic, likes = pool_of(*candidates, history=history), "railway track", works(history, "rails", 2)
+    assert measure(pool, Profile(topics=(topic,))).share == pytest.approx(answer(pool, topic).share)
+    unknown = measure(pool, Profile(topics=(topic,), likes=("arxiv:9999.00001",))).share
+    assert unknown == pytest.approx(answer(pool, topic).share)
+    assert measure(pool, Profile(likes=likes)).share == pytest.approx(0.7 * likeness(pool, Profile(likes=likes))[0])
+
+
+def test_one_more_keyword_never_lowers_a_paper_beside_topic_and_likes(history):
+    candidates = [about(field, n, authors=()) for n, field in enumerate(list(FIELDS) * 5)]
+    pool = pool_of(*candidates, history=history)
+    said = {"topics": ("railway signal", "axiom"), "likes": works(history, "bees", 3), "keywords": ("honey",)}
+    before, after = together(pool, **said), together(pool, **{**said, "keywords": ("honey", "tunnel")})
+    assert all(after[work] >= before[work] for work in before)
+    assert sum(after[work] > before[work] for work in before) >= 1
+
+
+def test_a_topic_alone_builds_no_library(history):
+    pool = pool_of(about("bees", 1), history=history)
+    measure(pool, Profile(topics=("pollen and nectar",)))
+    assert library_of not in pool._shared

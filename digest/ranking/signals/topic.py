@@ -1,7 +1,8 @@
 """Topic: keywords as whole words, free-text topics, and likeness to what the reader liked or disliked.
 
 Each gives a share from 0 to 1 that says the same in any pool: a keyword hit is worth a fixed share, a topic is
-measured against the history (query.py), and so is likeness (taste.py). They join as 1 - product(1 - share).
+measured against the history (query.py), and so is likeness (taste.py). Topics and likes are taken together (taste.py),
+keywords join them as 1 - product(1 - share).
 """
 
 from __future__ import annotations
@@ -17,13 +18,12 @@ from digest.model.people import Profile
 from digest.ranking.pool import Pool
 from digest.ranking.query import answer
 from digest.ranking.signals.base import Column, Signal
-from digest.ranking.taste import likeness
+from digest.ranking.taste import either, joined, likeness
 from digest.ranking.text import Floats, words
 
 IN_TITLE = 0.75
 IN_ABSTRACT = 0.5
-#: What the closest likeness to liked papers may give, and to disliked ones may take.
-LIKE_MOST = 0.7
+#: What the closest likeness to disliked papers may take.
 DISLIKE_MOST = 0.5
 #: Keywords that are kept for the next profile.
 KEPT = 1024
@@ -66,13 +66,9 @@ def quiet_topics(pool: Pool, profile: Profile) -> tuple[str, ...]:
 def measure(pool: Pool, profile: Profile) -> Column:
     keywords = {keyword: keyword_share(pool, keyword) for keyword in profile.keywords}
     topics = {topic: answer(pool, topic) for topic in profile.topics}
-    missing = np.ones(len(pool.entries))
-    for share in (*keywords.values(), *(found.share for found in topics.values())):
-        missing = missing * (1.0 - share)
-    liked = disliked = np.zeros(len(pool.entries))
-    if profile.likes or profile.dislikes:
-        liked, disliked = likeness(pool, profile)
-        missing = missing * (1.0 - LIKE_MOST * liked)
+    liked, disliked = likeness(pool, profile)
+    wanted = joined(pool, profile, liked, tuple(topics.values()))
+    share = either([*keywords.values(), wanted], len(pool.entries))
     quiet = tuple(topic for topic, found in topics.items() if not found.near.any())
 
     def figures(row: int) -> Mapping[str, Figure]:
@@ -88,11 +84,14 @@ def measure(pool: Pool, profile: Profile) -> Column:
             found["quiet"] = quiet
         if liked[row] >= 0.1:
             found["liked"] = round(float(liked[row]), 2)
+        elif near and liked.any():
+            # Why a paper of the topic has few points.
+            found["unlike"] = round(float(liked[row]), 2)
         if disliked[row] >= 0.1:
             found["disliked"] = round(float(disliked[row]), 2)
         return found
 
-    return Column(share=(1.0 - missing) * (1.0 - DISLIKE_MOST * disliked), figures=figures)
+    return Column(share=share * (1.0 - DISLIKE_MOST * disliked), figures=figures)
 
 
 TOPIC = Signal(key="topic", measure=measure)
