@@ -14,6 +14,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -189,7 +190,7 @@ def gains(first, visible):
     """(ours, raw votes) P@10 of every pool.
 
     ``visible`` is the share of the final votes that is shown; below 1 it is drawn by chance, and all papers are as old
-    as g(t) has that share: six minutes.
+    as the measured g(t) of the issue has that share: six minutes.
     """
     found = []
     for lines, final, now in pools(first):
@@ -211,22 +212,33 @@ def gains(first, visible):
     return found
 
 
-def told(title, found):
-    gain, mean, low = interval([ours - raw for ours, raw in found])
-    print(f"\n{title}, {len(found)} pools: {interval([one for one, _ in found])[0]}", end="")
-    print(f", raw votes {interval([raw for _, raw in found])[0]}, gain {gain}")
+def told(title, visible):
+    """Each of the five ways to cut the days into disjoint pools by itself, then all of them.
+
+    Pools of different ways overlap, so what is drawn anew for the interval are runs of five days, each with all the
+    pools that start in it.
+    """
+    found = [gains(first, visible) for first in range(5)]
+    for first, pairs in enumerate(found):
+        gain, _, _ = interval([ours - raw for ours, raw in pairs])
+        ours, raw = np.mean(pairs, axis=0)
+        print(f"\n{title}, {len(pairs)} pools from day {first}: {ours:.3f}, raw votes {raw:.3f}, gain {gain}", end="")
+    runs = [np.mean([pair for pair in run if pair], axis=0) for run in zip_longest(*found)]
+    gain, mean, low = interval([ours - raw for ours, raw in runs])
+    ours, raw = (interval([run[part] for run in runs])[0] for part in (0, 1))
+    print(f"\n{title}, all {sum(map(len, found))}: {ours}, raw votes {raw}, gain {gain}")
     return mean, low
 
 
 def test_expected_votes_find_the_ten_best_of_five_days():
-    mean, low = told("P@10 against final votes", gains(0, 1.0))
-    assert mean > 0.0
-    assert low > -0.03
+    mean, low = told("P@10 against final votes", 1.0)
+    assert mean > 0.03
+    assert low > 0.01
 
 
 def test_expected_votes_with_a_twentieth_of_the_votes_in_sight():
-    mean, _ = told("P@10 with 5 % of the final votes", gains(0, 0.05))
-    assert mean > -0.02
+    mean, _ = told("P@10 with 5 % of the final votes", 0.05)
+    assert mean > 0.0
 
 
 def listing_days(history, prestige=True):

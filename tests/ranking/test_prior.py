@@ -16,16 +16,17 @@ from digest.model.feeds import SourceId, VoteObservation, WorkId
 from digest.model.names import person_key
 from digest.model.people import Profile, Weights
 from digest.model.ranking import Evidence, Record
+from digest.ranking.pool import Pool
 from digest.ranking.prior.features import HISTORY, PLAIN, history, plain, terms
 from digest.ranking.prior.fit import Example, fit
-from digest.ranking.prior.growth import USUAL
+from digest.ranking.prior.growth import USUAL, fit_growth
 from digest.ranking.prior.judge import choose, judge, shipped
 from digest.ranking.prior.records import author_records, institution_records
 from digest.ranking.prior.solve import dense_logistic, logistic, sparse, sparse_logistic, sparse_ridge
 from digest.ranking.prior.walk import walk
 from digest.ranking.prior.weights import dump, load
 from digest.ranking.rank import rank
-from digest.ranking.signals.trend import expected_votes, seen_share
+from digest.ranking.signals.trend import expected_votes, outlook, seen_share
 from tests.ranking.samples import NOW, paper
 
 HF = SourceId("hf")
@@ -85,6 +86,45 @@ def test_a_fit_learns_what_papers_end_with_and_which_are_featured():
     assert said.probability[0] > 2 * said.probability[1]
     assert prior.saw.listed == 2400
     assert prior.saw.featured == 1200
+
+
+def _counted_once(number, *, at):
+    otter = number % 2 == 0
+    entry = paper(
+        9000 + number,
+        first_seen_at=at,
+        submitted_at=at,
+        title="Otters dive" if otter else "Bricks lie",
+        abstract="We film otters." if otter else "We count bricks.",
+        authors=(f"Ann Lake {number}",),
+    )
+    return Example(entry=entry, votes=(count(20 if otter else 2, at),))
+
+
+def test_works_that_were_counted_only_while_young_teach_too():
+    """Otters had 20 votes on their first morning and bricks 2; nobody looked again."""
+    works = [_counted_once(number, at=NOW - timedelta(days=215) + number * timedelta(hours=1)) for number in range(80)]
+    prior = fit([*invented(), *works], until=NOW)
+    assert prior.saw.votes == fitted().saw.votes
+
+    def expected(prior, title, abstract):
+        return judge(prior, [paper(1, title=title, abstract=abstract, authors=("Bo Hill",))], Evidence()).expected[0]
+
+    otters, bricks = ("Otters dive", "We film otters."), ("Bricks lie", "We count bricks.")
+    assert expected(prior, *otters) > 1.5 * expected(prior, *bricks)
+    assert expected(fitted(), *otters) < 1.5 * expected(fitted(), *bricks)
+
+
+def test_how_votes_come_in_is_learnt_from_counts_that_say_something():
+    """10 votes of 30 were in after 6 hours. 1 of 100, oftener, is too few to be asked."""
+    at = NOW - 9 * DAY
+    counted = [
+        (paper(number, submitted_at=at), (count(10 if number % 3 == 0 else 1, at + timedelta(hours=6)),))
+        for number in range(1800)
+    ]
+    final = np.array([30.0 if number % 3 == 0 else 100.0 for number in range(1800)])
+    growth = fit_growth(counted, final, NOW)
+    assert seen_share(np.array([6.0]), growth)[0] == pytest.approx(10.5 / 30.5, abs=0.03)
 
 
 def test_a_fit_does_not_depend_on_the_order_of_its_works():
@@ -224,6 +264,13 @@ def test_more_votes_never_lower_a_rank():
         for votes in (0, 1, 3, 10, 30, 100, 10**9)
     ]
     assert places == sorted(places, reverse=True)
+
+
+def test_a_count_of_no_age_is_not_multiplied_by_much():
+    """Nobody knows how old it is, or it is minutes old: neither makes 50 of 10 votes."""
+    pool = Pool([paper(number, votes=10, hours=hours) for number, hours in enumerate((0, 0.01, 1))], now=NOW)
+    expected = pool.once(outlook).expected
+    assert ((expected > 10) & (expected < 45)).all()
 
 
 def test_the_share_seen_grows_from_nothing_to_all():

@@ -9,7 +9,8 @@ forward: what explains a work was known before it was first seen, and never hold
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -42,6 +43,11 @@ from digest.ranking.text import Floats
 UNDECIDED = timedelta(days=7)
 FEWEST_VOTED = 500
 FEWEST_LISTED, FEWEST_FEATURED = 2_000, 50
+
+#: The early counts of a month are used where there are so many: fewer have no mean worth the name.
+FEWEST_EARLY = 30
+#: How much of an early count's distance from the mean of its month is left in the final ones, in ln(1 + votes).
+EARLY_SLOPE = 0.8
 
 #: Terms in fewer works than this are left out, and of the others all but the most frequent.
 RAREST_TERM = 10
@@ -90,22 +96,24 @@ def fit(
     """
     note("reading the histories of authors")
     # In the order of time, ties by a hash: no result depends on how the works came.
-    known = (one for one in examples if _first(one) <= until)
-    seen = sorted(known, key=lambda one: (_first(one), tie_break(one.entry.work)))
+    begun = (one for one in examples if _first(one) <= until)
+    seen = sorted(begun, key=lambda one: (_first(one), tie_break(one.entry.work)))
     walked = walk([(one.entry, one.listed, one.votes) for one in seen], until)
     final = np.array([_final_votes(one, until) for one in seen], np.float64)
-    voted = np.flatnonzero(~np.isnan(final))
-    if len(voted) < FEWEST_VOTED:
+    known = int(np.count_nonzero(~np.isnan(final)))
+    if known < FEWEST_VOTED:
         raise InputError(
-            f"only {len(voted)} works have final votes, and a prior needs {FEWEST_VOTED}",
+            f"only {known} works have final votes, and a prior needs {FEWEST_VOTED}",
             where="fit",
             try_="wait until more papers have been seen for three days; the shipped prior is used until then",
         )
-    note(f"fitting votes on {len(voted)} works")
+    outcome = _outcomes(seen, final, until)
+    voted = np.flatnonzero(~np.isnan(outcome))
+    note(f"fitting votes on {len(voted)} works, {known} of them with final ones")
     votes, vote_terms = _fit_model(
         [seen[row].entry for row in voted],
         [past[voted] for past in walked.of_entry],
-        np.log1p(final[voted]),
+        outcome[voted],
         (sparse_ridge, VOTES_TEXT),
         (dense_ridge, VOTES_REST),
     )
@@ -125,7 +133,7 @@ def fit(
         featured, featured_terms = shipped().featured, shipped().vocabulary
     vocabulary = tuple(sorted({*vote_terms, *featured_terms}))
     prior = Prior(
-        saw=_saw(seen, until, len(voted), len(listed), int(labels.sum())),
+        saw=_saw(seen, until, known, len(listed), int(labels.sum())),
         vocabulary=vocabulary,
         votes=_spread(votes, vote_terms, vocabulary),
         featured=_spread(featured, featured_terms, vocabulary),
@@ -142,9 +150,33 @@ def _first(one: Example) -> datetime:
 
 def _final_votes(one: Example, until: datetime) -> float:
     """The newest count, where it was seen late enough; else NaN."""
-    newest = max(((vote.at, vote.upvotes) for vote in one.votes if vote.at <= until), default=None)
+    newest = _newest(one, until)
     since = one.entry.submitted_at or one.entry.published_at or one.entry.first_seen_at
     return max(0, newest[1]) if newest and newest[0] - since >= FINAL_AGE else float("nan")
+
+
+def _newest(one: Example, until: datetime) -> tuple[datetime, int] | None:
+    return max(((vote.at, vote.upvotes) for vote in one.votes if vote.at <= until), default=None)
+
+
+def _outcomes(seen: Sequence[Example], final: Floats, until: datetime) -> Floats:
+    """ln(1 + final votes) of each work, known or guessed; NaN where nothing is known.
+
+    A work that was counted only while young stands among those of its month as it will among the final ones, though
+    less far from the middle. By month, as a list is read at one hour for some time and at another later.
+    """
+    outcome = np.log1p(final)
+    middle = float(np.nanmean(outcome))
+    early: defaultdict[tuple[int, int], list[tuple[int, float]]] = defaultdict(list)
+    for row in np.flatnonzero(np.isnan(final)).tolist():
+        if newest := _newest(seen[row], until):
+            early[newest[0].year, newest[0].month].append((row, math.log1p(max(0, newest[1]))))
+    for counted in early.values():
+        if len(counted) >= FEWEST_EARLY:
+            mean = sum(count for _, count in counted) / len(counted)
+            for row, count in counted:
+                outcome[row] = max(0.0, middle + EARLY_SLOPE * (count - mean))
+    return outcome
 
 
 def _saw(seen: Sequence[Example], until: datetime, votes: int, listed: int, featured: int) -> Saw:

@@ -19,8 +19,9 @@ from digest.ranking.text import Floats
 #: The issue's measured constants, where there are too few counts to fit others.
 USUAL = Growth(tau=16.7, shape=0.58)
 FEWEST_COUNTS = 500
-#: A share of fewer votes is mostly chance.
-FEWEST_FINAL = 10
+#: A share of fewer votes is mostly chance. The counts are chosen by what was seen, not by what came of it: those that
+#: ended with many votes are those that grew most, and what is asked is how a paper with so many will go on.
+FEWEST_SEEN = 10
 
 #: Hours. Counts at younger ages are few and scatter by more than the curve bends; at older ones all is in.
 _YOUNGEST, _OLDEST = 3.0, 72.0
@@ -31,11 +32,12 @@ _SHAPES = (0.35, 0.40, 0.45, 0.50, 0.55, 0.60, 0.70, 0.80)
 def fit_growth(works: Sequence[tuple[Entry, tuple[VoteObservation, ...]]], final: Floats, until: datetime) -> Growth:
     """``final`` holds the final votes of each work, NaN where they are not known."""
     counts = [
-        (hours, math.log((max(0, vote.upvotes) + 0.5) / (end + 0.5)))
+        (hours, math.log((vote.upvotes + 0.5) / (end + 0.5)))
         for (entry, votes), end in zip(works, final.tolist(), strict=True)
-        if entry.submitted_at and end >= FEWEST_FINAL
+        if entry.submitted_at and not math.isnan(end)
         for vote in votes
         if vote.at <= until
+        and vote.upvotes >= FEWEST_SEEN
         and _YOUNGEST <= (hours := (vote.at - entry.submitted_at).total_seconds() / 3600.0) <= _OLDEST
     ]
     if len(counts) < FEWEST_COUNTS:

@@ -2,10 +2,10 @@
 
 Expected final votes are (a + v) / (a / mu + g(t)), never below v: a Gamma-Poisson posterior whose prior weighs as much
 as a votes. mu is what the prior expects before any vote, g(t) = 1 - exp(-(t/tau)^k) the share of votes seen at age t
-hours; tau and k come with the prior. The share of the points is the place among final votes, a log-logistic
-distribution with fixed median and slope: the same paper gets the same points whatever it is listed with. A paper
-without votes stands at half its probability of being featured, and its expected votes are those of that place. The
-distribution comes from the lists of 2025-04-25 to 2025-11-14.
+hours, one at least; tau and k come with the prior. The share of the points is the place among final votes, a
+log-logistic distribution with fixed median and slope: the same paper gets the same points whatever it is listed with. A
+paper without votes stands at half its probability of being featured, and its expected votes are those of that place.
+The distribution comes from the lists of 2025-04-25 to 2025-11-14.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from digest.ranking.text import Floats
 
 #: a: the prior weighs as much as so many votes.
 STRENGTH = 0.5
+#: Hours. No count is taken for younger: g says nothing there, and an age that nobody knows is nought.
+YOUNGEST = 1.0
 
 MEDIAN_VOTES = 22.0
 SLOPE = 1.66
@@ -82,7 +84,8 @@ def outlook(pool: Pool) -> Outlook:
             votes[row], hours[row] = max(0, entry.upvotes), max(0.0, vote_age_hours(entry))
     voteless = np.isnan(votes)
     before = pool.once(judge_pool)
-    expected = expected_votes(before.expected, votes, seen_share(hours, pool.once(growth_of)))
+    seen = seen_share(np.maximum(hours, YOUNGEST), pool.once(growth_of))
+    expected = expected_votes(before.expected, votes, seen)
     probability = np.where(voteless, before.probability, np.nan)
     expected[voteless] = votes_at(VOTELESS_PLACE * probability[voteless])
     return Outlook(expected=expected, place=place_of(expected), votes=votes, hours=hours, probability=probability)
