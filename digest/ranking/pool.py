@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 
 from digest.model.feeds import Entry, WorkId
 from digest.model.ranking import Evidence
-from digest.ranking.text import Floats, TextIndex
-from digest.ranking.vectors import document_frequencies, tfidf
+from digest.ranking.text import TextIndex
 
 #: The newest works of the history are enough for term statistics and neighbours, and keep both cheap.
 HISTORY_LIMIT = 3_000
@@ -50,10 +49,6 @@ class Corpus:
         return TextIndex([(entry.title, entry.abstract) for entry in self.entries])
 
     @cached_property
-    def frequencies(self) -> Mapping[str, int]:
-        return document_frequencies(self.index)
-
-    @cached_property
     def rows(self) -> Mapping[str, int]:
         """Work or alias -> row."""
         return _rows(self.entries)
@@ -86,13 +81,6 @@ class Pool:
     @cached_property
     def index(self) -> TextIndex:
         return TextIndex([(entry.title, entry.abstract) for entry in self.entries])
-
-    @cached_property
-    def vectors(self) -> Floats:
-        """Weighted by the history's term statistics; without a history by the pool's own."""
-        if self.history.entries:
-            return tfidf(self.index, self.history.frequencies, len(self.history.entries))
-        return tfidf(self.index, document_frequencies(self.index), len(self.entries))
 
     @cached_property
     def rows(self) -> Mapping[str, int]:

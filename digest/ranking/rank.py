@@ -113,10 +113,8 @@ def rank(entries: Sequence[Entry], profile: Profile, *, now: datetime, evidence:
 
 def rank_pool(pool: Pool, profile: Profile) -> Ranking:
     """All entries of the pool, best first: by exact score, trend, publication, hash of the work."""
-    scores, seen = score(pool, profile), pool.once(outlook)
-    # Rows stand in the order of the hash already, and the sort is stable: the hash decides last.
-    rows = np.lexsort((-pool.once(_published), -seen.expected, -scores.total))
-    return Ranking(pool, profile, scores, rows)
+    scores, rows = score(pool, profile), pool.once(_among_equals)
+    return Ranking(pool, profile, scores, rows[np.argsort(-scores.total[rows], kind="stable")])
 
 
 def score(pool: Pool, profile: Profile) -> Scores:
@@ -143,9 +141,12 @@ def largest_remainder(exact: Floats) -> NDArray[np.int64]:
     """Integers whose rows sum to the rounded sums of ``exact``: the largest fractions go up, the first on a tie."""
     floors = np.floor(exact).astype(np.int64)
     missing = np.floor(_sums(exact) + 0.5).astype(np.int64) - floors.sum(axis=1)
-    by_fraction = np.argsort(-(exact - floors), axis=1, kind="stable")
-    places = np.argsort(by_fraction, axis=1, kind="stable")
-    return floors + (places < missing[:, None])
+    fractions = (exact - floors).T
+    found = np.empty_like(floors)
+    for column, own in enumerate(fractions):
+        before = (fractions[:column] >= own).sum(axis=0) + (fractions[column + 1 :] > own).sum(axis=0)
+        found[:, column] = floors[:, column] + (before < missing)
+    return found
 
 
 def _sums(exact: Floats) -> Floats:
@@ -172,8 +173,11 @@ def _ids(pool: Pool) -> Ints:
     return np.array([entry.id for entry in pool.entries], np.int64)
 
 
-def _published(pool: Pool) -> Floats:
-    return np.array([_instant(entry) for entry in pool.entries], np.float64)
+def _among_equals(pool: Pool) -> Ints:
+    """The rows in the order of entries of one score: by trend, publication, hash of the work."""
+    published = np.array([_instant(entry) for entry in pool.entries], np.float64)
+    # Rows stand in the order of the hash already, and the sort is stable: the hash decides last.
+    return np.lexsort((-published, -pool.once(outlook).expected))
 
 
 def _instant(entry: Entry) -> float:

@@ -24,7 +24,6 @@ from digest.ranking.prior.records import author_records, institution_records
 from digest.ranking.rank import order_key, rank_pool
 from digest.ranking.select import select
 from digest.ranking.text import TextIndex
-from digest.ranking.vectors import document_frequencies
 
 #: Without a profile the list is ordered by the trend alone.
 TREND_ONLY = Profile(weights=Weights(trend=100.0, topic=0.0, people=0.0, novelty=0.0))
@@ -78,7 +77,7 @@ def _evidence(earlier: tuple[Entry, ...], fit: str, prestige: bool) -> Evidence:
     counted = earlier if len(earlier) > HISTORY_LIMIT else ()
     return Evidence(
         history=earlier,
-        terms=document_frequencies(TextIndex([(entry.title, entry.abstract) for entry in counted])),
+        terms=TextIndex([(entry.title, entry.abstract) for entry in counted]).holders(),
         documents=len(counted),
         authors=author_records(earlier),
         institutions=institution_records(earlier),

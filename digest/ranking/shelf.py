@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digest.ranking.axes import SPARE, strongest
+from digest.ranking.axes import SPARE, spans, strongest
 from digest.ranking.pool import Pool
 from digest.ranking.stem import stem
-from digest.ranking.text import Floats, words
+from digest.ranking.text import Floats, grouped, words
 
 BM25_K1 = 1.4
 BM25_B = 0.75
@@ -60,14 +60,23 @@ class Postings:
         values = np.concatenate([self.values[span] for span in spans]) * np.repeat(weights, sizes)
         return np.bincount(papers, weights=values, minlength=count).astype(np.float64)
 
+    def part(self, kept: NDArray[np.bool_], *, first: int = 0) -> Postings:
+        """``kept`` says of each value whether it stays; ``first`` becomes paper 0."""
+        starts = np.append(0, np.cumsum(kept))[self.starts]
+        return Postings(starts=starts, papers=self.papers[kept] - np.int32(first), values=self.values[kept])
+
+
+#: Postings turned round: where each paper starts, its terms, their values.
+ByPaper = tuple[Rows, Rows, Floats]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shelf:
     """Candidates, then earlier papers, as words and as stems; ``tokens`` are stems in their order, stop words left out.
 
     A separator (-1) stands after each title and abstract. ``unit`` is BM25 times idf by stem, each paper of length one,
-    and ``by_paper`` the same turned round: where each paper starts, its stems, their values. ``places`` are the places
-    of each stem's tokens: an order of all tokens, and where each stem starts in it.
+    and ``by_paper`` the same turned round. ``places`` are the places of each stem's tokens: an order of all tokens, and
+    where each stem starts in it.
     """
 
     candidates: int
@@ -80,7 +89,7 @@ class Shelf:
     stem_idf: Floats
     unknown_idf: float
     unit: Postings
-    by_paper: tuple[Rows, Rows, Floats]
+    by_paper: ByPaper
     tokens: NDArray[np.int32]
     token_papers: NDArray[np.int32]
     token_weights: Floats
@@ -158,16 +167,15 @@ def _tokens(pool: Pool) -> _Tokens:
 
 def _postings(tokens: NDArray[np.int32], said: _Tokens, terms: int, norm: Floats) -> tuple[Postings, tuple[Rows, Rows]]:
     """Also the places of each term's tokens: an order of all tokens, and where each term starts in it."""
-    order = np.argsort(tokens, kind="stable")
-    starts = np.searchsorted(tokens[order], np.arange(terms + 1))
+    order, starts = grouped(tokens, terms)
     real = order[starts[0] :]
     by_term, of_paper = tokens[real], said.papers[real]
     first = np.ones(len(real), np.bool_)
     first[1:] = (by_term[1:] != by_term[:-1]) | (of_paper[1:] != of_paper[:-1])
-    counts = np.bincount(np.cumsum(first) - 1, weights=said.weights[real], minlength=int(first.sum()))
+    counts = np.add.reduceat(said.weights[real], np.flatnonzero(first))
     found = of_paper[first]
     values = counts * (BM25_K1 + 1.0) / (counts + norm[found])
-    term_starts = np.searchsorted(by_term[first], np.arange(terms + 1))
+    term_starts = np.append(0, np.cumsum(np.bincount(by_term[first], minlength=terms)))
     return Postings(starts=term_starts, papers=found, values=values), (order, starts)
 
 
@@ -194,16 +202,28 @@ def idf_of(documents_with: Floats, documents: float) -> Floats:
     return np.log(1.0 + np.maximum(0.0, documents - documents_with + 0.5) / (documents_with + 0.5))
 
 
-def _unit(by_stem: Postings, idf: Floats, count: int) -> tuple[Postings, tuple[Rows, Rows, Floats]]:
+def _unit(by_stem: Postings, idf: Floats, count: int) -> tuple[Postings, ByPaper]:
     """BM25 times idf, each paper's of length one: by stem, and by paper."""
     terms = np.repeat(np.arange(len(idf)), np.diff(by_stem.starts))
     values = by_stem.values * idf[terms]
     lengths = np.sqrt(np.bincount(by_stem.papers, weights=values * values, minlength=count))
     values = values / np.where(lengths > 0, lengths, 1.0)[by_stem.papers]
-    order = np.argsort(by_stem.papers, kind="stable")
-    starts = np.searchsorted(by_stem.papers[order], np.arange(count + 1))
+    order, starts = grouped(by_stem.papers, count)
     unit = Postings(starts=by_stem.starts, papers=by_stem.papers, values=values)
     return unit, (starts, terms[order], values[order])
+
+
+def products(given: ByPaper, papers: Rows, postings: Postings, width: int) -> Floats:
+    """Of each of ``papers`` a row: its product with each of the ``width`` papers that ``postings`` hold."""
+    starts, terms, values = given
+    own = spans(starts, papers)
+    found = spans(postings.starts, terms[own])
+    sizes = postings.starts[terms[own] + 1] - postings.starts[terms[own]]
+    rows = np.repeat(np.arange(len(papers)) * width, starts[papers + 1] - starts[papers])
+    places = postings.papers[found] + np.repeat(rows, sizes)
+    weights = postings.values[found] * np.repeat(values[own], sizes)
+    flat = np.bincount(places, weights=weights, minlength=len(papers) * width).astype(np.float64, copy=False)
+    return flat.reshape(len(papers), width)
 
 
 def axes_of(pool: Pool) -> Floats:

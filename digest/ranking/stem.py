@@ -24,12 +24,16 @@ _ADJECTIVE: _Rules = (
     ("al", "", 5),
 )
 _NOUN: _Rules = (("ment", "", 4),)
+#: The last letters of all endings below; most words have another, and are done with at once.
+_LAST = frozenset("ydegnlst")
 
 
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """``optimizing``, ``optimization`` and ``optimisation`` give ``optimiz``; what is not plain English stays."""
     if len(word) < _SHORTEST or not (word.isascii() and word.isalpha()):
+        return word
+    if word[-1] not in _LAST and word[-1] != word[-2]:
         return word
     whole = word
     word = _without(word, _ADVERB)

@@ -136,11 +136,12 @@ def _known(record: Record | None, fewest: int) -> Record:
 
 
 def _words(text: str) -> list[str]:
-    return [_singular(word) for word in _WORD.findall(bare(text))]
+    return [singular(word) for word in _WORD.findall(bare(text))]
 
 
 @lru_cache(maxsize=65_536)
-def _singular(word: str) -> str:
+def singular(word: str) -> str:
+    """Lighter than ``text.fold``: fitted weights hang on it."""
     return word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] not in "sui" else word
 
 

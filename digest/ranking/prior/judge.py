@@ -1,7 +1,7 @@
 """A prior and entries -> what to expect of each before its first vote.
 
 Takes a Prior, entries and Evidence; gives ``Judgement``: mu, the final votes to expect of a paper on a voting list, and
-P(featured later). Pure numpy; a pool of 2,000 entries takes a fraction of a second, nearly all of it to cut words.
+P(featured later). Pure numpy; a pool of 2,000 entries takes a tenth of a second once its words are cut.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from digest.model.feeds import Entry
 from digest.model.names import person_key
 from digest.model.ranking import Evidence, Record
 from digest.ranking.pool import Pool
-from digest.ranking.prior.features import FEWEST_WORKS, HISTORY, PLAIN, history, matrix, plain, terms
+from digest.ranking.prior.features import FEWEST_WORKS, HISTORY, PLAIN, history, matrix, plain
+from digest.ranking.prior.reading import held
 from digest.ranking.prior.solve import logistic, sparse
 from digest.ranking.prior.weights import Growth, Head, Model, Prior, load, person_number
-from digest.ranking.text import Floats
+from digest.ranking.text import Floats, TextIndex
 
 #: ln(1 + final votes) is kept inside: nothing is expected to end below a third of a vote, or above 1,800.
 _LEAST_LOG, _MOST_LOG = 0.3, 7.5
@@ -61,7 +62,7 @@ def choose(body: str) -> tuple[Prior, str]:
 
 def judge_pool(pool: Pool) -> Judgement:
     """Call it as ``pool.once(judge_pool)``."""
-    return judge(choose(pool.evidence.fit)[0], pool.entries, pool.evidence)
+    return judge(choose(pool.evidence.fit)[0], pool.entries, pool.evidence, pool.index)
 
 
 def growth_of(pool: Pool) -> Growth:
@@ -69,10 +70,10 @@ def growth_of(pool: Pool) -> Growth:
     return choose(pool.evidence.fit)[0].growth
 
 
-def judge(prior: Prior, entries: Sequence[Entry], evidence: Evidence) -> Judgement:
-    numbers = {term: number for number, term in enumerate(prior.vocabulary)}
-    found = [np.array(sorted(numbers[t] for t in terms(entry) if t in numbers), np.int64) for entry in entries]
-    table = sparse(found, len(prior.vocabulary))
+def judge(prior: Prior, entries: Sequence[Entry], evidence: Evidence, index: TextIndex | None = None) -> Judgement:
+    """``index``: that of the entries' titles and abstracts, where there is one."""
+    said = index or TextIndex([(entry.title, entry.abstract) for entry in entries])
+    table = sparse(held(prior.vocabulary, entries, said), len(prior.vocabulary))
     own = matrix((plain(entry) for entry in entries), len(PLAIN))
     pick, past = _past(prior, entries, evidence)
     values = np.hstack((own, past))

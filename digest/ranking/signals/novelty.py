@@ -7,7 +7,7 @@ they would add little to any of them. Without enough history nothing can be said
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from digest.model.editions import Figure
 from digest.model.people import Profile
-from digest.ranking.axes import spans
 from digest.ranking.pool import Pool
-from digest.ranking.shelf import Rows, Shelf, shelf_of
+from digest.ranking.shelf import Rows, Shelf, products, shelf_of
 from digest.ranking.signals.base import Column, Signal
 from digest.ranking.text import Floats
 
@@ -28,6 +27,8 @@ NEAR = 0.15
 #: Stems in a larger part of all papers say nothing of nearness; in a few papers any stem does.
 COMMON = 0.1
 FEW = 50
+#: Papers that are compared with the history at once: many for speed, few enough for the memory.
+_BLOCK = 32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,40 +47,44 @@ def neighbourhood(pool: Pool) -> Neighbourhood:
     nearest = np.full(count, -1, np.int64)
     if earlier <= NEIGHBOURS + 1 or not count:
         return Neighbourhood(share=share, nearest=nearest, similarity=similarity)
-    shelf = pool.once(shelf_of)
-    themselves = {count + row: row for row in range(earlier)}
-    crowding = np.array([near.mean() for _, near in _neighbours(shelf, themselves)])
+    near = _Near(pool.once(shelf_of))
     # A candidate that is held already is not its own neighbour.
-    held = {row: pool.history.rows.get(entry.work, -1) for row, entry in enumerate(pool.entries)}
-    for row, (rows, near) in enumerate(_neighbours(shelf, held)):
-        share[row] = (crowding[rows] > near.mean()).mean()
-        nearest[row], similarity[row] = rows[near.argmax()], near.max()
-    return Neighbourhood(share=share, nearest=nearest, similarity=similarity)
+    held = np.array([pool.history.rows.get(entry.work, -1) for entry in pool.entries], np.int64)
+    rows, cosines = near.of(np.arange(count), held)
+    asked = np.unique(rows)
+    crowding = np.zeros(earlier)
+    crowding[asked] = near.of(count + asked, asked)[1].mean(axis=1)
+    share[:] = (crowding[rows] > cosines.mean(axis=1, keepdims=True)).mean(axis=1)
+    best = (np.arange(count), cosines.argmax(axis=1))
+    return Neighbourhood(share=share, nearest=rows[best], similarity=cosines[best])
 
 
-def _neighbours(shelf: Shelf, papers: Mapping[int, int]) -> Iterator[tuple[Rows, Floats]]:
-    """Of each paper the nearest rows of the history and their cosines; the mapping gives the row that is itself."""
-    earlier = shelf.papers - shelf.candidates
-    posted, rows, values = _postings(shelf)
-    starts, stems, weights = shelf.by_paper
-    for paper, itself in papers.items():
-        own = slice(int(starts[paper]), int(starts[paper + 1]))
-        places = spans(posted, stems[own])
-        products = values[places] * np.repeat(weights[own], posted[stems[own] + 1] - posted[stems[own]])
-        cosines = np.bincount(rows[places], weights=products, minlength=earlier)
-        if itself >= 0:
-            cosines[itself] = -1.0
-        nearest = np.argpartition(cosines, -NEIGHBOURS)[-NEIGHBOURS:]
-        nearest.sort()
-        yield nearest, np.round(cosines[nearest], 9).astype(np.float64)
+class _Near:
+    """The history's papers by stem, of those stems that are not too common."""
 
+    def __init__(self, shelf: Shelf) -> None:
+        sizes = np.diff(shelf.unit.starts)
+        rare = np.repeat(sizes <= max(FEW, COMMON * shelf.papers), sizes)
+        self._shelf = shelf
+        first = shelf.candidates
+        self._earlier = shelf.unit.part(rare & (shelf.unit.papers >= first), first=first)
 
-def _postings(shelf: Shelf) -> tuple[Rows, Rows, Floats]:
-    """Where each stem starts, rows of the history, values: of stems that are not too common."""
-    sizes = np.diff(shelf.unit.starts)
-    kept = np.repeat(sizes <= max(FEW, COMMON * shelf.papers), sizes) & (shelf.unit.papers >= shelf.candidates)
-    starts = np.append(0, np.cumsum(kept))[shelf.unit.starts]
-    return starts, shelf.unit.papers[kept].astype(np.int64) - shelf.candidates, shelf.unit.values[kept]
+    def of(self, papers: Rows, themselves: Rows) -> tuple[Rows, Floats]:
+        """Of each paper the nearest rows of the history and their cosines, NEIGHBOURS columns each.
+
+        ``themselves`` are the rows of the history that these papers are, -1 where they are none of it.
+        """
+        blocks = [slice(at, at + _BLOCK) for at in range(0, len(papers), _BLOCK)]
+        rows, cosines = zip(*(self._block(papers[block], themselves[block]) for block in blocks), strict=True)
+        return np.concatenate(rows), np.round(np.concatenate(cosines), 9).astype(np.float64, copy=False)
+
+    def _block(self, papers: Rows, themselves: Rows) -> tuple[Rows, Floats]:
+        shelf = self._shelf
+        cosines = products(shelf.by_paper, papers, self._earlier, shelf.papers - shelf.candidates)
+        held = np.flatnonzero(themselves >= 0)
+        cosines[held, themselves[held]] = -1.0
+        nearest = np.sort(np.argpartition(cosines, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS:], axis=1)
+        return nearest, np.take_along_axis(cosines, nearest, axis=1)
 
 
 def measure(pool: Pool, profile: Profile) -> Column:
