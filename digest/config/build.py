@@ -16,7 +16,7 @@ from digest.config.problems import Loc, key_name, place
 from digest.config.publication import DigestSettings, SourceSettings
 from digest.config.record import Config
 from digest.config.settings import Settings, SigningSettings
-from digest.model.editions import Digest, Look, Schedule
+from digest.model.editions import WEIGHTS, About, Digest, Look, Schedule
 from digest.model.errors import ConfigError
 from digest.model.feeds import Source, SourceId
 from digest.model.mail import Sender
@@ -56,6 +56,7 @@ class Builder:
             web=self._absolute(s.web),
             fetch=fetch if fetch.contact else fetch.model_copy(update={"contact": address}),
             keys=self._absolute(s.keys),
+            catalogues=self._catalogues(),
             inbound=self._absolute(s.inbound),
             ranking=s.ranking,
             retention=s.retention,
@@ -92,6 +93,17 @@ class Builder:
                 )
             seen[record] = index
         return tuple(self._absolute(key) for key in self.settings.dkim)
+
+    def _catalogues(self) -> tuple[str, ...]:
+        """The services that are asked about people."""
+        keys = self.settings.keys
+        named = self.settings.catalogue.services
+        if "openalex" in named and keys.openalex is None:
+            raise self._wrong(
+                ("catalogue", "services"), "names openalex, which answers only with a key", "name its file in [keys]"
+            )
+        with_key = (name for name in ("openalex", "semanticscholar") if getattr(keys, name) is not None)
+        return tuple(dict.fromkeys(named or with_key))
 
     def _unique(self, section: str, key: str, names: Iterable[str]) -> None:
         seen: dict[str, int] = {}
@@ -150,6 +162,16 @@ class Builder:
             allow_private=source.allow_private,
         )
 
+    def _check_about(self, index: int, digest: DigestSettings) -> None:
+        """A digest about people names some, one about topics too."""
+        if digest.about is About.AUTHORS and not (digest.authors or digest.institutions):
+            said, try_ = 'is "authors", but it follows nobody', 'write for example authors = ["Ada Lovelace"]'
+        elif digest.about is About.TOPIC and not digest.topics:
+            said, try_ = 'is "topic", but it has no topics', 'write for example topics = ["small language models"]'
+        else:
+            return
+        raise self._wrong(("digest", index, "about"), said, try_)
+
     def _digest(self, index: int, digest: DigestSettings, sender: str) -> Digest:
         ids = [source.id for source in self.settings.source]
         for wanted in digest.sources:
@@ -157,16 +179,19 @@ class Builder:
                 raise self._wrong(
                     ("digest", index, "sources"), f'names "{wanted}", which is no [[source]]', nearest(wanted, ids)
                 )
+        self._check_about(index, digest)
         domain = sender.rpartition("@")[2]
+        profile = replace(Profile(language=digest.language), **digest.fields_given())
         return Digest(
             name=digest.name,
             title=digest.title or digest.name,
+            about=digest.about,
             list_id=digest.list_id or f"{digest.name}.{domain if '.' in domain else 'localhost'}",
             sources=tuple(SourceId(wanted) for wanted in digest.sources),
             schedule=Schedule(send_at=digest.send_at, timezone=digest.timezone, days=digest.days),
             window=digest.window,
             when_empty=digest.when_empty,
-            profile=replace(Profile(language=digest.language), **digest.fields_given()),
+            profile=replace(profile, weights=profile.weights or WEIGHTS.get(digest.about)),
             template=digest.template,
             expire_after=digest.expire_after or self.settings.delivery.expire_after,
             look=Look(accent=digest.accent, logo=digest.logo, header=digest.header, footer=digest.footer),

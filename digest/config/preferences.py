@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, mo
 
 from digest.config.fields import Count, Score, Share, Words, option
 from digest.config.problems import explain
-from digest.model.people import Layout, Mutes, Profile, Weights
+from digest.model.people import Layout, Mutes, Profile, Say, Weights
 
 STRICT = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
@@ -160,8 +160,15 @@ class Preferences(BaseModel):
     )
     layout: Layout = option(
         "full",
-        "How much of an abstract is printed: full prints it cut at a sentence, brief its first sentence, titles none.",
-        kind="full | brief | titles",
+        "How much of a paper is printed: full its abstract, cut at a sentence, brief the abstract's first sentence, "
+        "catalogue a line of score, category, date and code with its authors, titles its title alone.",
+        kind="full | brief | catalogue | titles",
+    )
+    explain: Say = option(
+        "empty",
+        "When a mail says, source by source, why there is little in it: empty when it has no new paper, short also "
+        "when it has far fewer than usual, never not at all.",
+        kind="empty | short | never",
     )
 
     def fields_given(self) -> dict[str, Any]:
@@ -181,6 +188,8 @@ class Preferences(BaseModel):
             given["weights"] = Weights(**self.weights.model_dump())
         if "layout" in given:
             given["layout"] = self.layout.value
+        if "explain" in given:
+            given["explain"] = self.explain.value
         return given
 
 

@@ -75,7 +75,7 @@ _PROFILE_HEAD = """
 ## Profile files
 
 `digest rank --profile FILE`, `digest subscribers add --profile FILE` and the column `profile` of a subscribers' CSV
-take a profile: a TOML file with the preference keys of one `[[digest]]`, `categories` to `layout`, and two more:
+take a profile: a TOML file with the preference keys of one `[[digest]]`, `categories` to `explain`, and two more:
 
 """
 

@@ -23,7 +23,7 @@ from digest.config.fields import (
     option,
 )
 from digest.config.preferences import STRICT, Preferences
-from digest.model.editions import WhenEmpty
+from digest.model.editions import About, WhenEmpty
 
 #: No edition reaches back further, so pruning cannot cause a repeat.
 LONGEST_WINDOW_DAYS = 90
@@ -120,6 +120,12 @@ class DigestSettings(Preferences):
         "",
         "List-Id of its mails (RFC 2919); empty is the name and the sender's domain.",
         example="papers.example.org",
+    )
+    about: About = option(
+        "trending",
+        "What it prints: trending is whatever is new, the best first; authors only new papers by its authors and from "
+        "its institutions, with the people's cards; topic only papers near its topics, the nearest first.",
+        kind="trending | authors | topic",
     )
     sources: tuple[str, ...] = option(
         [],

@@ -43,6 +43,8 @@ class Config:
     fetch: FetchSettings
     """``contact`` is never empty here."""
     keys: KeySettings
+    catalogues: tuple[str, ...]
+    """Services that are asked about people."""
     inbound: InboundSettings
     ranking: RankingSettings
     retention: RetentionSettings

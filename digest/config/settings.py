@@ -275,6 +275,19 @@ class KeySettings(BaseModel):
     )
 
 
+class CatalogueSettings(BaseModel):
+    """Where the people that readers follow are looked up once a week: h-index, papers, citations, institutions."""
+
+    model_config = STRICT
+
+    services: tuple[Literal["openalex", "semanticscholar"], ...] = option(
+        [],
+        "Who is asked; empty asks those that have a key in [keys], and without any nobody.",
+        kind="list",
+        example=["openalex", "semanticscholar"],
+    )
+
+
 class InboundSettings(BaseModel):
     """Where mail to unsubscribe_to and bounces_to arrives: a maildir, or an IMAP mailbox. Empty: it is not read."""
 
@@ -343,6 +356,7 @@ class Settings(BaseSettings):
     web: WebSettings = Field(default_factory=WebSettings)
     fetch: FetchSettings = Field(default_factory=FetchSettings)
     keys: KeySettings = Field(default_factory=KeySettings)
+    catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
     inbound: InboundSettings = Field(default_factory=InboundSettings)
     ranking: RankingSettings = Field(default_factory=RankingSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NewType
 
 from digest.model.feeds import Entry, EntryId, SourceId, WorkId
-from digest.model.people import Profile
+from digest.model.people import Profile, Weights
 
 EditionId = NewType("EditionId", int)
 
@@ -26,6 +26,22 @@ class WhenEmpty(StrEnum):
     SKIP = "skip"
     SAY_SO = "say-so"
     BEST_OF = "best-of"
+
+
+class About(StrEnum):
+    """What a digest is about: whatever is new, the people its profile follows, or its topics."""
+
+    TRENDING = "trending"
+    AUTHORS = "authors"
+    TOPIC = "topic"
+
+
+#: The weights of a digest whose operator names none. Of people, one who is followed for sure stands before one who is
+#: only perhaps the right one, whatever the votes; of a topic, the score is the likeness to it.
+WEIGHTS: Mapping[About, Weights] = {
+    About.AUTHORS: Weights(trend=15.0, topic=0.0, people=80.0, novelty=5.0),
+    About.TOPIC: Weights(trend=0.0, topic=100.0, people=0.0, novelty=0.0),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +74,7 @@ class Digest:
     name: str
     title: str
     list_id: str
+    about: About = About.TRENDING
     sources: tuple[SourceId, ...] = ()
     """Empty means all."""
     schedule: Schedule
@@ -122,8 +139,8 @@ class Selection:
     muted: tuple[tuple[Entry, str], ...] = ()
     """(entry, the mute that hit it)."""
     left_out: Sequence[tuple[Ranked, str]] = ()
-    """(entry, why): withdrawn, liked, disliked, below-min-score, category, category unknown yet, per-category,
-    max-items; each is worked out when it is looked at."""
+    """(entry, why): nobody-followed, off-topic, withdrawn, liked, disliked, below-min-score, category, category unknown
+    yet, per-category, max-items; each is worked out when it is looked at."""
     candidates: Mapping[str, int] = field(default_factory=dict[str, int])
     """How many entries each case-folded category had; muted ones are not counted."""
 
@@ -215,6 +232,10 @@ class AuthorCard:
     """0-100."""
     ai_score: int | None = None
     """0-100."""
+    seen: int | None = None
+    """Papers of theirs in the store."""
+    votes: int | None = None
+    """What voting lists counted for those."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

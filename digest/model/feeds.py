@@ -213,7 +213,10 @@ class FetchTrace:
     same_ids_as_last: bool = False
     """The set of item keys equals the one of the previous parsed round."""
     last_new_at: datetime | None = None
+    news_at: tuple[datetime, ...] = ()
+    """When it last brought what it had not shown before, this round included: its rhythm (sources/rhythm.py)."""
     skip_days: frozenset[int] = frozenset()
+    skip_hours: frozenset[int] = frozenset()
     ttl: timedelta | None = None
     error: Exception | None = None
 
@@ -224,7 +227,8 @@ class Health:
 
     state: SourceState
     detail: str
-    next_at: datetime
+    next_at: datetime | None
+    """None: never, unless somebody asks for it."""
     failures: int
     """Consecutive failures (throttled counts; 0 after a success)."""
 

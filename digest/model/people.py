@@ -83,9 +83,20 @@ class Weights:
     novelty: float = 5.0
 
 
+class Say(StrEnum):
+    """When a mail says, source by source, why there is little in it."""
+
+    EMPTY = "empty"
+    SHORT = "short"
+    """Also when it holds far fewer papers than usual."""
+    NEVER = "never"
+
+
 class Layout(StrEnum):
     FULL = "full"
     BRIEF = "brief"
+    CATALOGUE = "catalogue"
+    """A line of facts and a line of authors for each paper."""
     TITLES = "titles"
 
 
@@ -111,6 +122,7 @@ class Profile:
     min_score: int | None = None
     layout: str = Layout.FULL
     language: str = "en"
+    explain: str = Say.EMPTY
 
     @property
     def personal(self) -> bool:
@@ -121,6 +133,8 @@ class Profile:
         values = asdict(self) | {"categories": [(name, float(weight)) for name, weight in self.categories]}
         if not self.seats:  # profiles from before there were bounds keep their key
             del values["seats"]
+        if self.explain == Say.EMPTY:
+            del values["explain"]
         if self.weights is not None:  # 1 and 1.0 are equal, so they must read alike
             values["weights"] = {name: float(share) for name, share in asdict(self.weights).items()}
         return json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -61,6 +61,12 @@ def records(tx: Tx, candidates: Iterable[Entry], as_of: datetime) -> tuple[Mappi
     )
 
 
+def works_by(tx: Tx, names: Iterable[str], as_of: datetime, *, limit: int) -> tuple[EntryId, ...]:
+    """Works seen by then on which somebody of one of these names stands, the newest ``limit`` of each name."""
+    found = _works(tx, sorted(_all_keys(names)), frozenset(), as_of)
+    return tuple(map(EntryId, sorted({row for rows in found.values() for row in rows[-limit:]})))
+
+
 def _works(tx: Tx, keys: Sequence[str], without: Collection[int], as_of: datetime) -> Mapping[str, tuple[int, ...]]:
     """The works of each key that were seen by then."""
     found: dict[str, list[int]] = {}
@@ -106,7 +112,11 @@ def _record(rows: Sequence[int], newest: Mapping[int, int]) -> Record:
 
 
 def _author_keys(names: Sequence[str]) -> set[str]:
-    return {key[:_LONGEST_KEY] for name in names[:_MOST_NAMES] if (key := person_key(name))}
+    return _all_keys(names[:_MOST_NAMES])
+
+
+def _all_keys(names: Iterable[str]) -> set[str]:
+    return {key[:_LONGEST_KEY] for name in names if (key := person_key(name))}
 
 
 def _institution_keys(names: Sequence[str]) -> set[str]:

@@ -202,11 +202,68 @@ def last_public(tx: Tx, digest: str) -> Edition | None:
     return _edition(tx, row) if row is not None else None
 
 
+def last_public_before(tx: Tx, digest: str, at: datetime) -> Edition | None:
+    """The newest public edition of a slot before an instant."""
+    query = select(editions).where(editions.c.digest == digest, editions.c.public.is_(True), editions.c.slot_at < at)
+    row = tx.execute(query.order_by(editions.c.slot_at.desc()).limit(1)).first()
+    return _edition(tx, row) if row is not None else None
+
+
+def composed_before(tx: Tx, edition_ids: Collection[int], at: datetime) -> frozenset[int]:
+    """Those of the editions that were composed before an instant, or at it."""
+    query = select(editions.c.id).where(among(tx, editions.c.id, edition_ids), editions.c.composed_at <= at)
+    return frozenset(tx.execute(query).scalars())
+
+
 def last_of(tx: Tx, digest: str) -> Edition | None:
     """A digest's newest edition, a reader's own or the public one."""
     query = select(editions).where(editions.c.digest == digest).order_by(editions.c.slot_at.desc(), editions.c.id)
     row = tx.execute(query.limit(1)).first()
     return _edition(tx, row) if row is not None else None
+
+
+def public_on(tx: Tx, digest: str, local_date: date) -> Edition | None:
+    """A digest's public edition of a local date."""
+    query = select(editions).where(
+        editions.c.digest == digest, editions.c.local_date == local_date, editions.c.public.is_(True)
+    )
+    row = tx.execute(query.order_by(editions.c.slot_at.desc()).limit(1)).first()
+    return _edition(tx, row) if row is not None else None
+
+
+def printed_before(tx: Tx, slot: Slot, profile_key: str, *, limit: int = 10) -> tuple[int, ...]:
+    """How many papers the editions of a profile printed in the slots of its digest before one, the newest first; of
+    several editions of one slot, the most."""
+    query = (
+        select(editions.c.slot_at, editions.c.counts)
+        .where(
+            editions.c.digest == slot.digest,
+            editions.c.profile_key == profile_key,
+            editions.c.local_date < slot.local_date,
+            editions.c.slot_at < slot.at,
+        )
+        .order_by(editions.c.local_date.desc())
+        .limit(limit * 20)
+    )
+    most: dict[datetime, int] = {}
+    for row in tx.execute(query):
+        if row.slot_at not in most and len(most) == limit:
+            break
+        most[row.slot_at] = max(most.get(row.slot_at, 0), int(row.counts["printed"]))
+    return tuple(most[at] for at in sorted(most, reverse=True))
+
+
+def printed_publicly(tx: Tx, digest: str, *, since: datetime) -> tuple[tuple[Slot, int], ...]:
+    """(slot, papers) of a digest's public editions since an instant, the newest first."""
+    query = (
+        select(editions.c.local_date, editions.c.slot_at, editions.c.counts)
+        .where(editions.c.digest == digest, editions.c.public.is_(True), editions.c.slot_at >= since)
+        .order_by(editions.c.slot_at.desc())
+    )
+    return tuple(
+        (Slot(digest=digest, local_date=row.local_date, at=row.slot_at), int(row.counts["printed"]))
+        for row in tx.execute(query)
+    )
 
 
 def printed_in(tx: Tx, ids: Sequence[int]) -> tuple[tuple[Slot, str], ...]:

@@ -226,40 +226,51 @@ def apply(tx: Tx, changes: Sequence[EntryChange], *, now: datetime, why: str = "
     gives the row of each change. ``why`` works were joined is kept. An alias that is taken meanwhile raises
     IntegrityError.
     """
-    written: list[EntryId] = []
-    for change in changes:
-        values = _values(change.after)
-        if change.kind is ChangeKind.NEW:
-            values |= {"first_seen_at": change.after.first_seen_at, "stored_at": now}
-            row_id = tx.execute(entries.insert().values(**values).returning(entries.c.id)).scalar_one()
-        else:
-            row_id = change.after.id
+    new = [change for change in changes if change.kind is ChangeKind.NEW]
+    added = iter(_add(tx, [change.after for change in new], now))
+    written = [EntryId(next(added) if change.kind is ChangeKind.NEW else change.after.id) for change in changes]
+    for row_id, change in zip(written, changes, strict=True):
+        if change.kind is not ChangeKind.NEW:
             before = _values(change.before) if change.before else {}
-            different = {name: value for name, value in values.items() if before.get(name) != value}
+            different = {name: value for name, value in _values(change.after).items() if before.get(name) != value}
             if different:
                 tx.execute(update(entries).where(entries.c.id == row_id).values(**different))
         for absorbed in change.absorbed:
-            _absorb(tx, absorbed, EntryId(row_id), before=change.before, at=now, why=why)
-        if change.aliases:
-            tx.execute(aliases.insert(), [{"alias": alias, "entry_id": row_id} for alias in change.aliases])
-        seen = change.sighting
-        add_missing(
-            tx,
-            sightings,
-            [
-                {
-                    "entry_id": row_id,
-                    "source_id": seen.source_id,
-                    "key": seen.key,
-                    "url": seen.url,
-                    "first_seen_at": seen.first_seen_at,
-                }
-            ],
-        )
-        if change.observation is not None:
-            observe(tx, EntryId(row_id), change.observation)
-        written.append(EntryId(row_id))
+            _absorb(tx, absorbed, row_id, before=change.before, at=now, why=why)
+    both = list(zip(written, changes, strict=True))
+    named = [{"alias": alias, "entry_id": row_id} for row_id, change in both for alias in change.aliases]
+    if named:
+        tx.execute(aliases.insert(), named)
+    add_missing(tx, sightings, [_sighted(row_id, change.sighting) for row_id, change in both])
+    for row_id, change in both:
+        if change.observation is not None and (change.before or change.absorbed):
+            observe(tx, row_id, change.observation)
+    first = [
+        _counted(row_id, change.observation)
+        for row_id, change in both
+        if change.observation is not None and not (change.before or change.absorbed)
+    ]
+    if first:
+        tx.execute(votes.insert(), first)
     return tuple(written)
+
+
+def _add(tx: Tx, new: Sequence[Entry], now: datetime) -> Sequence[int]:
+    """Rows for entries that are not held yet; their numbers in the same order."""
+    if not new:
+        return ()
+    rows = [_values(entry) | {"first_seen_at": entry.first_seen_at, "stored_at": now} for entry in new]
+    return tx.execute(entries.insert().returning(entries.c.id, sort_by_parameter_order=True), rows).scalars().all()
+
+
+def _sighted(row_id: EntryId, seen: Sighting) -> dict[str, object]:
+    return {
+        "entry_id": row_id,
+        "source_id": seen.source_id,
+        "key": seen.key,
+        "url": seen.url,
+        "first_seen_at": seen.first_seen_at,
+    }
 
 
 def revise(tx: Tx, entry: Entry) -> None:
@@ -277,14 +288,17 @@ def observe(tx: Tx, entry_id: EntryId, seen: VoteObservation) -> None:
     elif last is not None and last.at == seen.at:
         tx.execute(update(votes).where(mine, votes.c.at == seen.at).values(upvotes=seen.upvotes))
     else:
-        row = {
-            "entry_id": entry_id,
-            "source_id": seen.source_id,
-            "at": seen.at,
-            "seen_until": seen.at,
-            "upvotes": seen.upvotes,
-        }
-        tx.execute(votes.insert().values(**row))
+        tx.execute(votes.insert().values(**_counted(entry_id, seen)))
+
+
+def _counted(entry_id: EntryId, seen: VoteObservation) -> dict[str, object]:
+    return {
+        "entry_id": entry_id,
+        "source_id": seen.source_id,
+        "at": seen.at,
+        "seen_until": seen.at,
+        "upvotes": seen.upvotes,
+    }
 
 
 def without_categories(tx: Tx, *, limit: int, asked_before: datetime) -> tuple[Entry, ...]:

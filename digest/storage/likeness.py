@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from digest.model.feeds import EntryId
-from digest.storage.base import Instant, Tx, add_missing, among, batched, metadata
+from digest.storage.base import Instant, Tx, add_alike, add_missing, among, batched, metadata
 from digest.storage.entries import Id, entries
 
 #: Hashes of a work's words; works that share one are compared.
@@ -67,9 +67,8 @@ class Pair:
 
 def note(tx: Tx, bands: Mapping[EntryId, Iterable[int]]) -> None:
     """Adds the fingerprints of works."""
-    add_missing(
-        tx, fingerprints, [{"band": band, "entry_id": entry_id} for entry_id, own in bands.items() for band in own]
-    )
+    rows = [{"band": band, "entry_id": int(entry_id)} for entry_id, own in bands.items() for band in own]
+    add_alike(tx, fingerprints, {}, rows)
 
 
 def alike(tx: Tx, bands: Collection[int], *, most: int) -> Mapping[int, tuple[int, ...]]:

@@ -327,6 +327,17 @@ def everybody(
     )
 
 
+def wishes(tx: Tx) -> tuple[tuple[str, Mapping[str, object]], ...]:
+    """(digest, preferences) of confirmed readers who prefer something, each pair once."""
+    text = cast(subscriptions.c.preferences, Text)
+    query = (
+        select(subscriptions.c.digest, text.label("preferences"))
+        .where(subscriptions.c.state == SubscriptionState.CONFIRMED.value, text != "{}")
+        .distinct()
+    )
+    return tuple((row.digest, _wishes(row.preferences)) for row in tx.execute(query))
+
+
 def count_readers(tx: Tx) -> int:
     """Addresses with at least one confirmed subscription."""
     query = select(func.count(subscriptions.c.subscriber_id.distinct())).where(

@@ -5,15 +5,31 @@ what was added besides the configuration, when each is next due, how it is doing
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Integer, Row, String, Table, Text, delete, select, update
+from sqlalchemy import (
+    JSON,
+    BindParameter,
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    select,
+    update,
+)
 
 from digest.model.feeds import Health, Source, SourceId, SourceState, Validators
-from digest.storage.base import Instant, Tx, add_missing, insert, metadata
+from digest.storage.base import Instant, Tx, add_missing, among, insert, metadata
 
 sources = Table(
     "sources",
@@ -40,6 +56,8 @@ sources = Table(
     Column("alerted_at", Instant),
     Column("moved_to", Text, nullable=False, default=""),  # where it has permanently redirected to since moved_at
     Column("moved_at", Instant),
+    Column("stopped_at", Instant),  # it is gone for good (HTTP 410): only asked if somebody names it
+    Column("times", JSON, nullable=False, default=dict),  # Times, as the feed last told them
 )
 
 documents = Table(
@@ -52,6 +70,15 @@ documents = Table(
     Column("body_hash", String(64)),
     Column("seen_at", Instant, nullable=False),
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Times:
+    """What a feed says of when it is worth asking, in GMT; weekdays from Monday 0."""
+
+    ttl: timedelta | None = None
+    skip_days: frozenset[int] = frozenset()
+    skip_hours: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +99,39 @@ class HeldSource:
     last_new_at: datetime | None
     last_keys: str
     alerted_at: datetime | None
+    moved_to: str = ""
+    """Where its address has led for good, by every answer since ``moved_at``."""
+    moved_at: datetime | None = None
+    stopped_at: datetime | None = None
+    times: Times = Times()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What we remember of a document."""
+
+    validators: Validators
+    seen_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """How a round of a source ended, beside the source as it was before."""
+
+    held: HeldSource
+    health: Health
+    at: datetime
+    http_status: int | None = None
+    title: str = ""
+    """As the feed says it; empty where it says none."""
+    keys: str | None = None
+    """Of the items that were read; None where none were."""
+    brought_new: bool = False
+    reached: bool = False
+    """The source answered sensibly: its first fetch is then over."""
+    moved_to: str = ""
+    moved_at: datetime | None = None
+    times: Times = Times()
 
 
 def sync(tx: Tx, configured: Sequence[Source]) -> None:
@@ -85,8 +145,9 @@ def sync(tx: Tx, configured: Sequence[Source]) -> None:
         elif any(getattr(row, name) != value for name, value in values.items()):
             told = (source.kind, source.url, source.category, values["options"])
             moved = (row.kind, row.url, row.category, row.options) != told
-            fresh: dict[str, object] = {"next_at": None, "first_fetched_at": None, "last_keys": ""} if moved else {}
-            tx.execute(update(sources).where(sources.c.id == source.id).values(**values, **fresh))
+            tx.execute(
+                update(sources).where(sources.c.id == source.id).values(**values, **(_afresh() if moved else {}))
+            )
             if moved:
                 tx.execute(delete(documents).where(documents.c.source_id == source.id))
     names = {source.id for source in configured}
@@ -100,11 +161,7 @@ def add(tx: Tx, source: Source) -> bool:
     values = _values(source, "added")
     if add_missing(tx, sources, [values]) == 1:
         return True
-    back = (
-        update(sources)
-        .where(sources.c.id == source.id, sources.c.origin == "gone")
-        .values(**values, next_at=None, first_fetched_at=None, last_keys="")
-    )
+    back = update(sources).where(sources.c.id == source.id, sources.c.origin == "gone").values(**values, **_afresh())
     return bool(tx.execute(back).rowcount)
 
 
@@ -121,6 +178,12 @@ def all_held(tx: Tx) -> tuple[HeldSource, ...]:
     return tuple(_held(row) for row in rows)
 
 
+def removed(tx: Tx) -> tuple[HeldSource, ...]:
+    """Every source that is no longer polled, by id."""
+    rows = tx.execute(select(sources).where(sources.c.origin == "gone").order_by(sources.c.id))
+    return tuple(_held(row) for row in rows)
+
+
 def claim(
     tx: Tx, ids: Sequence[SourceId] | None, *, now: datetime, busy_until: datetime, due_only: bool
 ) -> tuple[HeldSource, ...]:
@@ -129,7 +192,7 @@ def claim(
     if ids is not None:
         query = query.where(sources.c.id.in_(ids))
     if due_only:
-        query = query.where((sources.c.next_at.is_(None)) | (sources.c.next_at <= now))
+        query = query.where((sources.c.next_at.is_(None)) | (sources.c.next_at <= now), sources.c.stopped_at.is_(None))
     rows = tx.execute(query.with_for_update(skip_locked=True)).all()
     claimed = [row.id for row in rows]
     if claimed:
@@ -144,6 +207,15 @@ def validators(tx: Tx, source_id: SourceId) -> Mapping[str, Validators]:
     }
 
 
+def known_documents(tx: Tx, source_ids: Collection[SourceId]) -> Mapping[SourceId, Mapping[str, Known]]:
+    """What we remember of the documents of many sources: by source, by address."""
+    found: dict[SourceId, dict[str, Known]] = defaultdict(dict)
+    for row in tx.execute(select(documents).where(among(tx, documents.c.source_id, source_ids))):
+        held = Validators(etag=row.etag, last_modified=row.last_modified, body_hash=row.body_hash)
+        found[SourceId(row.source_id)][row.url] = Known(validators=held, seen_at=row.seen_at)
+    return found
+
+
 def remember(tx: Tx, source_id: SourceId, url: str, held: Validators, now: datetime) -> None:
     """Keeps a document's validators; those unseen for two weeks are dropped (dated URLs would pile up)."""
     values = {"etag": held.etag, "last_modified": held.last_modified, "body_hash": held.body_hash, "seen_at": now}
@@ -154,41 +226,44 @@ def remember(tx: Tx, source_id: SourceId, url: str, held: Validators, now: datet
     )
 
 
-def record(
-    tx: Tx,
-    source_id: SourceId,
-    health: Health,
-    *,
-    now: datetime,
-    http_status: int | None,
-    title: str,
-    keys: str | None,
-    brought_new: bool,
-    reached: bool,
-) -> None:
-    """Writes how a round ended. ``reached`` tells that the source answered sensibly: its first fetch is then over."""
+def record(tx: Tx, rounds: Sequence[Ended]) -> None:
+    """Writes how rounds of different sources ended, each beside the source that was claimed for it."""
+    by_columns: dict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
+    for one in rounds:
+        values = _ended(one)
+        by_columns[tuple(values)].append({f"_{name}": value for name, value in values.items()})
+    for names, rows in by_columns.items():
+        changed: dict[str, BindParameter[Any]] = {name: bindparam(f"_{name}") for name in names if name != "id"}
+        tx.execute(update(sources).where(sources.c.id == bindparam("_id")).values(changed), rows)
+
+
+def _ended(one: Ended) -> dict[str, object]:
+    """The row's new values. None is taken from what was held that another process may have changed meanwhile."""
+    held = one.held
     values: dict[str, object] = {
-        "state": health.state.value,
-        "detail": health.detail,
-        "failures": health.failures,
-        "next_at": health.next_at,
-        "http_status": http_status,
-        "last_fetched_at": now,
+        "id": held.source.id,
+        "state": one.health.state.value,
+        "detail": one.health.detail,
+        "failures": one.health.failures,
+        "next_at": one.health.next_at,
+        "stopped_at": one.at if one.health.next_at is None else None,
+        "http_status": one.http_status,
+        "last_fetched_at": one.at,
+        "moved_to": one.moved_to,
+        "moved_at": one.moved_at,
+        "times": _as_json(one.times),
     }
-    if title:
-        values["title"] = title
-    if keys is not None:
-        values["last_keys"] = keys
-    if brought_new:
-        values["last_new_at"] = now
-    if reached:
-        values |= {"last_ok_at": now, "alerted_at": None}
-        tx.execute(
-            update(sources)
-            .where(sources.c.id == source_id, sources.c.first_fetched_at.is_(None))
-            .values(first_fetched_at=now)
-        )
-    tx.execute(update(sources).where(sources.c.id == source_id).values(**values))
+    if one.title:
+        values["title"] = one.title
+    if one.keys is not None:
+        values["last_keys"] = one.keys
+    if one.brought_new:
+        values["last_new_at"] = one.at
+    if one.reached:
+        values |= {"last_ok_at": one.at, "alerted_at": None}
+        if held.first_fetched_at is None:
+            values["first_fetched_at"] = one.at
+    return values
 
 
 def give_back(tx: Tx, held: HeldSource, now: datetime) -> None:
@@ -204,6 +279,30 @@ def forget_first_fetch(tx: Tx) -> None:
 
 def mark_alerted(tx: Tx, source_id: SourceId, now: datetime) -> None:
     tx.execute(update(sources).where(sources.c.id == source_id).values(alerted_at=now))
+
+
+def _afresh() -> dict[str, object]:
+    """A source at another address is another one."""
+    gone = {"next_at": None, "first_fetched_at": None, "last_keys": "", "stopped_at": None}
+    return {**gone, "moved_to": "", "moved_at": None, "times": {}}
+
+
+def _as_json(times: Times) -> dict[str, object]:
+    """Only what the feed says, so that most rows say nothing."""
+    said = {
+        "ttl": times.ttl.total_seconds() if times.ttl else None,
+        "skip_days": sorted(times.skip_days),
+        "skip_hours": sorted(times.skip_hours),
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _times(said: Mapping[str, Any]) -> Times:
+    return Times(
+        ttl=timedelta(seconds=said["ttl"]) if "ttl" in said else None,
+        skip_days=frozenset(said.get("skip_days", ())),
+        skip_hours=frozenset(said.get("skip_hours", ())),
+    )
 
 
 def _values(source: Source, origin: str) -> dict[str, object]:
@@ -244,4 +343,8 @@ def _held(row: Row[Any]) -> HeldSource:
         last_new_at=row.last_new_at,
         last_keys=row.last_keys,
         alerted_at=row.alerted_at,
+        moved_to=row.moved_to,
+        moved_at=row.moved_at,
+        stopped_at=row.stopped_at,
+        times=_times(row.times),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import get_args
 
 from digest.config.publication import DigestSettings, SourceSettings
@@ -11,10 +12,16 @@ from digest.model import people
 from digest.rendering import inline, language
 from digest.sources.kinds import KINDS
 
+DOCS = Path(__file__).parents[2] / "docs" / "sources"
 
-def test_the_settings_know_every_key_that_a_kind_reads():
+
+def test_every_key_that_a_kind_reads_can_be_written():
+    """As a key of its own, or, where only one kind knows it, below [source.options] as its page shows."""
     for kind in KINDS.values():
-        assert set(kind.options) <= set(SourceSettings.model_fields), kind.name
+        others = set(kind.options) - set(SourceSettings.model_fields)
+        page = DOCS / f"{kind.name}.md"
+        shown = page.read_text("utf-8").partition("[source.options]")[2] if others else ""
+        assert [key for key in others if not re.search(rf"^{key} = ", shown, re.MULTILINE)] == [], kind.name
 
 
 def test_the_languages_that_may_be_wished_are_those_that_mails_are_written_in():

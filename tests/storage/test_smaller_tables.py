@@ -37,9 +37,8 @@ def test_a_source_whose_address_changed_starts_afresh_and_one_taken_out_is_no_lo
     with store.transaction() as tx:
         sources.sync(tx, [FEED])
         sources.remember(tx, FEED.id, FEED.url, Validators(etag="1"), NOW)
-        sources.record(
-            tx, FEED.id, health, now=NOW, http_status=200, title="A", keys="k", brought_new=True, reached=True
-        )
+        (held,) = sources.all_held(tx)
+        sources.record(tx, [sources.Ended(held=held, health=health, at=NOW, title="A", keys="k", reached=True)])
         sources.sync(tx, [replace(FEED, every=timedelta(hours=2))])
         (held,) = sources.all_held(tx)
         assert (held.first_fetched_at, held.source.every, held.title) == (NOW, timedelta(hours=2), "A")

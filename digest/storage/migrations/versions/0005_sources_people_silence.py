@@ -17,6 +17,8 @@ def upgrade() -> None:
     op.add_column("sources", sa.Column("options", sa.JSON(), nullable=False, server_default="{}"))
     op.add_column("sources", sa.Column("moved_to", sa.Text(), nullable=False, server_default=""))
     op.add_column("sources", sa.Column("moved_at", Instant))
+    op.add_column("sources", sa.Column("stopped_at", Instant))
+    op.add_column("sources", sa.Column("times", sa.JSON(), nullable=False, server_default="{}"))
     op.create_table(
         "rounds",
         sa.Column("id", Id, nullable=False),
@@ -27,10 +29,12 @@ def upgrade() -> None:
         sa.Column("new", sa.Integer(), nullable=False),
         sa.Column("revised", sa.Integer(), nullable=False),
         sa.Column("unchanged", sa.Integer(), nullable=False),
+        sa.Column("fresh", sa.Integer(), nullable=False),
         sa.Column("problems", sa.Integer(), nullable=False),
         sa.Column("http_status", sa.Integer()),
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("next_at", Instant),
         sa.PrimaryKeyConstraint("id", name="pk_rounds"),
     )
     op.create_index("ix_rounds_source_id_at", "rounds", ["source_id", "at"])
@@ -50,6 +54,7 @@ def upgrade() -> None:
         sa.Column("person", sa.String(length=200), nullable=False),
         sa.Column("service", sa.String(length=30), nullable=False),
         sa.Column("facts", sa.JSON()),
+        sa.Column("why", sa.Text(), nullable=False),
         sa.Column("asked_at", Instant, nullable=False),
         sa.Column("found_at", Instant),
         sa.PrimaryKeyConstraint("person", "service", name="pk_catalogue"),
