@@ -2,15 +2,15 @@
 
 Pure.
 
-RFC 9110 section 15 (status codes) and 10.2.3 (Retry-After), RFC 6585 (429). Also the words for an answer that never
-came.
+RFC 9110 section 15 (status codes) and 10.2.3 (Retry-After), RFC 6585 (429). Also what an answer says of the next
+request, and the words for an answer that never came.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from digest.model.errors import FetchError
@@ -29,10 +29,15 @@ _MEANING: Mapping[int, tuple[str, str]] = {
 }
 
 
+#: Seconds; a larger number is an instant of Unix time.
+_INSTANT = 1e9
+
+
 def refusal(url: str, status: int, headers: Mapping[str, str], *, now: datetime) -> FetchError:
     """The error for any answer that is neither a document nor "not modified" nor a redirect that we follow."""
     wait = retry_after(headers, now=now)
-    if status == 429 or (status == 503 and wait is not None):
+    # GitHub says 403 for a budget that is used up.
+    if status == 429 or (status in (403, 503) and rest_after(headers, now=now) > 0):
         when = f"in {wait:.0f} seconds" if wait is not None else "later"
         return FetchError(
             f"the server asks us to slow down (HTTP {status})",
@@ -56,7 +61,7 @@ def refusal(url: str, status: int, headers: Mapping[str, str], *, now: datetime)
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
-    """Seconds the server asks us to wait, from Retry-After (a number or a date) or a RateLimit header's ``t=``."""
+    """Seconds the server asks us to wait, from Retry-After (a number or a date) or its rate limit's reset."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
         return float(value)
@@ -67,8 +72,86 @@ def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
             return None
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         return max(0.0, (at - now).total_seconds())
-    left = re.search(r"\bt=(\d{1,9})\b", headers.get("ratelimit", ""))
-    return float(left[1]) if left else None
+    resets = [reset for _, reset in _budgets(headers, now) if reset is not None]
+    return max(resets, default=None)
+
+
+def rest_after(headers: Mapping[str, str], *, now: datetime) -> float:
+    """Seconds in which a server wants no further request, said beside an answer that it gave: 0 if it says nothing."""
+    asked = retry_after(headers, now=now) if "retry-after" in headers else None
+    spent = [reset for left, reset in _budgets(headers, now) if left < 1 and reset is not None]
+    return max([*spent, asked or 0.0])
+
+
+def _budgets(headers: Mapping[str, str], now: datetime) -> list[tuple[float, float | None]]:
+    """(requests left, seconds until the budget is filled again) of each budget that an answer tells.
+
+    ``RateLimit: "api";r=0;t=30`` and ``RateLimit-Policy: "api";q=500;w=300`` (draft-ietf-httpapi-ratelimit-headers-10),
+    their forms of before (``RateLimit: limit=100, remaining=0, reset=30``; RateLimit-Remaining and -Reset), and
+    X-RateLimit-Remaining and -Reset, where the reset is an instant (GitHub) or a number of seconds (OpenAlex).
+    """
+    window = _numbers(r"\bw\s*=\s*(\d{1,9})", headers.get("ratelimit-policy", ""))
+    whole = headers.get("ratelimit", "")
+    found: list[tuple[float, float | None]] = []
+    for item in whole.split(","):
+        left = _numbers(r"\br\s*=\s*(\d{1,9})", item)
+        reset = _numbers(r"\bt\s*=\s*(\d{1,9})", item) or window
+        if left or reset:
+            found.append((min(left, default=1.0), max(reset, default=None)))
+    left = _numbers(r"\bremaining\s*=\s*(\d{1,9})", whole)
+    if left:
+        found = [(left[0], max(_numbers(r"\breset\s*=\s*(\d{1,9})", whole), default=None))]
+    for start in ("ratelimit", "x-ratelimit"):
+        left = _numbers(r"^\s*(\d{1,9}(?:\.\d+)?)", headers.get(f"{start}-remaining", ""))
+        reset = _numbers(r"^\s*(\d{1,12}(?:\.\d+)?)", headers.get(f"{start}-reset", ""))
+        if reset and reset[0] > _INSTANT:
+            reset = [max(0.0, reset[0] - now.timestamp())]
+        if left or reset:
+            found.append((min(left, default=1.0), max(reset or (window if start == "ratelimit" else []), default=None)))
+    return found
+
+
+def _numbers(pattern: str, text: str) -> list[float]:
+    return [float(number) for number in re.findall(pattern, text, re.IGNORECASE)]
+
+
+def max_age(headers: Mapping[str, str]) -> timedelta | None:
+    """How long the server calls its answer fresh from now on (Cache-Control and Age, RFC 9111 section 5.2.2.1)."""
+    found = re.search(r"\bmax-age\s*=\s*\"?(\d{1,8})\b", headers.get("cache-control", ""), re.IGNORECASE)
+    if found is None:
+        return None
+    age = re.fullmatch(r"\s*(\d{1,8})\s*", headers.get("age", ""))
+    left = int(found[1]) - (int(age[1]) if age else 0)
+    return timedelta(seconds=left) if left > 0 else None
+
+
+def resting(url: str, host: str, seconds: float) -> FetchError:
+    """The request was not even sent."""
+    return FetchError(
+        f"{host} asked to be left alone for another {seconds:.0f} seconds, so it was not asked",
+        where=url,
+        try_="nothing; it is tried again after that",
+        retry_after=seconds,
+        throttled=True,
+    )
+
+
+def key_refused(url: str, status: int, named: str) -> FetchError:
+    return FetchError(
+        f"the server does not accept {named} (HTTP {status})",
+        where=url,
+        try_="check it: a key is the whole first line of its file. Without one the service is asked anonymously",
+        http_status=status,
+    )
+
+
+def key_missing(url: str, status: int, named: str) -> FetchError:
+    return FetchError(
+        f"the server refuses us without {named} (HTTP {status})",
+        where=url,
+        try_="add it: docs/sources tells how to get one and what its file holds",
+        http_status=status,
+    )
 
 
 def not_public(url: str, host: str, addresses: tuple[str, ...]) -> FetchError:

@@ -1,9 +1,10 @@
-"""Kind ``arxiv``: one category's daily listing (rss.arxiv.org, RSS or Atom), and the export API for back-fills and ids.
+"""Kind ``arxiv``: one category's daily listing (rss.arxiv.org, RSS or Atom); a search, authors or single papers by the
+export API; the papers that an author claims (arxiv.org/a/ID.atom2).
 
 Takes and gives what every kind does. One category a feed: the listing is capped at 2,000 with replacements first.
 Authors come as one comma-joined string with affiliations in parentheses, LaTeX left as it is. arXiv asks for one
 request in three seconds over all its hosts (the fetcher sees to it). Manuals: info.arxiv.org/help/rss.html,
-info.arxiv.org/help/api/user-manual.html.
+info.arxiv.org/help/api/user-manual.html, info.arxiv.org/help/author_identifiers.html.
 """
 
 from __future__ import annotations
@@ -19,19 +20,26 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 from digest.model.errors import ConfigError, ParseError
 from digest.model.feeds import EntryData, FetchRequest, FetchResponse, ParsedFeed, Source, SourceKind
 from digest.sources import document
-from digest.sources.ids import first_arxiv_id
+from digest.sources.ids import bare_arxiv_id, first_arxiv_id
 from digest.sources.items import entry_of, text
-from digest.sources.names import with_affiliations
+from digest.sources.names import turn, with_affiliations
 from digest.sources.syndication import parse_xml, request_for, wants_a_document
 
 FEED_URL = "https://rss.arxiv.org/atom/"
 API_URL = "https://export.arxiv.org/api/query"
+SITE = "https://arxiv.org"
 ACCEPT = "application/atom+xml, application/rss+xml;q=0.9, application/xml;q=0.8, */*;q=0.1"
 #: Entries asked for in one answer of the API while back-filling (its limit is 2,000).
 PAGE = 500
+#: The newest papers of a search that are looked at in each round.
+NEWEST = 100
 #: Ids asked for in one answer of the API.
 BATCH = 100
 
+_ANNOUNCEMENTS = ("new", "cross", "replace", "replace-cross")
+_CATEGORY = re.compile(r"[A-Za-z][A-Za-z-]*(\.[A-Za-z-]+)?")
+#: ``warner_s_1``, or an ORCID.
+_AUTHOR_ID = re.compile(r"[a-z]+(?:-[a-z]+)*_[a-z]{1,3}_\d{1,3}|\d{4}-\d{4}-\d{4}-\d{3}[\dX]")
 _ANNOUNCED = re.compile(r"\s*arXiv:\S+?(?:v\d+)?\s+Announce Type:\s*([\w-]+)\s+(?:Abstract:\s*)?", re.IGNORECASE)
 _WITHDRAWN = re.compile(
     r"(?:^|[.;:!(]\s*)(?:this|the)?\s*(?:arxiv\s+)?(?:paper|article|submission|manuscript|preprint|work|version)?\s*"
@@ -43,23 +51,32 @@ _ARXIV = "{http://arxiv.org/schemas/atom}"
 
 
 def plan(source: Source, now: datetime, since: date | None) -> tuple[FetchRequest, ...]:
-    """Today's listing, or with ``since`` the first page of everything submitted since then (see ``follow``)."""
-    category = source.category or _category_in(source.url)
-    if since is not None and category:
-        return (request_for(source, _submitted(category, since, now), ACCEPT),)
-    if source.url:
-        return (request_for(source, source.url, ACCEPT),)
-    if not category:
-        raise ConfigError(
-            "an arxiv source needs a category or a url", where=f"source {source.id}", try_='add category = "cs.CL"'
-        )
-    return (request_for(source, FEED_URL + quote(category, safe=".-"), ACCEPT),)
+    """Today's listing; or the newest papers of a search (query, authors by name, category: all of them must fit), the
+    papers of authors by id, and single papers, each a request of its own.
+
+    With ``since`` a listing and a search become the first page of all that was submitted since then (see ``follow``).
+    """
+    named, known = _names(source), _author_ids(source)
+    found: list[FetchRequest] = []
+    if source.one("query") or named:
+        found.append(request_for(source, _search(source, named, since, now), ACCEPT))
+    found += (request_for(source, f"{_site(source)}/a/{author}.atom2", ACCEPT) for author in known)
+    if source.given("papers"):
+        ids = [one[0] for paper in source.given("papers") if (one := bare_arxiv_id(paper))]
+        asked = category_requests(ids, source.url or API_URL)
+        found += (request_for(source, request.url, ACCEPT) for request in asked)
+    return tuple(found) or (_listing(source, now, since),)
 
 
 def parse(source: Source, response: FetchResponse) -> ParsedFeed:
-    """A listing or an API answer. Raises ParseError for anything else, and for arXiv's own error documents."""
-    del source
-    return parse_api(response)
+    """A listing or an API answer, without announcements that the source does not want. Raises ParseError for anything
+    else, and for arXiv's own error documents."""
+    parsed = parse_api(response)
+    wanted = source.given("announce")
+    if not wanted:
+        return parsed
+    kept = tuple(entry for entry in parsed.entries if not entry.announce or entry.announce in wanted)
+    return replace(parsed, entries=kept)
 
 
 def parse_api(response: FetchResponse) -> ParsedFeed:
@@ -76,18 +93,18 @@ def parse_api(response: FetchResponse) -> ParsedFeed:
         raise ParseError(
             f"arXiv does not understand the query: {' '.join(reason.split())[:200]}",
             where=response.url,
-            try_="check the category, for example cs.CL",
+            try_='check the category (cs.CL) and the query (ti:diffusion AND abs:"score matching")',
         )
     return parsed
 
 
 def follow(request: FetchRequest, parsed: ParsedFeed) -> FetchRequest | None:
-    """The API's next page, as long as the pages are full."""
+    """The API's next page of a back-fill, as long as the pages are full."""
     parts = urlsplit(request.url)
     query = parse_qs(parts.query, keep_blank_values=True)
     size = _number(query.get("max_results"))
     got = len(parsed.entries) + len(parsed.problems)
-    if "search_query" not in query or not size or got < size:
+    if query.get("sortOrder") != ["ascending"] or not size or got < size:
         return None
     query["start"] = [str(_number(query.get("start")) + size)]
     return replace(request, url=urlunsplit(parts._replace(query=urlencode(query, doseq=True))))
@@ -106,16 +123,59 @@ def category_requests(ids: Sequence[str], api_url: str = API_URL) -> tuple[Fetch
     )
 
 
-def _submitted(category: str, since: date, now: datetime) -> str:
-    span = f"[{since:%Y%m%d}0000 TO {now:%Y%m%d}2359]"
+def _listing(source: Source, now: datetime, since: date | None) -> FetchRequest:
+    category = source.category or _category_in(source.url)
+    if since is not None and category:
+        return request_for(source, _asked(API_URL, f"cat:{category}", since, now), ACCEPT)
+    if source.url:
+        return request_for(source, source.url, ACCEPT)
+    if not category:
+        raise ConfigError(
+            "an arxiv source needs a category or a url", where=f"source {source.id}", try_='add category = "cs.CL"'
+        )
+    return request_for(source, FEED_URL + quote(category, safe=".-"), ACCEPT)
+
+
+def _search(source: Source, names: Sequence[str], since: date | None, now: datetime) -> str:
+    """The address of a search. A name is a phrase in quotes, au:"del Maestro", or each of its words is asked alone."""
+    authors = " OR ".join(f'au:"{name}"' for name in names)
+    parts = (f"cat:{source.category}" if source.category else "", source.one("query"), authors)
+    given = [" ".join(part.split()) for part in parts if part]
+    search = given[0] if len(given) == 1 else " AND ".join(map(_bracketed, given))
+    return _asked(source.url or API_URL, search, since, now)
+
+
+def _bracketed(part: str) -> str:
+    return f"({part})" if " " in part else part
+
+
+def _asked(api: str, search: str, since: date | None, now: datetime) -> str:
+    """The newest papers of a search; with ``since`` the oldest first, so that what is new meanwhile moves no page."""
+    span = f"submittedDate:[{since:%Y%m%d}0000 TO {now:%Y%m%d}2359]" if since is not None else ""
     query = {
-        "search_query": f"cat:{category} AND submittedDate:{span}",
+        "search_query": f"{_bracketed(search)} AND {span}" if span else search,
         "sortBy": "submittedDate",
-        "sortOrder": "ascending",
+        "sortOrder": "ascending" if span else "descending",
         "start": 0,
-        "max_results": PAGE,
+        "max_results": PAGE if span else NEWEST,
     }
-    return f"{API_URL}?{urlencode(query)}"
+    return f"{api}?{urlencode(query)}"
+
+
+def _site(source: Source) -> str:
+    parts = urlsplit(source.url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else SITE
+
+
+def _author_ids(source: Source) -> tuple[str, ...]:
+    """The authors that are named by arXiv's ids or by their ORCID."""
+    return tuple(dict.fromkeys(name for name in source.given("authors") if _AUTHOR_ID.fullmatch(name)))
+
+
+def _names(source: Source) -> tuple[str, ...]:
+    """The other authors, "First Last", without what would end the quotes."""
+    cleaned = (turn(" ".join(name.replace('"', " ").split())) for name in source.given("authors"))
+    return tuple(dict.fromkeys(name for name in cleaned if name and not _AUTHOR_ID.fullmatch(name)))
 
 
 def _category_in(url: str) -> str:
@@ -190,20 +250,42 @@ def _number(values: Sequence[str] | None) -> int:
 
 
 def wants(source: Source) -> str:
-    if not (source.url or source.category):
-        return "needs a category (such as cs.CL) or a url"
-    if source.category and not re.fullmatch(r"[A-Za-z][A-Za-z-]*(\.[A-Za-z-]+)?", source.category):
+    searched = source.one("query") or source.given("authors") or source.given("papers")
+    if not (source.url or source.category or searched):
+        return "needs a category (such as cs.CL), a query, authors, papers or a url"
+    if source.category and not _CATEGORY.fullmatch(source.category):
         return f'has the category "{source.category}", which does not look like one of arXiv (cs.CL)'
+    for paper in source.given("papers"):
+        if bare_arxiv_id(paper) is None:
+            return f'has the paper "{paper}", which is not an arXiv id (2511.01234, hep-th/9901001)'
+    known = _author_ids(source)
+    if known and (source.one("query") or source.category):
+        return (
+            f'has the author "{known[0]}" by id, whose papers no query or category narrows: give either of them alone'
+        )
+    if source.category and source.given("papers") and not (source.one("query") or _names(source)):
+        return "has a category and papers, which are two documents of arXiv: make them two sources"
+    for kind in source.given("announce"):
+        if kind not in _ANNOUNCEMENTS:
+            return f'has the announcement "{kind}"; arXiv has {", ".join(_ANNOUNCEMENTS)}'
+    if source.given("announce") and searched:
+        return "has announce, but only a category's listing says what was announced how"
     return wants_a_document(source) if source.url else ""
 
 
 ARXIV = SourceKind(
     name="arxiv",
-    about="the listings of arXiv",
+    about="the listings of arXiv, its search, its authors and single papers",
     plan=plan,
     parse=parse,
     follow=follow,
     wants=wants,
-    options={"category": "the category, such as cs.CL"},
+    options={
+        "category": "the category, such as cs.CL: its daily listing, or what a query and authors are searched in",
+        "query": 'what to search for in the words of arXiv\'s API, such as ti:diffusion AND abs:"score matching"',
+        "authors": "names as papers print them, or arXiv's author ids and ORCIDs; a paper of any of them fits",
+        "papers": "arXiv ids of papers whose new versions are wanted",
+        "announce": "which announcements of a listing are taken: new, cross, replace, replace-cross",
+    },
     has_past=True,
 )

@@ -42,6 +42,16 @@ def from_tuple(parsed: Sequence[int] | None) -> datetime | None:
         return None
 
 
+def from_epoch(value: object, *, unit: int = 1) -> datetime | None:
+    """Seconds since 1970 (``unit`` 1), or milliseconds (1000)."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return plausible(datetime.fromtimestamp(value / unit, UTC))
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def plausible(at: datetime | None) -> datetime | None:
     return at if at is not None and FIRST_YEAR <= at.year <= LAST_YEAR else None
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from digest.model.errors import DigestError, FetchError
 from digest.model.feeds import FetchTrace, Health, Source, SourceState
 from digest.sources.arxiv_calendar import day_of, has_listing, newest_due
+from digest.sources.rhythm import pause
 
 LONGEST = timedelta(hours=24)
 SHORTEST = timedelta(minutes=1)
-GONE = timedelta(days=7)
 #: What a server that is throttling us is left alone for if it does not say.
 PATIENCE = timedelta(minutes=15)
 
@@ -23,19 +23,35 @@ def judge(source: Source, trace: FetchTrace, *, failures: int, now: datetime, ji
     """State after a round. ``failures`` are the consecutive ones before it; ``jitter`` is a random number in [0, 1)
     that moves the next time by up to a tenth of ``every``, so that sources do not march in step."""
     nudge = source.every * 0.1 * jitter
+    if isinstance(trace.error, FetchError) and trace.error.gone:
+        detail = f"{_sentence(trace.error)} It is not asked again until somebody calls `digest fetch {source.id}`."
+        return Health(state=SourceState.BROKEN, detail=detail, next_at=None, failures=failures + 1)
     if trace.error is not None:
         state, detail, wait = _failed(source, trace.error, failures)
+        if isinstance(trace.error, FetchError) and trace.error.throttled and trace.error.http_status is None:
+            failures -= 1  # its host rests: it was not even asked
         return Health(state=state, detail=detail, next_at=now + wait + nudge, failures=failures + 1)
     state, detail = _worked(source, trace, now)
-    wait = max(source.every, min(trace.ttl or timedelta(), LONGEST))
-    return Health(state=state, detail=detail, next_at=now + wait + nudge, failures=0)
+    wait = max(source.every, min(trace.ttl or timedelta(), LONGEST), pause(trace.news_at, every=source.every, now=now))
+    return Health(state=state, detail=detail, next_at=_published(now + wait, trace) + nudge, failures=0)
+
+
+def _published(at: datetime, trace: FetchTrace) -> datetime:
+    """The instant, or the next full hour at which the feed says that it publishes (skipDays, skipHours, in GMT).
+
+    A feed that skips everything means nothing by it.
+    """
+    days, hours = trace.skip_days, trace.skip_hours
+    if len(days) >= 7 or len(hours) >= 24:
+        return at
+    while at.weekday() in days or at.hour in hours:
+        at = at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    return at
 
 
 def _failed(source: Source, error: Exception, failures: int) -> tuple[SourceState, str, timedelta]:
     detail = _sentence(error)
     backing_off = min(source.every * 2 ** min(failures, 20), max(LONGEST, source.every))
-    if isinstance(error, FetchError) and error.gone:
-        return SourceState.BROKEN, detail, GONE
     if isinstance(error, FetchError) and error.throttled:
         if error.retry_after is None:
             return SourceState.THROTTLED, detail, max(backing_off, PATIENCE)
@@ -48,7 +64,9 @@ def _worked(source: Source, trace: FetchTrace, now: datetime) -> tuple[SourceSta
     if trace.new or trace.revised:
         return SourceState.OK, f"{_count(trace.entries)}: {trace.new} new, {trace.revised} revised."
     same = trace.documents > 0 and trace.unchanged == trace.documents
-    silence = _arxiv_silence(trace, now, same) if source.kind == "arxiv" else None
+    # A search, an author or a single paper may well show the same for weeks; only a listing is stale then.
+    listing = source.kind == "arxiv" and not any(map(source.given, ("query", "authors", "papers")))
+    silence = _arxiv_silence(trace, now, same) if listing else None
     if silence is not None:
         return silence
     weekday = now.astimezone(UTC)

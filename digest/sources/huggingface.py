@@ -1,13 +1,14 @@
 """Kind ``huggingface``: Hugging Face's daily papers (GET /api/daily_papers), papers of arXiv with votes.
 
-Takes and gives what every kind does. Each round reads three days, because two papers in five are added after the
-morning and votes keep moving. The answer has no categories; they are joined from arXiv's API later. Anonymous limit:
-500 requests in five minutes.
+Takes and gives what every kind does. Each round reads the lists of the last three days (or the weeks or months that
+these lie in), because two papers in five are added after the morning and votes keep moving. The answer has no
+categories; they are joined from arXiv's API later. Anonymous limit: 500 requests in five minutes.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -19,28 +20,40 @@ from digest.sources.dates import parse_date
 from digest.sources.ids import bare_arxiv_id
 from digest.sources.items import BadItem
 from digest.sources.jsonfeed import load
-from digest.sources.syndication import MOST_ENTRIES, max_age, no_more, read_all, request_for, wants_a_document
+from digest.sources.records import asked_for, changed, number, said
+from digest.sources.syndication import MOST_ENTRIES, max_age, read_all, request_for, wants_a_document
 
 API_URL = "https://huggingface.co/api/daily_papers"
 PAPERS_URL = "https://huggingface.co/papers"
 ACCEPT = "application/json"
 #: Days read in every round, today included.
 DAYS = 3
-#: Papers asked for in one answer; a day has had up to 60.
+#: Papers asked for in one answer; a day has had up to 60, a month near 1,000.
 LIMIT = 100
+#: Pages of one list, in case a server shows the same page under every number.
+MOST_PAGES = 20
+
+#: What the API calls each period, and how it is written: 2025-11-21, 2025-W47 (ISO 8601), 2025-11.
+_PERIODS = {"daily": ("date", "%Y-%m-%d"), "weekly": ("week", "%G-W%V"), "monthly": ("month", "%Y-%m")}
 
 
 def plan(source: Source, now: datetime, since: date | None) -> tuple[FetchRequest, ...]:
-    """The last three days (UTC), newest first, or every day since ``since``.
+    """The lists of the last three days (UTC), newest first, or of every day since ``since``; each list once.
 
-    A source with a url of its own is one document, or one a day if the url holds ``{date}``.
+    What is trending is one list of now. A source with a url of its own is one document, or one for each list if the url
+    holds ``{date}``, ``{week}`` or ``{month}``.
     """
     today = now.astimezone(UTC).date()
-    if source.url and "{date}" not in source.url:
+    if source.one("period") == "trending":
+        trending = f"{API_URL}?{urlencode({'sort': 'trending', 'limit': LIMIT})}"
+        return (request_for(source, source.url or trending, ACCEPT),)
+    name, form = _PERIODS[source.one("period") or "daily"]
+    if source.url and f"{{{name}}}" not in source.url:
         return (request_for(source, source.url, ACCEPT),)
     first = min(since or today, today - timedelta(days=DAYS - 1))
-    days = [today - timedelta(days=back) for back in range((today - first).days + 1)]
-    return tuple(request_for(source, _address(source, day), ACCEPT) for day in days)
+    days = (today - timedelta(days=back) for back in range((today - first).days + 1))
+    lists = dict.fromkeys(day.strftime(form) for day in days)
+    return tuple(request_for(source, _address(source, name, period), ACCEPT) for period in lists)
 
 
 def parse(source: Source, response: FetchResponse) -> ParsedFeed:
@@ -69,10 +82,21 @@ def parse(source: Source, response: FetchResponse) -> ParsedFeed:
     )
 
 
-def _address(source: Source, day: date) -> str:
+def follow(request: FetchRequest, parsed: ParsedFeed) -> FetchRequest | None:
+    """The list's next page where the page is full; what is trending has no end worth reading."""
+    query = asked_for(request.url)
+    size, page = (number(query.get(name)) or 0 for name in ("limit", "p"))
+    got = len(parsed.entries) + len(parsed.problems)
+    dated = any(name in query for name, _ in _PERIODS.values())
+    if not dated or not size or got < size or page + 1 >= MOST_PAGES:
+        return None
+    return replace(request, url=changed(request.url, p=page + 1))
+
+
+def _address(source: Source, name: str, period: str) -> str:
     if source.url:
-        return source.url.replace("{date}", day.isoformat())
-    return f"{API_URL}?{urlencode({'date': day.isoformat(), 'limit': LIMIT})}"
+        return source.url.replace(f"{{{name}}}", period)
+    return f"{API_URL}?{urlencode({name: period, 'limit': LIMIT})}"
 
 
 def _items(loaded: Any, where: str) -> list[Any]:
@@ -107,30 +131,30 @@ def _entry(item: Any) -> EntryData:
     if not isinstance(outer.get("paper"), dict):
         raise BadItem("the field `paper` is missing or not an object")
     paper = cast(dict[str, Any], outer["paper"])
-    found = bare_arxiv_id(_text(paper, "id"))
-    name = found[0] if found else _text(paper, "id")
+    found = bare_arxiv_id(said(paper, "id"))
+    name = found[0] if found else said(paper, "id")
     if not re.fullmatch(r"[\w./-]{1,100}", name):
         raise BadItem("the field `paper.id` is missing or not an id")
-    title = _text(paper, "title") or _text(outer, "title")
+    title = said(paper, "title") or said(outer, "title")
     if not title:
         raise BadItem(f"the field `paper.title` of {name} is missing")
     return EntryData(
         key=name,
         title=title,
         url=f"{PAPERS_URL}/{name}",
-        abstract=_text(paper, "summary") or _text(outer, "summary"),
+        abstract=said(paper, "summary") or said(outer, "summary"),
         authors=_authors(paper),
         institutions=_institutions(outer, paper),
         published_at=parse_date(paper.get("publishedAt")) or parse_date(outer.get("publishedAt")),
         submitted_at=parse_date(paper.get("submittedOnDailyAt")),
         arxiv_id=found[0] if found else None,
         version=found[1] if found else None,
-        upvotes=_count(paper.get("upvotes")),
-        comments=_count(outer.get("numComments")),
-        code_url=_text(paper, "githubRepo"),
-        stars=_count(paper.get("githubStars")),
+        upvotes=number(paper.get("upvotes")),
+        comments=number(outer.get("numComments")),
+        code_url=said(paper, "githubRepo"),
+        stars=number(paper.get("githubStars")),
         pdf_url=f"https://arxiv.org/pdf/{found[0]}" if found else "",
-        project_url=_text(paper, "projectPage"),
+        project_url=said(paper, "projectPage"),
         withdrawn=bool(paper.get("withdrawnAt")),
     )
 
@@ -139,7 +163,7 @@ def _authors(paper: dict[str, Any]) -> tuple[str, ...]:
     people = paper.get("authors")
     found = cast(list[Any], people) if isinstance(people, list) else []
     named = (cast(dict[str, Any], one) for one in found if isinstance(one, dict))
-    return tuple(dict.fromkeys(name for one in named if not one.get("hidden") and (name := _text(one, "name"))))
+    return tuple(dict.fromkeys(name for one in named if not one.get("hidden") and (name := said(one, "name"))))
 
 
 def _institutions(outer: dict[str, Any], paper: dict[str, Any]) -> tuple[str, ...]:
@@ -150,31 +174,26 @@ def _institutions(outer: dict[str, Any], paper: dict[str, Any]) -> tuple[str, ..
             return (organization.strip(),)
         if isinstance(organization, dict):
             fields = cast(dict[str, Any], organization)
-            name = _text(fields, "fullname") or _text(fields, "name")
+            name = said(fields, "fullname") or said(fields, "name")
             if name:
                 return (name,)
     return ()
 
 
-def _text(holder: dict[str, Any], key: str) -> str:
-    value = holder.get(key)
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
 def wants(source: Source) -> str:
+    period = source.one("period")
+    if period not in ("", "trending", *_PERIODS):
+        return f'has the period "{period}"; there are daily, weekly, monthly and trending'
     return wants_a_document(source) if source.url else ""
 
 
 HUGGINGFACE = SourceKind(
     name="huggingface",
-    about="the daily papers of Hugging Face",
+    about="the daily, weekly, monthly and trending papers of Hugging Face",
     plan=plan,
     parse=parse,
-    follow=no_more,
+    follow=follow,
     wants=wants,
+    options={"period": "which list: daily (also where it is not given), weekly, monthly or trending"},
     has_past=True,
 )

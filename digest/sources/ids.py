@@ -42,7 +42,7 @@ def doi(text: str) -> str | None:
     name = found[0].lower().rstrip(".,;:)]}'/")
     name = re.sub(r"/(?:full|abstract|pdf|epdf|meta|fulltext)$|\.(?:full|abstract|full-text)?\.?pdf$", "", name)
     if name.startswith(("10.1101/", "10.64898/")):  # bioRxiv and medRxiv add the version to the DOI in their links
-        name = re.sub(r"v\d+(?:\.\w+)?$", "", name)
+        name = re.sub(r"v\d+(?:[.-]\w+)*$", "", name)
     return None if name.startswith("10.48550/arxiv.") else name
 
 

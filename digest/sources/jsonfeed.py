@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import Any, cast
 
 from digest.model.errors import ParseError
@@ -48,7 +49,9 @@ def parse(response: FetchResponse, *, limit: int) -> ParsedFeed:
     feed = cast(dict[str, Any], loaded) if isinstance(loaded, dict) else {}
     items = feed.get("items")
     named = isinstance(feed.get("version"), str) and "jsonfeed.org" in feed["version"]
-    if not isinstance(items, list) or not (named or "feed_url" in feed or "home_page_url" in feed):
+    if not isinstance(items, list) or not (
+        named or "feed_url" in feed or "home_page_url" in feed or _speaks(cast(list[Any], items))
+    ):
         raise ParseError(
             "the document is JSON, but not a JSON Feed (it has no `version` of jsonfeed.org with `items`)",
             where=response.url,
@@ -73,7 +76,19 @@ def parse(response: FetchResponse, *, limit: int) -> ParsedFeed:
         url=_text(feed, "home_page_url"),
         entries=tuple(entries),
         problems=tuple(problems),
+        updated_at=max((at for at in map(_changed_at, cast(list[Any], items)[:limit]) if at), default=None),
     )
+
+
+def _speaks(items: list[Any]) -> bool:
+    """Whether the items have what only JSON Feed calls so: some feeds forget to say what they are."""
+    first = cast(dict[str, Any], items[0]) if items and isinstance(items[0], dict) else {}
+    return not {"content_html", "content_text", "date_published"}.isdisjoint(first)
+
+
+def _changed_at(item: Any) -> datetime | None:
+    fields = cast(dict[str, Any], item) if isinstance(item, dict) else {}
+    return parse_date(fields.get("date_modified")) or parse_date(fields.get("date_published"))
 
 
 def _entry(item: dict[str, Any], language: str) -> EntryData:

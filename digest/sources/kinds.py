@@ -14,10 +14,49 @@ from urllib.parse import urlsplit
 from digest.model.errors import ConfigError
 from digest.model.feeds import Source, SourceKind
 from digest.sources.arxiv import ARXIV
+from digest.sources.biorxiv import BIORXIV, MEDRXIV
+from digest.sources.crossref import CROSSREF
+from digest.sources.elsewhere import Kinds
+from digest.sources.github import GITHUB
+from digest.sources.hackernews import HACKERNEWS
 from digest.sources.huggingface import HUGGINGFACE
+from digest.sources.lines import FILE
+from digest.sources.mailboxes import IMAP, MAILDIR
+from digest.sources.openalex import OPENALEX
+from digest.sources.openreview import OPENREVIEW
+from digest.sources.program import COMMAND
+from digest.sources.pubmed import PUBMED
+from digest.sources.semanticscholar import SEMANTICSCHOLAR
 from digest.sources.syndication import FEED
 
-KINDS: Mapping[str, SourceKind] = MappingProxyType({kind.name: kind for kind in (FEED, ARXIV, HUGGINGFACE)})
+KINDS: Mapping[str, SourceKind] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            FEED,
+            ARXIV,
+            HUGGINGFACE,
+            BIORXIV,
+            MEDRXIV,
+            PUBMED,
+            CROSSREF,
+            OPENALEX,
+            SEMANTICSCHOLAR,
+            HACKERNEWS,
+            GITHUB,
+            OPENREVIEW,
+            MAILDIR,
+            IMAP,
+            FILE,
+            COMMAND,
+        )
+    }
+)
+
+
+def installed() -> Kinds:
+    """Our kinds and those that other packages bring (entry point group ``digest.sources``)."""
+    return Kinds(KINDS)
 
 
 def kind_of(name: str, kinds: Mapping[str, SourceKind] = KINDS, *, where: str = "kind") -> SourceKind:
@@ -55,11 +94,26 @@ def sniff(url_or_path: str, body: bytes) -> str:
     """The name of the kind that reads this document, from its content, else its address; ``feed`` if nothing tells."""
     head = body[:20_000].replace(b"\x00", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
     if head[:1] in (b"{", b"["):
+        if MAILBOX.match(head):
+            return "maildir"
+        if _is_lines(url_or_path, head):
+            return "file"
         return "feed" if _is_json_feed(head) or not _is_papers(url_or_path, head) else "huggingface"
     host = (urlsplit(url_or_path).hostname or "") if "://" in url_or_path else ""
     if host in ("rss.arxiv.org", "export.arxiv.org"):
         return "arxiv"
     return "arxiv" if re.search(rb"xmlns:\w+\s*=\s*[\"']https?://arxiv\.org/schemas/atom", head) else "feed"
+
+
+#: How the road to a mailbox begins its document (services/letters.py).
+MAILBOX = re.compile(rb'\{\s*"digest_mails"\s*:')
+
+
+def _is_lines(url_or_path: str, head: bytes) -> bool:
+    """Papers as JSON Lines: one object ends where the first line does, and another one follows, or the name says so."""
+    first, _, rest = head.partition(b"\n")
+    whole = first.startswith(b"{") and first.rstrip().endswith(b"}") and b'"title"' in first and b'"items"' not in first
+    return whole and (rest.lstrip()[:1] == b"{" or urlsplit(url_or_path).path.endswith((".jsonl", ".ndjson")))
 
 
 def _is_json_feed(head: bytes) -> bool:

@@ -1,7 +1,8 @@
 """One request at a time for each host, and a pause between them: takes a URL's host, gives a turn.
 
 arXiv asks for one connection and three seconds between requests over all its machines (RSS, API, OAI), so hosts of
-one organisation can share a turn: ``spacing`` maps a domain to its pause in seconds, its subdomains belong to it.
+one organisation can share a turn: ``spacing`` maps a domain to its pause in seconds, its subdomains belong to it. A
+host that says that its budget is used up rests until it is filled again.
 """
 
 from __future__ import annotations
@@ -12,13 +13,27 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
-DEFAULT_SPACING: Mapping[str, float] = MappingProxyType({"arxiv.org": 3.0})
+#: arXiv: info.arxiv.org/help/api/tou.html. Semantic Scholar: one request a second. NCBI: three a second without a key.
+DEFAULT_SPACING: Mapping[str, float] = MappingProxyType(
+    {"arxiv.org": 3.0, "api.semanticscholar.org": 1.0, "ncbi.nlm.nih.gov": 0.34}
+)
+#: A host that rests no longer than this is waited for.
+PATIENCE = 10.0
+
+
+class Resting(Exception):
+    """The host asked to be left alone, and for longer than a request should wait."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 class _Host:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.free_at = float("-inf")
+        self.rests_until = float("-inf")
 
 
 class Turns:
@@ -42,17 +57,38 @@ class Turns:
         host = host.lower().rstrip(".")
         return next((domain for domain in self._spacing if host == domain or host.endswith("." + domain)), host)
 
+    def rest(self, host: str, seconds: float) -> None:
+        """Leave a host alone for so long from now."""
+        state = self._state(self.group(host))
+        state.rests_until = max(state.rests_until, self._clock() + seconds)
+
+    def free_in(self, host: str) -> float:
+        """Seconds until a turn could begin, as far as pauses go; 0 for a host that rests too long to be waited for."""
+        state = self._state(self.group(host))
+        now = self._clock()
+        rests = state.rests_until - now
+        return max(0.0, state.free_at - now, rests if rests <= PATIENCE else 0.0)
+
     @contextmanager
     def turn(self, host: str) -> Generator[None]:
-        """Wait until nobody else uses the host and its pause is over; the pause counts from the end of the turn."""
+        """Wait until nobody else uses the host and its pause is over; the pause counts from the end of the turn.
+
+        Raises Resting.
+        """
         group = self.group(host)
-        with self._lock:
-            state = self._hosts.setdefault(group, _Host())
+        state = self._state(group)
         with state.lock:
-            wait = state.free_at - self._clock()
+            rests = state.rests_until - self._clock()
+            if rests > PATIENCE:
+                raise Resting(rests)
+            wait = max(rests, state.free_at - self._clock())
             if wait > 0:
                 self._sleep(wait)
             try:
                 yield
             finally:
                 state.free_at = self._clock() + self._spacing.get(group, 0.0)
+
+    def _state(self, group: str) -> _Host:
+        with self._lock:
+            return self._hosts.setdefault(group, _Host())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, cast
 
@@ -25,7 +26,8 @@ from digest.model.feeds import (
     SourceKind,
 )
 from digest.sources import document, jsonfeed
-from digest.sources.items import BadItem, absolute, date_of, entry_of
+from digest.sources.answers import max_age
+from digest.sources.items import LANGUAGE, BadItem, absolute, date_of, entry_of
 
 ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml;q=0.9, "
@@ -38,7 +40,12 @@ Item = Mapping[str, Any]
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CLOSING = re.compile(rb"</(?:[\w.-]+:)?(?:item|entry)\s*>", re.IGNORECASE)
-_END = re.compile(rb"</(?:[\w.-]+:)?(?:rss|feed|rdf|channel)\s*>\s*(?:<!--.*?-->\s*)*\Z", re.IGNORECASE | re.DOTALL)
+#: A document that lacks nothing but its very last ``>`` has ended, too.
+_END = re.compile(rb"</(?:[\w.-]+:)?(?:rss|feed|rdf|channel)\s*>?\s*(?:<!--.*?-->\s*)*\Z", re.IGNORECASE | re.DOTALL)
+#: What feedparser names no version of: a channel without the rss around it (Microsoft's CDF, too), an empty RSS 0.90.
+_FEEDLIKE = re.compile(rb"<channel[\s>]|//channel\.netscape\.com/rdf/simple/0\.9/", re.IGNORECASE)
+#: Bluesky's link element holds an address of its own network beside the web's; feedparser would take that one only.
+_AT_URI = re.compile(rb"(<link)\s+uri\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*')(?=\s*>)")
 #: Control characters that XML 1.0 forbids; ESC stays, ISO-2022 encodings need it.
 #: No word is this long. feedparser looks for mail addresses in time that grows with the square of a run like this.
 _LONG_RUN = re.compile(rb"([\w.+-]{1500})[\w.+-]+")
@@ -71,18 +78,24 @@ def no_more(request: FetchRequest, parsed: ParsedFeed) -> FetchRequest | None:
 def parse_xml(response: FetchResponse, read: Callable[[Item, str], EntryData]) -> ParsedFeed:
     """RSS or Atom, each item read by ``read(item, base)``, which raises BadItem for one that says nothing."""
     body = document.narrowed(response.body).translate(None, _FORBIDDEN)
-    body = _LONG_RUN.sub(rb"\1", body)
+    body = _AT_URI.sub(rb"\1", _LONG_RUN.sub(rb"\1", body))
     result = _feedparser(body, response)
     head = cast(Item, result["feed"])
     items = cast(Sequence[Item], result["entries"])
     damaged = "bozo_exception" in result and "SAX" in type(result["bozo_exception"]).__name__
     ended = not damaged or _END.search(body[-2_000:]) is not None
-    if not items and not (result["version"] and ended):
+    known = result["version"] or _FEEDLIKE.search(body[:20_000])
+    if not items and not (known and ended):
         raise _no_feed(response, result)
     cut = 0 if ended else _unfinished(body, len(items))
     whole = items[: len(items) - cut]
-    base = response.url if response.url.startswith("http") else _text(head, "link")
-    entries, problems = read_all(whole[:MOST_ENTRIES], lambda item: read(item, base))
+    link = _text(head, "link") or _alternate(head.get("atom_link"))
+    base = _base(response) if response.url.startswith("http") else link
+    # As plain mappings: looking things up in feedparser's own ones costs more than all the rest of an item.
+    entries, problems = read_all(whole[:MOST_ENTRIES], lambda item: read(dict(item), base))
+    language = response.headers.get("content-language", "").strip()
+    if re.fullmatch(LANGUAGE, language):
+        entries = tuple(replace(entry, language=entry.language or language) for entry in entries)
     if cut:
         problems += (Problem(where="the last entry", what="it is cut off; the document ends early"),)
     problems += tuple(
@@ -93,7 +106,7 @@ def parse_xml(response: FetchResponse, read: Callable[[Item, str], EntryData]) -
     hours = _listed(body, b"skipHours", b"hour")
     return ParsedFeed(
         title=_text(head, "title"),
-        url=absolute(base, _text(head, "link")),
+        url=absolute(base, link),
         entries=entries,
         problems=problems,
         skip_days=frozenset(_WEEKDAYS.index(name.lower()) for name in day_names if name.lower() in _WEEKDAYS),
@@ -118,12 +131,6 @@ def read_all(
             what = f"it cannot be read ({type(error).__name__}: {error})"
             problems.append(Problem(where=f"entry {number}", what=what))
     return tuple(entries), tuple(problems)
-
-
-def max_age(headers: Mapping[str, str]) -> timedelta | None:
-    """How long the server calls its answer fresh (Cache-Control, RFC 9111 section 5.2.2.1)."""
-    found = re.search(r"\bmax-age=(\d{1,8})\b", headers.get("cache-control", ""))
-    return timedelta(seconds=int(found[1])) if found and int(found[1]) else None
 
 
 def _feedparser(body: bytes, response: FetchResponse) -> Mapping[str, Any]:
@@ -165,6 +172,18 @@ def _listed(body: bytes, outer: bytes, inner: bytes) -> tuple[str, ...]:
     block = re.search(rb"<%b>(.{0,2000}?)</%b>" % (outer, outer), head, re.DOTALL | re.IGNORECASE)
     found = re.findall(rb"<%b>\s*(\w+)\s*</%b>" % (inner, inner), block[1], re.IGNORECASE) if block else []
     return tuple(text.decode("ascii", "ignore") for text in found)
+
+
+def _base(response: FetchResponse) -> str:
+    """What relative links are completed from: where the server says that the document lies (RFC 9110 section 8.7)."""
+    found = absolute(response.url, response.headers.get("content-location", ""))
+    return found if re.match(r"https?://", found, re.IGNORECASE) else response.url
+
+
+def _alternate(link: object) -> str:
+    """The home page that an RSS channel names by an element of Atom's."""
+    fields: Item = cast(Item, link) if isinstance(link, Mapping) else {}
+    return _text(fields, "href") if fields.get("rel") == "alternate" else ""
 
 
 def _ttl(text: str) -> timedelta | None:

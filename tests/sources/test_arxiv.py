@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from urllib.parse import unquote_plus
 
 import pytest
 
@@ -61,6 +62,104 @@ def test_a_listing_has_no_next_page():
     assert (
         ARXIV.follow(request, ParsedFeed(entries=tuple(EntryData(key=str(n), title="t") for n in range(500)))) is None
     )
+
+
+def asked(now: datetime = NOW, since: date | None = None, url: str = "", category: str = "", **options) -> list[str]:
+    """The addresses that a source with these options asks for, decoded."""
+    given = tuple(sorted((name, values) for name, values in options.items()))
+    planned = ARXIV.plan(source(url=url, category=category, options=given), now, since)
+    return [unquote_plus(request.url) for request in planned]
+
+
+NEWEST = "&sortBy=submittedDate&sortOrder=descending&start=0&max_results=100"
+
+
+def test_a_search_asks_for_its_newest_papers():
+    assert asked(query=('ti:diffusion AND abs:"score matching"',)) == [
+        f'https://export.arxiv.org/api/query?search_query=ti:diffusion AND abs:"score matching"{NEWEST}'
+    ]
+
+
+def test_authors_are_phrases_in_quotes_and_any_of_them_fits():
+    assert asked(authors=("Adrian del Maestro", 'Wick, "Bo"', "Wick, Bo")) == [
+        f'https://export.arxiv.org/api/query?search_query=au:"Adrian del Maestro" OR au:"Bo Wick"{NEWEST}'
+    ]
+
+
+def test_a_query_authors_and_a_category_narrow_each_other():
+    assert asked(category="cs.CL", query=("ti:moth OR ti:lamp",), authors=("Ada Lumen",)) == [
+        "https://export.arxiv.org/api/query?search_query="
+        f'cat:cs.CL AND (ti:moth OR ti:lamp) AND (au:"Ada Lumen"){NEWEST}'
+    ]
+
+
+def test_authors_by_id_have_pages_of_their_own_and_papers_are_asked_for_by_id():
+    assert asked(
+        authors=("warner_s_1", "0000-0002-7970-7855", "Ada Lumen"), papers=("2511.00001v2", "arXiv:hep-th/9901001")
+    ) == [
+        f'https://export.arxiv.org/api/query?search_query=au:"Ada Lumen"{NEWEST}',
+        "https://arxiv.org/a/warner_s_1.atom2",
+        "https://arxiv.org/a/0000-0002-7970-7855.atom2",
+        "https://export.arxiv.org/api/query?id_list=2511.00001,hep-th/9901001&max_results=2",
+    ]
+
+
+def test_a_mirror_takes_the_place_of_the_api_and_of_the_site():
+    found = asked(url="http://m.example:81/api/query", authors=("warner_s_1", "Ada"), papers=("2511.00001",))
+    assert [address.partition("?")[0] for address in found] == [
+        "http://m.example:81/api/query",
+        "http://m.example:81/a/warner_s_1.atom2",
+        "http://m.example:81/api/query",
+    ]
+
+
+def test_a_backfill_of_a_search_goes_on_page_by_page_from_the_oldest_and_a_round_does_not():
+    (first,) = asked(since=date(2025, 11, 1), query=("ti:moth OR ti:lamp",))
+    assert first == (
+        "https://export.arxiv.org/api/query?search_query=(ti:moth OR ti:lamp) AND "
+        "submittedDate:[202511010000 TO 202511212359]&sortBy=submittedDate&sortOrder=ascending&start=0&max_results=500"
+    )
+    full = ParsedFeed(entries=tuple(EntryData(key=str(n), title="t") for n in range(500)))
+    following = ARXIV.follow(FetchRequest(url=first), full)
+    assert following is not None
+    assert "start=500" in following.url
+    assert ARXIV.follow(FetchRequest(url=asked(query=("moth",))[0]), full) is None
+
+
+def test_only_the_announcements_that_are_wanted_are_taken():
+    entry = (
+        "<entry><id>oai:arXiv.org:2511.0000{0}v1</id><title>t{0}</title>"
+        "<arxiv:announce_type>{1}</arxiv:announce_type></entry>"
+    )
+    kinds = ("new", "cross", "replace", "replace-cross")
+    body = (
+        "<feed xmlns='http://www.w3.org/2005/Atom' xmlns:arxiv='http://arxiv.org/schemas/atom'><title>q</title>"
+        + "".join(entry.format(number, kind) for number, kind in enumerate(kinds))
+        + "<entry><id>oai:arXiv.org:2511.00009v1</id><title>unsaid</title></entry></feed>"
+    )
+    response = FetchResponse(url="u", status=200, body=body.encode())
+    some = source(category="cs.CL", options=(("announce", ("cross", "new")),))
+    assert [entry.announce for entry in ARXIV.parse(some, response).entries] == ["new", "cross", ""]
+    assert len(ARXIV.parse(source(category="cs.CL"), response).entries) == 5
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "needs a category (such as cs.CL), a query, authors, papers or a url"),
+        ({"options": (("papers", ("the famous one",)),)}, 'has the paper "the famous one"'),
+        ({"category": "cs.CL", "options": (("authors", ("warner_s_1",)),)}, 'has the author "warner_s_1" by id'),
+        ({"options": (("authors", ("warner_s_1",)), ("query", ("moth",)))}, "no query or category narrows"),
+        ({"category": "cs.CL", "options": (("papers", ("2511.00001",)),)}, "make them two sources"),
+        ({"category": "cs.CL", "options": (("announce", ("old",)),)}, 'has the announcement "old"'),
+        ({"options": (("announce", ("new",)), ("query", ("moth",)))}, "has announce, but only"),
+        ({"category": "cs.CL", "options": (("announce", ("new",)),)}, ""),
+        ({"options": (("authors", ("Ada Lumen",)), ("papers", ("2511.00001",)))}, ""),
+    ],
+)
+def test_what_is_wrong_in_its_configuration_is_said(fields, words):
+    assert words in ARXIV.wants(source(**fields))
+    assert bool(words) == bool(ARXIV.wants(source(**fields)))
 
 
 def test_categories_are_asked_for_at_most_a_hundred_ids_at_once_each_id_once():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from digest.model.feeds import Source, SourceId
 from digest.sources.discovery import MOST, guesses, issn_of, of_address, of_page
+from digest.sources.kinds import check
 
 ADDRESSES = {
     "cs.CL": ("arxiv", "", "cs.CL", {}),
@@ -51,6 +53,9 @@ def test_the_form_of_an_address_tells_what_is_meant(given, meant):
     first = of_address(given)[0]
     assert (first.kind, first.url, first.category, dict(first.options)) == meant
     assert first.why
+    for one in of_address(given):
+        said = {"kind": one.kind, "url": one.url, "category": one.category, "options": one.options}
+        check(Source(id=SourceId("new"), **said), where=given)
 
 
 @pytest.mark.parametrize(

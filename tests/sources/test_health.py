@@ -96,9 +96,10 @@ def test_a_broken_source_is_asked_ever_more_rarely_but_at_least_daily():
     assert health.detail == "This is an HTML page, not a feed. Give the address of the feed itself."
 
 
-def test_a_feed_that_is_gone_is_asked_once_a_week():
+def test_a_feed_that_is_gone_is_not_asked_again_by_itself():
     health = judge(FEED, FetchTrace(error=FetchError("gone", gone=True)), failures=0, now=FRIDAY, jitter=0)
-    assert (health.state, health.next_at - FRIDAY) == (SourceState.BROKEN, timedelta(days=7))
+    detail = "Gone. It is not asked again until somebody calls `digest fetch f`."
+    assert health == Health(state=SourceState.BROKEN, detail=detail, next_at=None, failures=1)
 
 
 def test_an_error_that_is_our_own_fault_is_said_to_be():
