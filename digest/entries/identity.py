@@ -10,6 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from digest.model.feeds import Alias, EntryData, WorkId
@@ -46,7 +47,7 @@ _DOI_TAIL = re.compile(
     r"|\.(?:pdf|full|abstract|short|long|full-text|full\.pdf|full\.pdf\+html))+/?$"
 )
 #: bioRxiv and medRxiv write the version behind the DOI.
-_PREPRINT_VERSION = re.compile(r"^(10\.(?:1101|64898)/.+?)v\d+(?:\..*)?$")
+_PREPRINT_VERSION = re.compile(r"^(10\.(?:1101|64898)/.+?)v\d+(?:[.-].*)?$")
 
 _TRACKING = re.compile(
     r"^(?:utm_.*|ga_.*|mc_[ce]id|fbclid|gclid|dclid|msclkid|yclid|igshid|_hsenc|_hsmi|mkt_tok|af|rss|ref|ref_src|ref_url|"
@@ -181,16 +182,22 @@ def aliases(data: EntryData) -> tuple[Alias, ...]:
 
 def strong_aliases(data: EntryData) -> tuple[Alias, ...]:
     """As :func:`aliases`, but empty where the entry has neither id nor link of its own."""
+    return _strong_aliases(data.arxiv_id or "", data.doi or "", data.url, data.key)
+
+
+@lru_cache(maxsize=5_000)
+def _strong_aliases(arxiv_id: str, doi: str, url: str, key: str) -> tuple[Alias, ...]:
+    """Remembered: a feed's are asked for when it is looked up and when it is compared."""
     found: list[str] = []
-    for text in (data.arxiv_id or "", data.url, data.key, data.doi or ""):
+    for text in (arxiv_id, url, key, doi):
         if not found and (paper := find_arxiv_id(text)):
             found.append(f"arxiv:{paper[0]}")
-    for text in (data.doi or "", data.url, data.key):
-        if doi := find_doi(text):
-            found.append(f"doi:{doi}")
+    for text in (doi, url, key):
+        if name := find_doi(text):
+            found.append(f"doi:{name}")
             break
     # A key that is a link is the entry's permalink: it stands in where the link is missing or feed-wide.
-    for link in (data.url, data.key):
+    for link in (url, key):
         alias = url_alias(link)
         if alias is not None and (alias.startswith("url:") or not found):
             found.append(alias)
@@ -242,12 +249,15 @@ def _digest(*texts: str) -> str:
 
 def folded(text: str) -> str:
     """Case, accents and punctuation away: the words alone, joined by spaces."""
+    if text.isascii():
+        return " ".join(text.translate(_ASCII).split())  # as below, many times as fast
     plain = unicodedata.normalize("NFKD", text).casefold()
     plain = unicodedata.normalize("NFKD", plain)
     letters = "".join(c if c.isalnum() else "" if unicodedata.combining(c) else " " for c in plain)
     return " ".join(letters.translate(_UNDECOMPOSED).split())
 
 
+_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 _UNDECOMPOSED = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 
 

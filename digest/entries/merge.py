@@ -3,8 +3,9 @@
 Takes records that diff.py has found to be one work. One source speaks for a work: the one that stands nearest to it
 (arXiv and other preprint servers, then the publisher, then Hugging Face, then blogs and mirrors), the earliest among
 equals. Its text is taken, and that of a higher arXiv version; every other source fills what is empty, and silence never
-erases. So two sources that spell an abstract differently do not take turns in revising it: who speaks changes only to a
-source that stands nearer. A line or two of an abstract give way to a whole one, and never the other way round.
+erases. Who only links to the work (a story of Hacker News) names it until anybody else does. So two sources that spell
+an abstract differently do not take turns in revising it: who speaks changes only to a source that stands nearer. A line
+or two of an abstract give way to a whole one, and never the other way round.
 """
 
 from __future__ import annotations
@@ -105,11 +106,12 @@ def absorbing(entry: Entry, others: Sequence[Entry]) -> Entry:
 class Standing(IntEnum):
     """How near a source stands to a work, told from the link and the key under which it shows the work."""
 
-    MIRROR = 0
-    LIST = 1
-    PUBLISHER = 2
-    PREPRINTS = 3
-    ARXIV = 4
+    POST = 0
+    MIRROR = 1
+    LIST = 2
+    PUBLISHER = 3
+    PREPRINTS = 4
+    ARXIV = 5
 
 
 _ARXIV_HOSTS = ("arxiv.org", "export.arxiv.org", "rss.arxiv.org")
@@ -117,10 +119,15 @@ _PREPRINT_HOSTS = ("biorxiv.org", "medrxiv.org", "chemrxiv.org", "researchsquare
                    "preprints.org", "techrxiv.org", "ssrn.com", "papers.ssrn.com", "hal.science", "zenodo.org",
                    "openreview.net")  # fmt: skip
 _LIST_HOSTS = ("huggingface.co", "hf.co")
+#: How keys begin under which somebody links to a work with a title of his own: stories of Hacker News; and alert
+#: mails, which shorten names and abstracts.
+_POSTS = ("hn:", "mail:")
 
 
 def standing(url: str, key: str) -> Standing:
     """Where a source that shows a work under this link and key stands."""
+    if key.startswith(_POSTS):
+        return Standing.POST
     try:
         host = (urlsplit(url).hostname or "").removeprefix("www.")
     except ValueError:
@@ -139,8 +146,11 @@ def _speaker(entry: Entry) -> tuple[Standing, str] | None:
     if not entry.sightings:
         return None
     nearest = min(entry.sightings, key=lambda s: (-standing(s.url, s.key), s.first_seen_at))
+    stands = standing(nearest.url, nearest.key)
+    if stands is Standing.POST:
+        return stands, nearest.source_id  # the link that was taken is the work's, and not the post's
     # A source may have shown the work under a nearer link later on; the link that was taken tells.
-    return max(standing(nearest.url, nearest.key), standing(entry.url, "")), nearest.source_id
+    return max(stands, standing(entry.url, "")), nearest.source_id
 
 
 #: An abstract of fewer characters gives way to one at least twice as long.
@@ -158,7 +168,11 @@ def updated(held: Entry, data: EntryData, source: Source, now: datetime) -> Entr
     newer = held.version is not None and (data.version or 0) > held.version
     speaker, stands = _speaker(held), standing(data.url, data.key)
     nearer = speaker is not None and stands > speaker[0]
-    speaks = newer or (not older and (speaker is None or nearer or speaker == (stands, source.id)))
+    # A title alone never speaks for having seen a higher version, and gives way to a whole record of equal standing.
+    whole = bool(data.abstract or data.authors)
+    fuller = whole and not (held.abstract or held.authors) and speaker is not None and stands == speaker[0]
+    first = speaker is None or nearer or fuller or speaker == (stands, source.id)
+    speaks = stands is not Standing.POST and ((newer and whole) or (not older and first))
     values: dict[str, object] = {}
     for name in _FILLED:
         said, had = getattr(data, name), getattr(held, name)
@@ -181,13 +195,21 @@ def updated(held: Entry, data: EntryData, source: Source, now: datetime) -> Entr
     withdrawn = data.withdrawn if newer else held.withdrawn or (data.withdrawn and not older)
     return replace(
         _with(held, values),
-        comments=held.comments if data.comments is None else data.comments,
+        comments=_comments(held, data, source),
         stars=held.stars if data.stars is None else data.stars,
         version=max(filter(None, (held.version, data.version)), default=None),
         withdrawn=withdrawn,
         votes=votes_with(held.votes, observation(data, source, now)),
         sightings=tuple(dict.fromkeys((*held.sightings, sighting(held, source, data, now)))),
     )
+
+
+def _comments(held: Entry, data: EntryData, source: Source) -> int | None:
+    """How many comments there are: the newest count; of several sources the larger, so that they do not take turns."""
+    if data.comments is None or held.comments is None:
+        return held.comments if data.comments is None else data.comments
+    alone = all(seen.source_id == source.id for seen in held.sightings)
+    return data.comments if alone else max(held.comments, data.comments)
 
 
 def revised_fields(before: Entry, after: Entry) -> tuple[str, ...]:

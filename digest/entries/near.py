@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,7 @@ class Text:
         dois: Iterable[str] = (),
     ) -> None:
         self.title, self.abstract, self.authors = _undecorated(title), abstract, tuple(authors)
+        self._said = title
         self.arxiv_id, self.dois = arxiv_id, frozenset(dois)
 
     @cached_property
@@ -101,17 +102,24 @@ class Text:
     @property
     def bands(self) -> tuple[int, ...]:
         """Signed 64-bit numbers; records that share none of them are not compared."""
-        titles = [name for name in (self.squeezed, *self.parts) if len(name) >= 4]
-        if len(self.words) >= 6:  # one misspelt word leaves one end of a title as it is
-            titles += ["".join(self.words[:5]), "".join(self.words[-5:])]
-        found = [_hash("title " + name) for name in titles]
-        sketch = self.runs[:SKETCH] if len(self.runs) >= _FEW_RUNS else self.runs[:0]
-        return tuple(dict.fromkeys([*found, *map(int, sketch.view(np.int64))]))
+        return bands_of(self._said, self.abstract)
 
     def sameness(self, other: Text) -> float:
         """How surely both are one work, title ratio and overlap summed; 0 where that is not sure enough."""
         found = compare(self, other)
         return found.title_ratio + found.overlap if found.answer is Answer.SAME else 0.0
+
+
+@lru_cache(maxsize=5_000)
+def bands_of(title: str, abstract: str) -> tuple[int, ...]:
+    """``Text.bands``, remembered: a feed's are asked for when it is looked up, when it is compared, and when kept."""
+    text = Text(title, abstract)
+    titles = [name for name in (text.squeezed, *text.parts) if len(name) >= 4]
+    if len(text.words) >= 6:  # one misspelt word leaves one end of a title as it is
+        titles += ["".join(text.words[:5]), "".join(text.words[-5:])]
+    found = [_hash("title " + name) for name in titles]
+    sketch = text.runs[:SKETCH] if len(text.runs) >= _FEW_RUNS else text.runs[:0]
+    return tuple(dict.fromkeys([*found, *map(int, sketch.view(np.int64))]))
 
 
 def text_of(data: EntryData) -> Text:

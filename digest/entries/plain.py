@@ -25,14 +25,19 @@ _ELEMENTS = (
     # JATS and MathML, as publishers' feeds carry them
     "jats mml inline-formula tex-math italic bold sec list list-item xref disp-formula"
 )
-_NAMES = "|".join(sorted(_ELEMENTS.split(), key=len, reverse=True))
+_MATHML = (
+    "mrow mi mn mo ms mtext mspace msup msub msubsup mfrac msqrt mroot mover munder munderover mfenced mstyle mtable "
+    "mtr mtd mpadded mphantom menclose mmultiscripts mprescripts semantics annotation annotation-xml"
+)
+_NAMES = "|".join(sorted(f"{_ELEMENTS} {_MATHML}".split(), key=len, reverse=True))
 #: What makes it a tag rather than words in angle brackets ("<picture of a cat>"): nothing, or attributes.
 _REST = r"(?=\s*/?>|\s[^<>=]{0,300}=|\s+(?:async|defer|controls|disabled|hidden|autoplay|open)[\s/>])[^<>]{0,2000}>"
-_TAG = re.compile(rf"</?(?:{_NAMES})(?::[\w-]+)?{_REST}|<!\[CDATA\[|\]\]>", re.IGNORECASE)
-_STRAY = re.compile(rf"<(?!/?(?:{_NAMES})(?::[\w-]+)?{_REST}|!--)", re.IGNORECASE)
+_TAG = re.compile(rf"</?(?:{_NAMES})(?::[\w-]+)?{_REST}|<!DOCTYPE\s[^<>]{{0,500}}>|<!\[CDATA\[|\]\]>", re.IGNORECASE)
+_STRAY = re.compile(rf"<(?!/?(?:{_NAMES})(?::[\w-]+)?{_REST}|!--|!DOCTYPE\s)", re.IGNORECASE)
 _INLINE = re.compile(
     r"</?(?:a|abbr|b|bdi|bdo|big|cite|code|dfn|em|font|i|ins|kbd|mark|q|s|samp|small|span|strike|strong|tt|u|var|wbr|"
-    rf"italic|bold|jats:(?:italic|bold|sub|sup|sc|monospace)|mml:[\w-]+|math|xref){_REST}",
+    rf"italic|bold|jats:(?:italic|bold|sub|sup|sc|monospace)|mml:[\w-]+|math|xref|"
+    rf"{'|'.join(sorted(_MATHML.split(), key=len, reverse=True))}){_REST}",
     re.IGNORECASE,
 )
 #: Opens something whose content nobody reads: (opening, what closes it).
@@ -81,7 +86,7 @@ def strip_tags(text: str) -> str:
     for _ in range(3):
         if "<" in text:
             text = _SCRIPT.sub(_scripted, _without_hidden(text))
-            text = _TAG.sub(" ", _INLINE.sub("", text))
+            text = _TAG.sub(" ", _INLINE.sub("", text)).removesuffix("<!--")
         if not _ENTITY.search(text):
             break
         text = _unescape(text)
@@ -125,6 +130,8 @@ def _scripted(found: re.Match[str]) -> str:
 
 def one_line(text: str) -> str:
     """Without controls, invisible characters and line ends; NFC; single spaces."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())  # most texts: nothing else is in them
     if not text.isascii():
         text = _MOJIBAKE.sub(_read_again, text)
     text = _CONTROL.sub(_control, _ESCAPED.sub("", text))

@@ -351,3 +351,89 @@ def test_words_find_what_no_name_finds_and_the_feed_again_proves_nothing_new() -
     )
     assert change.kind is ChangeKind.NEW
     assert [(like.alias, like.overlap) for like in change.resembles] == [("arxiv:2510.01459", 1.0)]
+
+
+HN = Source(id=SourceId("hn"), kind="hackernews")
+LINK = "https://arxiv.org/abs/2510.01459"
+
+
+def story(number: int = 1, **fields: object) -> EntryData:
+    known = {"title": "Many small things, oh my", "authors": (), "arxiv_id": "2510.01459", "url": LINK}
+    return said(f"hn:{number}", **{**known, "upvotes": 300, "comments": 120, **fields})
+
+
+def test_a_story_that_links_to_a_held_paper_brings_votes_and_comments_and_no_words() -> None:
+    store = Store()
+    store.take(said("oai:arXiv.org:2510.01459v1", url=LINK, version=1, abstract="Text."), source=ARXIV)
+    (change,) = store.take(story(), source=HN, now=NOW + timedelta(hours=1))
+    assert (change.kind, change.fields, len(store.entries)) == (ChangeKind.UNCHANGED, (), 1)
+    assert (change.after.title, change.after.abstract, change.after.authors) == (TITLE, "Text.", ("Ann One",))
+    assert (change.after.upvotes, change.after.comments) == (300, 120)
+
+
+def test_a_paper_that_a_story_named_first_is_named_by_whoever_comes_next() -> None:
+    hf = said(
+        "2510.01459", url="https://huggingface.co/papers/2510.01459", title="As The List Has It", abstract="Text."
+    )
+    listed = said("oai:arXiv.org:2510.01459v1", url=LINK, version=1, abstract="All of the text.")
+    for first in (hf, listed):
+        store = Store()
+        store.take(story(), source=HN)
+        (change,) = store.take(first, source=HF if first is hf else ARXIV, now=NOW + timedelta(hours=1))
+        assert (change.after.title, change.after.abstract) == (first.title, first.abstract)
+        assert change.after.authors == ("Ann One",)
+    store = Store()
+    for source, data in ((HN, story()), (HF, hf), (ARXIV, listed), (HN, story()), (HF, hf)):
+        (change,) = store.take(data, source=source, now=NOW + timedelta(hours=2))
+    assert (change.after.title, change.after.url) == (TITLE, LINK), "arXiv speaks in the end, whatever came before"
+    assert change.kind is ChangeKind.UNCHANGED
+
+
+def test_another_story_on_the_same_paper_revises_nothing() -> None:
+    store = Store()
+    store.take(story(), source=HN)
+    (change,) = store.take(
+        story(2, title="Posted once more", upvotes=4, comments=0), source=HN, now=NOW + timedelta(hours=1)
+    )
+    assert (change.kind, change.after.title) == (ChangeKind.UNCHANGED, "Many small things, oh my")
+    assert (change.after.upvotes, change.after.comments) == (4, 0), "the newest count of the only source"
+
+
+def test_two_sources_that_count_comments_do_not_take_turns() -> None:
+    store = Store()
+    store.take(said(arxiv_id="2510.01459", comments=2))
+    counts = []
+    for source, comments in ((HN, 120), (HF, 3), (HN, 119)):
+        data = story(comments=comments) if source is HN else said(arxiv_id="2510.01459", comments=comments)
+        counts.append(store.take(data, source=source, now=NOW + timedelta(hours=1))[0].after.comments)
+    assert counts == [120, 120, 120]
+
+
+def test_releases_of_one_repository_are_works_of_their_own_whatever_their_words() -> None:
+    text = "Full list of what has changed since the release of before, with thanks to all who helped to make it."
+    site = "https://github.com/harbour/lamp/releases/tag"
+    entries = [
+        said(f"r{tag}", title=f"harbour/lamp v{tag}", url=f"{site}/v{tag}", abstract=text, authors=())
+        for tag in ("2.1.0", "2.1.1", "2.2.0")
+    ]
+    store = Store()
+    assert kinds(store.take(*entries)) == ["new", "new", "new"]
+    assert kinds(store.take(*entries)) == ["unchanged"] * 3
+
+
+LINKS = Source(id=SourceId("links"), kind="feed")
+
+
+def test_a_title_alone_gives_way_to_a_whole_record_of_equal_standing() -> None:
+    store = Store()
+    store.take(said("g1", url=LINK, title="You must read this", authors=()), source=LINKS)
+    listed = said("oai:arXiv.org:2510.01459v1", url=LINK, version=1, abstract="Text.")
+    (change,) = store.take(listed, source=ARXIV, now=NOW + timedelta(hours=1))
+    assert (change.after.title, change.after.abstract, change.after.authors) == (TITLE, "Text.", ("Ann One",))
+
+
+def test_a_link_to_a_higher_version_tells_the_version_and_not_the_title() -> None:
+    store = Store()
+    store.take(said("oai:arXiv.org:2510.01459v1", url=LINK, version=1, abstract="Text."), source=ARXIV)
+    (change,) = store.take(said("g1", url=f"{LINK}v2", version=2, title="You must read this", authors=()), source=LINKS)
+    assert (change.after.title, change.after.version, change.fields) == (TITLE, 2, ("version",))
