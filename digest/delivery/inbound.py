@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator
+from dataclasses import dataclass
 from html import unescape
 from typing import Protocol
 
@@ -40,6 +41,32 @@ class Mailbox(Protocol):
 
     def acknowledge(self, handle: str) -> None:
         """Mark as read; twice is as good as once. Raises MailboxError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Some mails of a mailbox, oldest first, as (handle, raw bytes)."""
+
+    mails: tuple[tuple[str, bytes], ...]
+    mark: str
+    """What to ask with for the mails after these."""
+    waiting: int = 0
+    """How many came after these and are not among them."""
+
+
+class Letterbox(Protocol):
+    """What is read and left as it is: mails that came after a mark, read ones and unread ones."""
+
+    def after(self, mark: str, *, most: int, size: int) -> Batch:
+        """At most ``most`` mails that came after the mark, of each ``size`` bytes; the newest ones without a mark.
+
+        Raises MailboxError.
+        """
         ...
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Where mail to us arrives: a Maildir or an IMAP folder (RFC 3501). Does I/O.
 
-Gives the unread mails as (handle, raw bytes) and changes nothing by reading. The caller acknowledges a handle after its
-own work is committed, so a crash between the two reads the mail again instead of losing it. Mails that are not
-acknowledged stay as they are.
+Gives the unread mails, or those after a mark, as (handle, raw bytes), and changes nothing by reading. The caller
+acknowledges a handle after its own work is committed, so a crash between the two reads the mail again instead of losing
+it. Mails that are not acknowledged stay as they are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Container, Generator, Iterator
 from pathlib import Path
 from typing import Literal
 
-from digest.delivery.inbound import MailboxError
+from digest.delivery.inbound import Batch, MailboxError
 from digest.delivery.mime import MAX_MAIL
 
 
@@ -32,15 +32,49 @@ class Maildir:
             found = (entry.name for entry in os.scandir(self._new) if not entry.name.startswith("."))
             names = sorted(name for name in found if name not in but)
         except OSError as exc:
-            raise MailboxError(
-                f"the Maildir cannot be read: {exc.strerror}",
-                where=str(self._new),
-                try_="check the path and its permissions",
-            ) from exc
+            raise _no_maildir(self._new, exc) from exc
         for name in names:
             # Another reader may have taken it in the meantime.
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-                yield name, self._read(name)
+                yield name, _read(self._new / name, MAX_MAIL)
+
+    def after(self, mark: str, *, most: int, size: int) -> Batch:
+        """See Letterbox.
+
+        The mark is when a file was last changed (``st_ctime_ns``), and how many were at that instant: a mail that is
+        brought here with an old date is new all the same, and one that gets a flag is only read twice.
+        """
+        found = sorted(self._all())
+        at, count = _numbers(mark)
+        fresh = found[-most:]
+        if mark:
+            whole = sum(changed == at for changed, _, _ in found) == count
+            fresh = [one for one in found if one[0] > at or (one[0] == at and not whole)]
+        # Never a part of those that one instant brought: the mark could not tell it from the rest.
+        chosen = [one for number, one in enumerate(fresh) if number < most or one[0] == fresh[most - 1][0]]
+        mails: list[tuple[str, bytes]] = []
+        for _, name, file in chosen:
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                mails.append((name, _read(file, size)))
+        if chosen:
+            last = chosen[-1][0]
+            mark = f"{last}:{sum(changed == last for changed, _, _ in found)}"
+        return Batch(mails=tuple(mails), mark=mark, waiting=len(fresh) - len(chosen))
+
+    def _all(self) -> Iterator[tuple[int, str, Path]]:
+        """(changed at, name without flags, file) of every mail; one that moves meanwhile may be met twice."""
+        for folder in (self._new, self._cur):
+            try:
+                for entry in os.scandir(folder):
+                    if not entry.name.startswith("."):
+                        with contextlib.suppress(FileNotFoundError):
+                            if entry.is_file():
+                                changed = entry.stat().st_ctime_ns
+                                yield changed, entry.name.partition(":")[0], Path(entry.path)
+            except OSError as exc:
+                if folder is self._cur and isinstance(exc, FileNotFoundError):
+                    continue
+                raise _no_maildir(folder, exc) from exc
 
     def acknowledge(self, handle: str) -> None:
         try:
@@ -59,17 +93,6 @@ class Maildir:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _read(self, name: str) -> bytes:
-        try:
-            with (self._new / name).open("rb") as file:
-                return file.read(MAX_MAIL)
-        except (FileNotFoundError, IsADirectoryError):
-            raise
-        except OSError as exc:
-            raise MailboxError(
-                f"the mail cannot be read: {exc.strerror}", where=str(self._new / name), try_="check its permissions"
-            ) from exc
-
 
 class Imap:
     """An IMAP folder. Connects when first used, and anew after a fault."""
@@ -86,6 +109,7 @@ class Imap:
         timeout: float = 60.0,
         ca_file: Path | None = None,
         allow_plain_auth: bool = False,
+        read_only: bool = False,
     ) -> None:
         self._host = host
         self._port = port
@@ -96,23 +120,39 @@ class Imap:
         self._timeout = timeout
         self._ca_file = ca_file
         self._allow_plain_auth = allow_plain_auth
+        self._read_only = read_only
         self._client: imaplib.IMAP4 | None = None
         self._validity = ""
 
     def unread(self, but: Container[str] = ()) -> Iterator[tuple[str, bytes]]:
         with self._explained():
-            found = self._uid("SEARCH", "UNSEEN")
-            uids = b" ".join(line for line in found if isinstance(line, bytes)).decode("ascii", "replace").split()
+            uids = self._uids("UNSEEN")
         for uid in uids:
             handle = f"{self._validity}:{uid}"
             if handle in but:
                 continue
             with self._explained():
-                # PEEK: reading marks nothing as seen.
-                answer = self._uid("FETCH", uid, f"(BODY.PEEK[]<0.{MAX_MAIL}>)")
-                raw = next((item[1] for item in answer if isinstance(item, tuple)), None)
+                raw = self._raw(str(uid), MAX_MAIL)
             if raw is not None:  # another reader may have removed it
                 yield handle, raw
+
+    def after(self, mark: str, *, most: int, size: int) -> Batch:
+        """See Letterbox; the mark is UIDVALIDITY and the highest UID (RFC 3501 section 2.3.1.1)."""
+        with self._explained():
+            self._connected()
+            validity, last = mark.partition(":")[0], _numbers(mark)[1]
+            known = bool(mark) and validity == self._validity
+            # "n:*" names the newest mail even where none comes after n.
+            uids = [uid for uid in self._uids("UID", f"{last + 1}:*" if known else "1:*") if not known or uid > last]
+        chosen = uids[:most] if known else uids[-most:]
+        mails: list[tuple[str, bytes]] = []
+        for uid in chosen:
+            with self._explained():
+                raw = self._raw(str(uid), size)
+            if raw is not None:
+                mails.append((f"{self._validity}:{uid}", raw))
+        mark = f"{self._validity}:{chosen[-1] if chosen else last if known else 0}"
+        return Batch(mails=tuple(mails), mark=mark, waiting=len(uids) - len(chosen) if known else 0)
 
     def acknowledge(self, handle: str) -> None:
         validity, _, uid = handle.partition(":")
@@ -127,6 +167,18 @@ class Imap:
         if client is not None:
             with contextlib.suppress(OSError, imaplib.IMAP4.error):
                 client.logout()
+
+    def _uids(self, *criteria: str) -> list[int]:
+        """The numbers of the mails that a search finds, in their order."""
+        found = self._uid("SEARCH", *criteria)
+        texts = b" ".join(line for line in found if isinstance(line, bytes)).decode("ascii", "replace").split()
+        return sorted(int(text) for text in texts if text.isdecimal())
+
+    def _raw(self, uid: str, size: int) -> bytes | None:
+        """A mail's first bytes; None if another reader removed it."""
+        # PEEK: reading marks nothing as seen.
+        answer = self._uid("FETCH", uid, f"(BODY.PEEK[]<0.{size}>)")
+        return next((item[1] for item in answer if isinstance(item, tuple)), None)
 
     def _uid(self, command: str, *args: str) -> list[bytes | tuple[bytes, bytes] | None]:
         status, data = self._connected().uid(command, *args)
@@ -156,7 +208,7 @@ class Imap:
                 client.starttls(context)
             client.login(self._username, self._password())
             quoted = self._folder.replace("\\", "\\\\").replace('"', '\\"')
-            status, answer = client.select(f'"{quoted}"')
+            status, answer = client.select(f'"{quoted}"', readonly=self._read_only)
             if status != "OK":
                 text = b" ".join(part for part in answer if part).decode("utf-8", "replace")
                 raise imaplib.IMAP4.error(f"the folder {self._folder} cannot be opened: {text}")
@@ -186,6 +238,30 @@ class Imap:
                 where=self._where,
                 try_="check host, port, security, username, password_file and folder",
             ) from exc
+
+
+def _read(path: Path, size: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except (FileNotFoundError, IsADirectoryError):
+        raise
+    except OSError as exc:
+        raise MailboxError(
+            f"the mail cannot be read: {exc.strerror}", where=str(path), try_="check its permissions"
+        ) from exc
+
+
+def _no_maildir(folder: Path, error: OSError) -> MailboxError:
+    return MailboxError(
+        f"the Maildir cannot be read: {error.strerror}", where=str(folder), try_="check the path and its permissions"
+    )
+
+
+def _numbers(mark: str) -> tuple[int, int]:
+    """The two numbers of ``12:3``; zero for what is none."""
+    one, _, other = mark.partition(":")
+    return int(one) if one.isdecimal() else 0, int(other) if other.isdecimal() else 0
 
 
 def _drop(client: imaplib.IMAP4) -> None:

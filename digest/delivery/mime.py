@@ -86,15 +86,15 @@ class Part:
             letters = letters[:-1]
         return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
 
-    def text(self) -> str:
-        """The content's beginning, decoded, with plain line ends."""
+    def text(self, most: int = MAX_TEXT) -> str:
+        """The content's beginning, ``most`` characters of it, decoded, with plain line ends."""
         found = _CHARSET.search(self.header("content-type"))
-        return _decoded(self.content()[: 4 * MAX_TEXT], found[1] if found else "")[:MAX_TEXT].replace("\r\n", "\n")
+        return _decoded(self.content()[: 4 * most], found[1] if found else "")[:most].replace("\r\n", "\n")
 
 
-def read(raw: bytes) -> Part:
-    """The mail's tree."""
-    raw = raw[:MAX_MAIL]
+def read(raw: bytes, most: int = MAX_MAIL) -> Part:
+    """The tree of a mail, of which ``most`` bytes are looked at."""
+    raw = raw[:most]
     if raw.startswith(b"From "):  # the line that a mailbox file or a pipe puts before a mail
         raw = raw.partition(b"\n")[2]
     return _read(raw, _MAX_DEPTH, [_MAX_PARTS])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from digest.delivery.inbound import Batch
 from digest.delivery.mailbox import MAX_MAIL, Imap, MailboxError, Maildir
 
 
@@ -66,6 +69,48 @@ def test_a_giant_mail_is_read_only_in_part(maildir):
 def test_a_missing_maildir_is_one_sentence(tmp_path):
     with pytest.raises(MailboxError, match="the Maildir cannot be read: No such file"):
         list(Maildir(tmp_path / "none").unread())
+
+
+def test_a_maildir_gives_what_came_after_a_mark_and_stays_as_it_is(maildir):
+    box, before = Maildir(maildir), tree(maildir)
+    first = box.after("", most=10, size=100)
+    assert sorted(raw for _, raw in first.mails) == [b"first\r\n", b"read", b"second"]
+    assert box.after(first.mark, most=10, size=100) == Batch(mails=(), mark=first.mark)
+    (maildir / "new" / "4.host").write_bytes(b"third")
+    os.utime(maildir / "new" / "4.host", (1, 1))  # brought here by a program that keeps its old date
+    then = box.after(first.mark, most=10, size=3)
+    assert then.mails == (("4.host", b"thi"),)
+    assert box.after(then.mark, most=10, size=100).mails == ()
+    assert tree(maildir) - before == {"new/4.host"}
+
+
+def test_of_many_new_mails_the_oldest_come_first_and_the_others_wait(maildir):
+    box = Maildir(maildir)
+    mark = box.after("", most=10, size=100).mark
+    for number in range(5):
+        (maildir / "new" / f"1{number}.host").write_bytes(b"%d" % number)
+        time.sleep(0.02)
+    seen: list[bytes] = []
+    waiting: list[int] = []
+    while (batch := box.after(mark, most=2, size=100)).mails:
+        seen += [raw for _, raw in batch.mails]
+        waiting.append(batch.waiting)
+        mark = batch.mark
+    assert (seen, waiting) == ([b"0", b"1", b"2", b"3", b"4"], [3, 1, 0])
+
+
+def test_without_a_mark_only_the_newest_mails_are_read(maildir):
+    time.sleep(0.02)
+    (maildir / "new" / "4.host").write_bytes(b"newest")
+    batch = Maildir(maildir).after("", most=1, size=100)
+    assert ([raw for _, raw in batch.mails], batch.waiting) == ([b"newest"], 0)
+
+
+def test_a_mail_of_the_same_instant_as_the_mark_is_not_lost(maildir):
+    box = Maildir(maildir)
+    mark = box.after("", most=10, size=100).mark
+    instant, _, count = mark.partition(":")
+    assert len(box.after(f"{instant}:{int(count) + 1}", most=10, size=100).mails) == int(count)
 
 
 class ImapPeer:
@@ -130,12 +175,16 @@ class ImapPeer:
                 return [b"* CAPABILITY IMAP4rev1 STARTTLS" if self._starttls else b"* CAPABILITY IMAP4rev1"]
             case "LOGIN", _:
                 return [] if command == 'LOGIN leave "p\\"w"' else [b"NO"]
-            case "SELECT", _:
+            case "SELECT" | "EXAMINE", _:
                 return [b"* 3 EXISTS", b"* OK [UIDVALIDITY %d] ok" % self.validity] if '"INBOX"' in command else [b"NO"]
             case "LOGOUT", _:
                 return [b"* BYE"]
             case _, "UID SEARCH UNSEEN":
                 return [b"* SEARCH " + b" ".join(b"%d" % uid for uid in self.mails if uid not in self.seen)]
+        if match := re.fullmatch(r"UID SEARCH UID (\d+):\*", command):
+            # RFC 3501 section 6.4.8: the newest mail is among them, whatever its number.
+            found = [uid for uid in self.mails if uid >= int(match[1]) or uid == max(self.mails)]
+            return [b"* SEARCH " + b" ".join(b"%d" % uid for uid in found)]
         if match := re.fullmatch(r"UID FETCH (\d+) \(BODY\.PEEK\[\]<0\.\d+>\)", command):
             raw = self.mails[int(match[1])]
             if int(match[1]) in self.drops:
@@ -169,6 +218,40 @@ def test_imap_gives_the_unseen_mails_without_marking_them(imap):
     for _ in range(2):
         assert list(box.unread()) == [("7:5", b"first\r\nline"), ("7:9", b"second {3}")]
     assert peer.seen == {3}
+
+
+def test_imap_gives_the_mails_after_a_mark_read_or_unread(imap):
+    peer, box = imap
+    first = box.after("", most=2, size=100)
+    assert ([handle for handle, _ in first.mails], first.mark, first.waiting) == (["7:5", "7:9"], "7:9", 0)
+    assert box.after(first.mark, most=2, size=100).mails == ()
+    peer.mails |= {10: b"third", 11: b"fourth", 12: b"fifth"}
+    then = box.after(first.mark, most=2, size=100)
+    assert (then.mails, then.mark, then.waiting) == ((("7:10", b"third"), ("7:11", b"fourth")), "7:11", 1)
+    assert [raw for _, raw in box.after(then.mark, most=2, size=100).mails] == [b"fifth"]
+    assert peer.seen == {3}
+
+
+def test_a_folder_made_anew_is_read_from_its_newest_mails(imap):
+    _, box = imap
+    assert [handle for handle, _ in box.after("6:900", most=1, size=100).mails] == ["7:9"]
+
+
+def test_a_folder_that_is_a_source_is_opened_for_reading_only(certificate):
+    peer = ImapPeer(certificate.server)
+    box = Imap(
+        host="localhost",
+        port=peer.port,
+        username="leave",
+        password=lambda: 'p"w',
+        timeout=5,
+        ca_file=certificate.file,
+        read_only=True,
+    )
+    assert len(box.after("", most=9, size=100).mails) == 3
+    box.close()
+    peer.close()
+    assert [command for command in peer.heard if command.startswith(("SELECT", "EXAMINE"))] == ['EXAMINE "INBOX"']
 
 
 def test_an_acknowledged_imap_mail_is_seen_and_the_others_are_not(imap):
