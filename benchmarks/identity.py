@@ -29,7 +29,7 @@ from digest.entries.identity import title_key
 from digest.entries.near import text_of
 from digest.model.feeds import ChangeKind, EntryData, Source, SourceId
 from digest.ranking.observations import Line, observation, works
-from digest.services.ingest import keep, known
+from digest.services.keeping import keep, known
 from digest.services.rank_file import IDENTITY
 from digest.storage import migrate
 from digest.storage.base import batched

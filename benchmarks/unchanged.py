@@ -11,13 +11,13 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from xml.sax.saxutils import escape
 
 from sample import papers
 
 from digest.entries.normalize import clean
-from digest.model.feeds import FetchRequest, FetchResponse, Source, SourceId, Validators
+from digest.model.feeds import EntryData, FetchRequest, FetchResponse, Source, SourceId, Validators
 from digest.sources.fetch import Fetcher
 from digest.sources.kinds import KINDS
 
@@ -42,13 +42,17 @@ server.serve_forever()
 
 
 def atom(count: int) -> bytes:
+    return feed_of(papers(count, days=3))
+
+
+def feed_of(some: Iterable[EntryData]) -> bytes:
     rows = "".join(
         f"<entry><id>{one.url}</id><title>{escape(one.title)}</title><link href='{one.url}'/>"
         f"<summary type='html'>&lt;p&gt;{escape(one.abstract)}&lt;/p&gt;</summary>"
         + "".join(f"<author><name>{escape(name)}</name></author>" for name in one.authors)
         + "".join(f"<category term='{name}'/>" for name in one.categories)
         + f"<updated>{one.published_at:%Y-%m-%dT%H:%M:%SZ}</updated></entry>"
-        for one in papers(count, days=3)
+        for one in some
     )
     return f"<feed xmlns='http://www.w3.org/2005/Atom'><title>Bench</title>{rows}</feed>".encode()
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from digest.entries.identity import aliases, work_id
 from digest.model.errors import DigestError
-from digest.model.feeds import EntryData, FetchRequest, Problem, Source, SourceId, WorkId
-from digest.services.ingest import read_document
+from digest.model.feeds import EntryData, FetchRequest, Problem, Source, SourceId, SourceKind, WorkId
 from digest.services.ports import Fetch
-from digest.sources.kinds import kind_of, sniff
+from digest.services.reading import read_document
+from digest.sources.kinds import KINDS, kind_of, sniff
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,20 +54,27 @@ class Checked:
     problems: tuple[Problem, ...] = ()
 
 
-def check(inputs: Sequence[str], fetch: Fetch, *, kind: str = "", allow_private: bool = False) -> tuple[Checked, ...]:
+def check(
+    inputs: Sequence[str],
+    fetch: Fetch,
+    *,
+    kind: str = "",
+    allow_private: bool = False,
+    kinds: Mapping[str, SourceKind] = KINDS,
+) -> tuple[Checked, ...]:
     """Reads each file or URL, as ``kind`` or as what its content tells. Raises ConfigError for an unknown kind."""
     if kind:
-        kind_of(kind)
-    return tuple(_one(given, fetch, kind, allow_private) for given in inputs)
+        kind_of(kind, kinds)
+    return tuple(_one(given, fetch, kind, allow_private, kinds) for given in inputs)
 
 
-def _one(given: str, fetch: Fetch, forced: str, allow_private: bool) -> Checked:
+def _one(given: str, fetch: Fetch, forced: str, allow_private: bool, kinds: Mapping[str, SourceKind]) -> Checked:
     kind: str | None = forced or None
     try:
         response = fetch(FetchRequest(url=given, allow_private=allow_private, allow_files=True))
         kind = kind or sniff(given, response.body)
         source = Source(id=SourceId("check"), kind=kind, url=given)
-        parsed = read_document(kind_of(kind), source, lambda _: response, FetchRequest(url=given))
+        parsed = read_document(kind_of(kind, kinds), source, lambda _: response, FetchRequest(url=given))
     except DigestError as error:
         return Checked(input=given, ok=False, kind=kind, error=str(error))
     return Checked(

@@ -12,8 +12,8 @@ from datetime import date, timedelta
 from digest.model.errors import ConfigError, DigestError, FetchError, ParseError
 from digest.model.feeds import FetchRequest, FetchResponse, ParsedFeed, Problem, Source, SourceId, SourceKind
 from digest.services.check import CheckedEntry, checked_entry
-from digest.services.ingest import read_document
 from digest.services.ports import Clock, Fetch
+from digest.services.reading import read_document
 from digest.sources.discovery import Proposal, guesses, of_address, of_page
 from digest.sources.kinds import check, sniff
 

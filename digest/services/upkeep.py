@@ -18,7 +18,7 @@ from digest.model.editions import Digest
 from digest.model.errors import StorageError, UsageError
 from digest.model.people import Subscription, SubscriptionId
 from digest.services.ports import Clock
-from digest.storage import bounces, copy, deliveries, editions, meta, migrate, people, sources
+from digest.storage import bounces, copy, deliveries, editions, meta, migrate, people, rounds, sources
 from digest.storage.base import Tx
 from digest.storage.engine import Store, open_store
 
@@ -27,6 +27,8 @@ _KEPT_FILE = "secret_file"
 #: Works that an edition may look back on must stay known as sent; a late slot lies up to nine days back itself.
 _LEAST_DELIVERIES = MOST_REACH + timedelta(days=9)
 _AT_ONCE = 5_000
+#: How long it is worth knowing how a source's rounds ended: a year of its rhythm, and a month to look back.
+_ROUNDS_DAYS = 400
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +56,7 @@ class Pruned:
     deliveries: int
     messages: int
     bounces: int = 0
+    rounds: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,7 +126,9 @@ class Upkeep:
         with self.store.transaction() as tx:
             kept = deliveries.needed_messages(tx)
             dropped = editions.prune_messages(tx, now - timedelta(days=retention_days), kept)
-        return Pruned(deliveries=folded, messages=dropped, bounces=gone)
+        with self.store.transaction() as tx:
+            told = rounds.prune(tx, now=now, days=_ROUNDS_DAYS)
+        return Pruned(deliveries=folded, messages=dropped, bounces=gone, rounds=told)
 
     def _fold(self, before: datetime) -> int:
         """In small steps, so that nobody waits long for the database."""

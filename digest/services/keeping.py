@@ -1,0 +1,70 @@
+"""Keeping: what a document said beside what is held, and what is written of it. Both in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from digest.entries.diff import bands, bands_of, keys
+from digest.entries.works import COMMON, Held
+from digest.model.feeds import Alias, ChangeKind, Entry, EntryChange, EntryData, EntryId
+from digest.ranking.pool import text_of
+from digest.ranking.text import words
+from digest.storage import authorships, entries, likeness, terms
+from digest.storage.base import Tx
+
+#: So many works of an older database are found by their words after the upgrade; the others by names and titles.
+_CATCH_UP = 20_000
+
+
+def known(tx: Tx, said: Sequence[EntryData], *, now: datetime) -> tuple[tuple[EntryData, ...], Held]:
+    """What of a feed is to be taken, and what is held that may be the same work."""
+    if likeness.has_none(tx):  # the works of before there were fingerprints get theirs once
+        before = entries.recent(tx, before=now, limit=_CATCH_UP)
+        likeness.note(tx, {one.id: bands_of(one) for one in before})
+        authorships.note_all(tx, {one.id: (one.authors, one.institutions) for one in before})
+        terms.note(tx, [words(text_of(one)) for one in before])
+    by_alias, by_title = entries.find(tx, *keys(said))
+    taken = _without_strangers(said, by_alias)
+    under = likeness.alike(tx, bands(taken, by_alias), most=COMMON)
+    alike = {entry.id: entry for entry in entries.load(tx, {row for rows in under.values() for row in rows})}
+    by_band = {band: tuple(alike[EntryId(row)] for row in rows) for band, rows in under.items()}
+    return taken, Held(by_alias=by_alias, by_title=by_title, by_band=by_band, apart=likeness.apart(tx))
+
+
+def keep(
+    tx: Tx, changes: Sequence[EntryChange], *, now: datetime, why: str = "a source showed that they are one"
+) -> tuple[EntryId, ...]:
+    """Writes what a feed brought, and all that is found by it later; gives the row of each change. ``why`` works were
+    joined is kept.
+    """
+    rows = entries.apply(tx, changes, now=now, why=why)
+    fresh = [
+        (row, change.after)
+        for row, change in zip(rows, changes, strict=True)
+        if change.kind is ChangeKind.NEW
+        or change.absorbed
+        or {"title", "abstract", "authors"} & {*change.fields}
+        # A source that fills in what was empty revises nothing, but may be the first to name authors or places.
+        or (change.before and change.before.institutions != change.after.institutions)
+    ]
+    likeness.note(tx, {row: bands_of(entry) for row, entry in fresh})
+    authorships.note_all(tx, {row: (entry.authors, entry.institutions) for row, entry in fresh})
+    new = [change.after for change in changes if change.kind is ChangeKind.NEW]
+    terms.note(tx, [words(text_of(entry)) for entry in new])
+    resembling = [(row, like) for row, change in zip(rows, changes, strict=True) for like in change.resembles]
+    others, _ = entries.find(tx, [like.alias for _, like in resembling], ())
+    for row, like in resembling:
+        other = others.get(like.alias)
+        if other is not None:
+            likeness.tell(tx, row, other.id, title_ratio=like.title_ratio, overlap=like.overlap, at=now)
+    return rows
+
+
+def _without_strangers(found: Sequence[EntryData], held: Mapping[Alias, Entry]) -> tuple[EntryData, ...]:
+    """Leaves out arXiv's replacements of papers that we never met: a new version of an old paper is not a new paper."""
+    return tuple(
+        data
+        for data in found
+        if not data.announce.startswith("replace") or any(alias in held for alias in keys([data])[0])
+    )

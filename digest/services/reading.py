@@ -1,0 +1,161 @@
+"""Reading: gets a source's documents and takes their entries; nothing is stored. What came before a failure is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from digest.entries.normalize import clean
+from digest.model.errors import FetchError, InputError, ParseError
+from digest.model.feeds import (
+    EntryData,
+    FetchRequest,
+    FetchResponse,
+    ParsedFeed,
+    Problem,
+    Source,
+    SourceKind,
+    Validators,
+)
+from digest.services.ports import Fetch
+from digest.sources.answers import max_age
+
+#: Pages of one round.
+MOST_PAGES = 200
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a round has brought so far."""
+
+    documents: int = 0
+    same: int = 0
+    """Documents answered 304, or with the bytes that we had."""
+    feeds: list[ParsedFeed] = field(default_factory=list[ParsedFeed])
+    entries: list[EntryData] = field(default_factory=list[EntryData])
+    problems: list[Problem] = field(default_factory=list[Problem])
+    validators: dict[str, Validators] = field(default_factory=dict[str, Validators])
+    """By the address that was planned."""
+    http_status: int | None = None
+    error: Exception | None = None
+    ttl: timedelta | None = None
+    """How long the feed says that it need not be asked again (RSS ttl)."""
+    fresh_for: timedelta | None = None
+    """How long the server calls the first document fresh (Cache-Control)."""
+    moved_to: str = ""
+    """Where the source's own address has led for good; empty where it answers itself."""
+
+
+def read(
+    kind: SourceKind,
+    source: Source,
+    fetch: Fetch,
+    *,
+    known: Mapping[str, Validators],
+    now: datetime,
+    moved_to: str = "",
+    gate: AbstractContextManager[object] | None = None,
+) -> Reading:
+    """One round of a source; a failure is told in ``error``, whatever it was.
+
+    ``known`` are the validators by address; ``moved_to`` is asked instead of the source's own address; ``gate`` lets a
+    few documents at a time be parsed.
+    """
+    got = Reading()
+    try:
+        waiting = list(kind.plan(source, now, None))
+        while waiting and got.documents < MOST_PAGES:
+            request = waiting.pop(0)
+            parsed = _document(kind, source, fetch, request, known, moved_to, gate or nullcontext(), got)
+            following = kind.follow(request, parsed) if parsed else None
+            if following is not None:
+                waiting.append(following)
+    except FetchError as error:
+        got.error, got.http_status = error, error.http_status
+    except Exception as error:  # a fault of ours in one source is told as its state; the others go on
+        got.error = error
+    return got
+
+
+def _document(
+    kind: SourceKind,
+    source: Source,
+    fetch: Fetch,
+    request: FetchRequest,
+    known: Mapping[str, Validators],
+    moved_to: str,
+    gate: AbstractContextManager[object],
+    got: Reading,
+) -> ParsedFeed | None:
+    """Adds one document to the reading; gives it parsed, unless it is the one we had."""
+    before = known.get(request.url, Validators())
+    own = request.url == source.url
+    response = fetch(
+        replace(
+            request,
+            url=moved_to if own and moved_to else request.url,
+            validators=before,
+            allow_private=source.allow_private,
+            allow_files=source.from_operator,
+        )
+    )
+    if own:
+        got.moved_to = _lasting(response.moved_to or moved_to, source.url)
+    if not got.documents:
+        got.fresh_for = max_age(response.headers)
+    got.documents += 1
+    got.http_status = response.status
+    body_hash = before.body_hash if response.not_modified else hashlib.sha256(response.body).hexdigest()
+    if response.not_modified or body_hash == before.body_hash:
+        got.same += 1
+        got.validators[request.url] = before
+        return None
+    with gate:
+        parsed = kind.parse(source, response)
+        got.entries += cleaned(parsed, got.problems, parsed.problems)
+    if parsed.ttl and parsed.ttl != max_age(response.headers):
+        got.ttl = max(parsed.ttl, got.ttl or parsed.ttl)
+    got.feeds.append(replace(parsed, entries=(), problems=()))
+    got.validators[request.url] = _validators(response, body_hash)
+    return parsed
+
+
+def _validators(response: FetchResponse, body_hash: str | None) -> Validators:
+    return Validators(
+        etag=response.headers.get("etag"), last_modified=response.headers.get("last-modified"), body_hash=body_hash
+    )
+
+
+def _lasting(moved_to: str, url: str) -> str:
+    """The new address, unless it is one without encryption where the old one had it."""
+    return "" if url.startswith("https:") and not moved_to.startswith("https:") else moved_to
+
+
+def is_gone(error: Exception | None) -> bool:
+    """True for an address at which there is no such document (any more)."""
+    return isinstance(error, ParseError) or (
+        isinstance(error, FetchError) and not error.throttled and 400 <= (error.http_status or 0) < 500
+    )
+
+
+def read_document(kind: SourceKind, source: Source, fetch: Fetch, request: FetchRequest) -> ParsedFeed:
+    """One document as its kind reads it, with clean entries (`digest sources check`)."""
+    parsed = kind.parse(source, fetch(request))
+    problems: list[Problem] = []
+    found = cleaned(parsed, problems, parsed.problems)
+    return replace(parsed, entries=tuple(found), problems=tuple(problems))
+
+
+def cleaned(parsed: ParsedFeed, problems: list[Problem], before: tuple[Problem, ...] = ()) -> list[EntryData]:
+    """The feed's entries with clean texts; one that cannot be taken is named in ``problems`` and left out."""
+    problems += before
+    found: list[EntryData] = []
+    for number, data in enumerate(parsed.entries, 1):
+        try:
+            found.append(clean(data))
+        except InputError as error:
+            problems.append(Problem(where=error.where or data.key[:200] or f"item {number}", what=error.what))
+    return found
