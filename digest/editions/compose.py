@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from digest.model.editions import Counts, Edition, EditionId, Item, Ranked, Remark, Section, Selection, Slot
+from digest.model.editions import AuthorCard, Counts, Edition, EditionId, Item, Ranked, Remark, Section, Selection, Slot
 from digest.model.feeds import EntryId, SourceId
 from digest.model.people import Profile
 
@@ -32,6 +32,7 @@ def compose(
     source_titles: Callable[[SourceId], str],
     reason: tuple[Remark, ...] = (),
     notes: tuple[Remark, ...] = (),
+    cards: tuple[AuthorCard, ...] = (),
     public: bool = False,
 ) -> Edition:
     """The edition of a slot; ``selection`` says which papers are printed, and where, and how many there were."""
@@ -61,6 +62,7 @@ def compose(
         counts=counts,
         reason=reason,
         notes=notes,
+        cards=cards,
         public=public,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from digest.model.editions import Digest, Schedule, Slot
+from digest.model.editions import About, Digest, Schedule, Slot
 from digest.model.people import Subscription
 
 #: No edition reaches back further, so pruning deliveries after this time cannot cause a repeat.
@@ -79,8 +79,11 @@ def window_start(digest: Digest, schedule: Schedule, slot: Slot, last_served_at:
     """From when on entries count as new for this slot.
 
     The digest's window, stretched to the slot before (a weekly digest), and to the last slot that was really served
-    (a laptop that slept), but never further than 90 days.
+    (a laptop that slept), but never further than 90 days. So far back goes the first edition about a topic: what was
+    written of it lately is new to whoever asks for it now.
     """
+    if digest.about is About.TOPIC and last_served_at is None:
+        return slot.at - MOST_REACH
     starts = [slot.at - digest.window]
     before = previous_slot(schedule, slot)
     if before is not None:

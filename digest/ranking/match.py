@@ -16,6 +16,10 @@ from digest.ranking.text import plain, spaced
 
 _ORCID = re.compile(r"\(?\b(?:orcid:\s*|(?:https?://)?orcid\.org/)(\d{4}-\d{4}-\d{4}-\d{3}[\dx])\)?", re.IGNORECASE)
 _OPENALEX = re.compile(r"\(?\b(?:openalex:\s*|(?:https?://)?openalex\.org/(?:authors/)?)(a\d{4,12})\)?", re.IGNORECASE)
+_SEMANTIC_SCHOLAR = re.compile(
+    r"\(?\b(?:semanticscholar:\s*|(?:https?://)?(?:www\.)?semanticscholar\.org/author/(?:[^\s/()]+/)?)(\d{1,15})\)?",
+    re.IGNORECASE,
+)
 #: Between given and family name; a name may be written without them.
 _PARTICLES = frozenset(
     {"van", "von", "der", "den", "de", "da", "di", "du", "del", "della", "dos", "das", "do"}
@@ -54,7 +58,7 @@ class Name:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Person:
-    """Somebody a reader means: a name, or ids (``orcid:…``, ``openalex:…``), or both."""
+    """Somebody a reader means: a name, or ids (``orcid:…``, ``openalex:…``, ``semanticscholar:…``), or both."""
 
     written: str
     """As a reader is told of it: the name, without a name the ids."""
@@ -68,7 +72,12 @@ def person(written: str) -> Person:
     """``Yann LeCun (orcid:0000-0002-1825-0097)``, or a part of it."""
     ids = {f"orcid:{found.upper()}" for found in _ORCID.findall(written)}
     ids |= {f"openalex:{found.upper()}" for found in _OPENALEX.findall(written)}
-    name = _OPENALEX.sub(" ", _ORCID.sub(" ", written)).strip(" ,;()") if ids else written.strip()
+    ids |= {f"semanticscholar:{found}" for found in _SEMANTIC_SCHOLAR.findall(written)}
+    name = written.strip()
+    if ids:
+        for pattern in (_ORCID, _OPENALEX, _SEMANTIC_SCHOLAR):
+            name = pattern.sub(" ", name)
+        name = name.strip(" ,;()")
     return Person(written=name or ", ".join(sorted(ids)), forms=forms(name), ids=frozenset(ids))
 
 

@@ -17,8 +17,9 @@ from typing import overload
 
 import numpy as np
 
-from digest.model.editions import Ranked, Selection
+from digest.model.editions import About, Ranked, Selection
 from digest.model.people import Profile
+from digest.ranking.about import outside
 from digest.ranking.alike import Twins, twins
 from digest.ranking.mutes import in_category, muted
 from digest.ranking.pool import Pool
@@ -71,13 +72,19 @@ class _Groups:
     of_row: Ints
 
 
-def select(ranking: Ranking, profile: Profile, *, default_max_items: int | None = DEFAULT_MAX_ITEMS) -> Selection:
+def select(
+    ranking: Ranking,
+    profile: Profile,
+    *,
+    about: About = About.TRENDING,
+    default_max_items: int | None = DEFAULT_MAX_ITEMS,
+) -> Selection:
     """``default_max_items`` None prints everything a profile without max_items does not exclude."""
     pool, rows = ranking.pool, ranking.rows
     mutes = muted(pool, profile.mute)
     weights = weights_of(profile)
     groups = _wished_groups(pool, weights) if weights else pool.once(_primary_groups)
-    against = _reasons_against(ranking, profile)
+    against = {**_reasons_against(ranking, profile), **outside(ranking, profile, about)}
     hit, out = np.zeros(len(pool.entries), np.bool_), groups.of_row < 0
     hit[list(mutes)] = True
     out[list(against)] = True

@@ -115,7 +115,8 @@ def joined(pool: Pool, profile: Profile, liked: Floats, topics: Sequence[Answer]
     # With one view more there is more to reach: what lies above half liked is spread wider.
     both = 1.0 / (1.0 + np.exp(-above / (SPREAD * np.where(above > 0.0, 1.0 + weight, 1.0))))
     most = LIKED_MOST + (1.0 - LIKED_MOST) * agreement
-    return np.round(np.maximum(most * both, TOPICS_ALONE * near), 9)
+    share: Floats = np.maximum(most * both, TOPICS_ALONE * near)
+    return np.round(share, 9)
 
 
 def either(shares: Sequence[Floats | NDArray[np.float32]], count: int) -> Floats:

@@ -6,10 +6,11 @@ room is left out from the lowest rank up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from digest.model.editions import AuthorCard, Digest, Edition, Item
-from digest.model.people import Layout
+from digest.model.editions import AuthorCard, Digest, Edition, Item, Remark
+from digest.model.people import Layout, Say
 from digest.rendering import remarks
 from digest.rendering.items import Printed, badge, clean_item, fit_item, safe_url
 from digest.rendering.ladder import MAX_DIGESTS, Step
@@ -32,6 +33,8 @@ WORDS_A_MINUTE = 230
 #: Mails of more papers than this have a list of contents, as long as each paper has its own place to jump to.
 CONTENTS = 8
 MAX_NOTES = 20
+#: Layouts that are a list, in which no paper leads.
+_LISTS = (Layout.TITLES, Layout.CATALOGUE)
 Spot = tuple[int, int, int]
 """Where a paper stands: digest, section, item, each counted from 0."""
 
@@ -73,7 +76,7 @@ def prepare(
         d, s, i = spot
         return d >= MAX_DIGESTS, -editions[d].sections[s].items[i].score, spot
 
-    leads = [spot for spot in spots if spot[0] == 0 and editions[0].profile.layout != Layout.TITLES]
+    leads = [spot for spot in spots if spot[0] == 0 and editions[0].profile.layout not in _LISTS]
     lead = min(leads, key=score) if leads else None
     if lead is not None:
         spots.remove(lead)
@@ -162,16 +165,22 @@ def _digest(ready: Prepared, step: Step, d: int, lead: ItemView | None) -> Diges
                     rows=tuple(view for view in views if view.brief),
                 )
             )
-    notes = edition.notes[: max(1, MAX_NOTES // len(ready.editions))]
+    wish, most = edition.profile.explain, max(1, MAX_NOTES // len(ready.editions))
+    head, foot = remarks.parted(edition.notes)
     return DigestView(
         heading=plain(ready.digests[d].title, 80) if several else "",
         summary=_summary(edition, language) if several else "",
         intro=_intro(edition, language),
         cards=tuple(_card(card, language) for card in edition.cards[: step.cards]),
         reason=remarks.sentences(edition.reason, language),
-        notes=tuple(filter(None, (shorten(remarks.sentence(note, language), 240) for note in notes))),
+        notes=_lines([one for one in head if wish != Say.NEVER or one.key != "source"][:most], language),
         sections=tuple(sections),
+        silence=_lines(foot[:most] if wish == Say.SHORT else (), language),
     )
+
+
+def _lines(notes: Sequence[Remark], language: Language) -> tuple[str, ...]:
+    return tuple(filter(None, (shorten(remarks.sentence(note, language), 240) for note in notes)))
 
 
 def _contents(digests: tuple[DigestView, ...]) -> tuple[ContentsView, ...]:
@@ -213,7 +222,7 @@ def _intro(edition: Edition, language: Language) -> str:
         topics = language.listed(tuple(quoted(plain(topic, 80), language) for topic in profile.topics[:3]))
         return language.say("The papers closest to %(topics)s.", topics=topics)
     if profile.authors and items and all(_has_part(item, "people") for item in items):
-        names = tuple(plain(name, 80) for name in profile.authors[:3])
+        names = tuple(plain(name, 80) for name in ([card.name for card in edition.cards] or profile.authors)[:3])
         return language.say("New papers by %(authors)s.", authors=language.listed(names))
     return ""
 
@@ -226,10 +235,13 @@ def _has_part(item: Item, key: str) -> bool:
 
 def _card(card: AuthorCard, language: Language) -> CardView:
     name = plain(card.name, 80)
+    looked_up = any(value is not None for value in (card.h_index, card.papers, card.citations))
     known = (
         (language.say("h-index"), card.h_index, ""),
         (language.say("papers"), card.papers, ""),
         (language.say("citations"), card.citations, ""),
+        (language.say("papers here"), None if looked_up else card.seen, ""),
+        (language.say("votes"), None if looked_up else card.votes, ""),
         (language.say("novelty"), card.novelty, " %"),
         (language.say("AI score"), card.ai_score, ""),
     )

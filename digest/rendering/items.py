@@ -30,6 +30,7 @@ _REMEMBERED = 4_000
 #: Longest first sentence of the layout ``brief``.
 SENTENCE = 320
 #: The space in "71 %" is none to break a line at.
+_ARXIV_CATEGORY = re.compile(r"[a-z][a-z-]*\.([A-Z]{2}|[a-z]+(?:-[a-z]+)*)")
 _UNIT = re.compile(r"(?<=\d) (?=[%°‰])")
 
 safe_url = lru_cache(maxsize=16_384)(texts.safe_url)
@@ -94,6 +95,9 @@ def clean_item(
             *_votes(item.upvotes, item.comments, language),
             *_facts(published, year, item.code_url, item.stars, item.version, item.arxiv_id or "", language),
         ),
+        line=(
+            _line(score, item.category, published, year, item.code_url, language) if layout == Layout.CATALOGUE else ()
+        ),
         comment=plain(item.comment, 160),
         abstract=_fitting(abstract, STEPS[0].room(rank), layout),
         abstract_direction=abstract_direction,
@@ -111,7 +115,7 @@ def fit_item(printed: Printed, rank: int, step: Step, layout: str) -> ItemView:
     """The paper as this step and the reader's layout allow; ``brief`` means that only its title line is printed."""
     whole = printed.whole
     room = step.room(rank)
-    brief = layout == Layout.TITLES or room == 0
+    brief = layout in (Layout.TITLES, Layout.CATALOGUE) or room == 0
     abstract = "" if brief else _fitting(printed.abstract, room, layout)
     if abstract == whole.abstract and not brief and step.url == STEPS[0].url and step.title == STEPS[0].title:
         return whole
@@ -121,6 +125,7 @@ def fit_item(printed: Printed, rank: int, step: Step, layout: str) -> ItemView:
         title=title,
         url=whole.url if len(whole.url) <= step.url else "",
         facts=_short(whole.facts, step.url),
+        line=_short(whole.line, step.url) if room else (),
         abstract=abstract,
         actions=_short(whole.actions, step.url),
         also=_short(whole.also, step.url),
@@ -212,6 +217,29 @@ def _facts(
         text = language.say("%(version)s of %(id)s", version=f"v{version}", id=number) if number else f"v{version}"
         facts.append(LinkView(text=text))
     return tuple(facts)
+
+
+@lru_cache(maxsize=4096)
+def _line(
+    score: int | None, category: str, published: date | None, year: int, code_url: str, language: Language
+) -> tuple[LinkView, ...]:
+    """``29 · CL · May 25, 2022 · Code``, as far as it is known."""
+    known = (
+        "" if score is None else language.number(score),
+        "" if category == "other" else badge(short_category(category)),
+        "" if published is None else language.short_date(published, with_year=published.year != year),
+    )
+    code = safe_url(code_url)
+    return (
+        *(LinkView(text=text) for text in known if text),
+        *([LinkView(text=language.say("Code"), url=code)] * bool(code)),
+    )
+
+
+def short_category(category: str) -> str:
+    """``CL`` for arXiv's ``cs.CL``; any other category as it is."""
+    found = _ARXIV_CATEGORY.fullmatch(category)
+    return found[1] if found else category
 
 
 @lru_cache(maxsize=4096)

@@ -47,6 +47,7 @@ class ItemView:
     bar: int
     bar_rest: int
     facts: tuple[LinkView, ...]
+    line: tuple[LinkView, ...]
     comment: str
     abstract: str
     abstract_direction: str
@@ -101,6 +102,7 @@ class DigestView:
     reason: str
     notes: tuple[str, ...]
     sections: tuple[SectionView, ...]
+    silence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

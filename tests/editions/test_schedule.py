@@ -20,7 +20,7 @@ from digest.editions.schedule import (
     slot_on,
     window_start,
 )
-from digest.model.editions import Digest, Schedule, Slot
+from digest.model.editions import About, Digest, Schedule, Slot
 from digest.model.people import SubscriberId, Subscription, SubscriptionId, SubscriptionState
 
 MONDAY, WEDNESDAY, FRIDAY = 0, 2, 4
@@ -296,3 +296,12 @@ def test_anything_else_is_no_instant(text):
 
 def test_a_slots_key_names_its_date_and_its_instant():
     assert slot_on("d", schedule("00:30"), date(2026, 5, 4)).key == "2026-05-04@2026-05-03T22:30:00Z"
+
+
+def test_the_first_edition_about_a_topic_goes_back_as_far_as_any_may_and_later_ones_do_not():
+    digest = daily(about=About.TOPIC)
+    slot = slot_on("d", digest.schedule, date(2026, 5, 4))
+    assert window_start(digest, digest.schedule, slot, None) == slot.at - MOST_REACH
+    assert window_start(digest, digest.schedule, slot, slot.at - timedelta(days=1)) == slot.at - digest.window
+    trending = daily()
+    assert window_start(trending, trending.schedule, slot, None) == slot.at - trending.window

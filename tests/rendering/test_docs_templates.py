@@ -25,7 +25,7 @@ VERSION_1 = {
     "LinksView": "unsubscribe preferences read confirm never",
     "EditionView": "summary lead contents digests more because",
     "ContentsView": "heading items",
-    "DigestView": "heading summary intro cards reason notes sections",
+    "DigestView": "heading summary intro cards reason notes sections silence",
     "CardView": "name url direction institutions category figures",
     "FigureView": "name value",
     "SectionView": "title category colour count items rows",

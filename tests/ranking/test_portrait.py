@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from digest.ranking.standing import standings
+from digest.ranking.portrait import portrait
 from tests.ranking.samples import NOW, paper
 
 MIRA = "Mira Halden"
@@ -17,11 +17,11 @@ def work(number: int, *, votes: int | None = None, days: int = 10, **changes: ob
 
 
 def of(works, history=()):
-    return standings([MIRA], works, history, NOW)[MIRA]
+    return portrait(MIRA, works, history, NOW)
 
 
-def points(standing):
-    return {part.key: part.points for part in standing.parts}
+def points(found):
+    return {part.key: part.points for part in found.parts}
 
 
 def test_the_score_is_the_sum_of_four_parts_by_their_formulas():
@@ -76,7 +76,7 @@ def test_novelty_is_the_mean_of_the_papers_and_unknown_without_a_history_to_comp
 
 def test_papers_of_many_namesakes_are_counted_as_doubtful_and_never_as_theirs():
     works = [work(n, authors=("Wei Wang", f"Other {n}")) for n in range(1, 6)]
-    found = standings(["Wei Wang"], works, (), NOW)["Wei Wang"]
+    found = portrait("Wei Wang", works, (), NOW)
     assert (found.works, found.doubtful, found.ai_score) == ((), 5, None)
 
 
@@ -86,5 +86,5 @@ def test_an_id_tells_one_of_the_namesakes():
         for n in range(1, 6)
     ]
     meant = "Wei Wang (orcid:0000-0002-1825-0097)"
-    found = standings([meant], works, (), NOW)[meant]
+    found = portrait(meant, works, (), NOW)
     assert ([one.id for one in found.works], found.doubtful) == ([1, 2, 3], 2)
