@@ -27,7 +27,7 @@ from digest.config.loading import read_text
 from digest.delivery.catchall import CatchAll
 from digest.delivery.exchange import Exchange, hand_over, look_in
 from digest.delivery.folder import arrived
-from digest.delivery.inbound import Mailbox
+from digest.delivery.inbound import Letterbox, Mailbox
 from digest.delivery.mailbox import Imap, Maildir
 from digest.delivery.oauth import TokenCommand
 from digest.delivery.pool import RateLimit, Throttle
@@ -38,7 +38,7 @@ from digest.delivery.signing_key import ascii_domain, new_key, read_key
 from digest.delivery.tokens import new_secret
 from digest.model.editions import Digest, Edition
 from digest.model.errors import ConfigError
-from digest.model.feeds import Entry
+from digest.model.feeds import Entry, SourceKind
 from digest.model.mail import Message
 from digest.model.people import Profile, Subscription
 from digest.model.ranking import Evidence
@@ -50,6 +50,9 @@ from digest.ranking.semantic import Model
 from digest.ranking.semantic import load as load_model
 from digest.ranking.taste import lean
 from digest.rendering.render import Renderer, default_template_folder
+from digest.services import letters
+from digest.services.backfill import Backfill
+from digest.services.catalogue import People
 from digest.services.check import Checked, check
 from digest.services.deliver import Deliver
 from digest.services.discover import Discover
@@ -58,25 +61,33 @@ from digest.services.explain import Explain
 from digest.services.feedback import Feedback, Obeyed
 from digest.services.ingest import Ingest
 from digest.services.ledger import Ledger
+from digest.services.letters import Place
 from digest.services.meaning import Meaning
 from digest.services.notify import Notify
 from digest.services.outlets import Outlet
 from digest.services.packing import ReturnPath
-from digest.services.ports import Clock
+from digest.services.ports import Clock, Fetch
 from digest.services.preview import Preview
 from digest.services.publish import Publish
 from digest.services.reconcile import Reconcile
 from digest.services.refit import Refitted, refit
 from digest.services.report import Report
+from digest.services.silence import Silence
 from digest.services.sources import Sources
 from digest.services.stamping import Keys
 from digest.services.subscribe import Subscribe
 from digest.services.taste import Tastes
 from digest.services.upkeep import Pruned, Upkeep
 from digest.services.works import Works
+from digest.sources.credentials import Credentials
+from digest.sources.elsewhere import Foreign
 from digest.sources.fetch import Fetcher
-from digest.sources.kinds import KINDS
+from digest.sources.kinds import KINDS, installed
 from digest.sources.kinds import check as check_source
+from digest.sources.people_openalex import OPENALEX
+from digest.sources.people_semanticscholar import SEMANTIC_SCHOLAR
+from digest.sources.programs import Programs
+from digest.sources.roads import by_scheme
 from digest.storage import meta, migrate
 from digest.storage.engine import Store, open_store
 
@@ -90,9 +101,11 @@ class App:
     store: Store
     keys: Keys
     fetcher: Fetcher
+    programs: Programs
     renderer: Renderer
     relays: tuple[Relay, ...]
     ingest: Ingest
+    backfill: Backfill
     publish: Publish
     preview: Preview
     deliver: Deliver
@@ -102,9 +115,11 @@ class App:
     feedback: Feedback
     report: Report
     explain: Explain
+    silence: Silence
     works: Works
     upkeep: Upkeep
     sources: Sources
+    people: People
     discover: Discover
     ledger: Ledger
     reconcile: Reconcile
@@ -137,6 +152,7 @@ class App:
         return title_of(code)
 
     def close(self) -> None:
+        self.programs.close()
         self.fetcher.close()
         self.store.close()
 
@@ -147,8 +163,9 @@ def system_clock() -> datetime:
 
 def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = True) -> App:
     """Opens the database (building an empty one) and puts the services together."""
+    kinds = installed()
     for source, place in zip(config.sources, config.source_places, strict=True):
-        check_source(source, where=place)
+        check_source(source, kinds, where=place)
     store = open_store(config.database_url)
     if check_schema:
         migrate.ready(store)
@@ -158,8 +175,11 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         timeout=config.fetch.timeout.total_seconds(),
         max_bytes=config.fetch.max_bytes,
         version=__version__,
+        credentials=Credentials(partial(_key_of, config)),
         now=clock,
     )
+    programs = Programs(config.folder, max_bytes=config.fetch.max_bytes)
+    fetch = _roads(fetcher, programs)
     renderer = make_renderer(config)
     relays = tuple(_relay(settings, number, len(config.relays)) for number, settings in enumerate(config.relays, 1))
     holder = f"{socket.gethostname()[:30]}:{os.getpid()}:{time.time_ns()}"
@@ -196,16 +216,30 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         store=store,
         keys=keys,
         fetcher=fetcher,
+        programs=programs,
         renderer=renderer,
         relays=relays,
         ingest=Ingest(
             store=store,
             configured=config.sources,
-            kinds=KINDS,
-            fetch=fetcher.fetch,
+            kinds=kinds,
+            fetch=fetch,
             clock=clock,
             jitter=random.random,
             arxiv_api=config.fetch.arxiv_api,
+            queue=fetcher.queue,
+            free_in=fetcher.free_in,
+            hang_up=fetcher.hang_up,
+        ),
+        backfill=Backfill(
+            store=store,
+            configured=config.sources,
+            kinds=kinds,
+            fetch=fetch,
+            clock=clock,
+            arxiv_api=config.fetch.arxiv_api,
+            queue=fetcher.queue,
+            hang_up=fetcher.hang_up,
         ),
         publish=Publish(
             store=store,
@@ -277,10 +311,18 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         ),
         report=Report(store=store, digests=config.digests, clock=clock),
         explain=Explain(store=store, prepare=ranks, profile_of=profile_of, clock=clock),
+        silence=Silence(store=store, configured=config.sources, prepare=ranks, profile_of=profile_of, clock=clock),
         works=Works(store=store, clock=clock),
         upkeep=Upkeep(store=store, digests=config.digests, clock=clock),
-        sources=Sources(store=store, configured=config.sources),
-        discover=Discover(kinds=KINDS, fetch=fetcher.fetch, clock=clock),
+        sources=Sources(store=store, configured=config.sources, clock=clock),
+        people=People(
+            store=store,
+            digests=config.digests,
+            catalogues=tuple(one for one in (OPENALEX, SEMANTIC_SCHOLAR) if one.name in config.catalogues),
+            fetch=fetcher.fetch,
+            clock=clock,
+        ),
+        discover=Discover(kinds=kinds, fetch=fetch, clock=clock),
         ledger=Ledger(
             store=store,
             digests=config.digests,
@@ -301,7 +343,9 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
                 Exit(where=relay.where, is_server=relay.path is None, look_in=partial(look_in, relay))
                 for relay in relays
             ),
-            fetch=fetcher.fetch,
+            fetch=fetch,
+            kinds=kinds,
+            foreign=kinds.foreign,
             print_edition=print_edition,
             print_question=print_question,
             text_records=text_records,
@@ -325,12 +369,21 @@ def check_sources(
         timeout=settings.timeout.total_seconds(),
         max_bytes=settings.max_bytes,
         version=__version__,
+        credentials=Credentials(partial(_key_of, config)) if config else None,
         now=clock,
     )
+    programs = Programs(config.folder if config else Path.cwd(), max_bytes=settings.max_bytes)
+    fetch = _roads(fetcher, programs)
     try:
-        return check(inputs, fetcher.fetch, kind=kind, allow_private=allow_private)
+        return check(inputs, fetch, kind=kind, allow_private=allow_private, kinds=installed())
     finally:
+        programs.close()
         fetcher.close()
+
+
+def source_kinds() -> tuple[tuple[SourceKind, ...], tuple[Foreign, ...]]:
+    """(our own kinds, those of other packages), for `digest sources kinds`."""
+    return tuple(KINDS.values()), installed().foreign()
 
 
 def schema(config: Config) -> tuple[str | None, str]:
@@ -447,6 +500,12 @@ def _keys(store: Store, config: Config) -> Keys:
     return Keys(lasting=lasting, links=tuple(line.strip().encode() for line in lines) or (lasting,))
 
 
+def _key_of(config: Config, name: str) -> tuple[str, ...]:
+    """The lines of the file that [keys] names for a service; none where it names none."""
+    file: Path | None = getattr(config.keys, name, None)
+    return read_secret_lines(file) if file is not None else ()
+
+
 def read_secret_lines(file: Path) -> tuple[str, ...]:
     """The keys of a secret file, newest first; raises ConfigError when there is none."""
     first = read_secret(file)
@@ -481,8 +540,10 @@ def _secrets(config: Config) -> Iterator[Secret]:
     found = [
         *(("a DKIM key", settings.key_file) for settings in config.signing),
         *(("the mail server's password", settings.password_file) for settings in config.relays),
+        *(("a mailbox's password", Path(file)) for one in config.sources for file in one.given("password_file")),
         ("the mailbox's password", config.inbound.password_file),
         ("the secret of all links", config.web.secret_file),
+        *((f"the key of {name}", file) for name, file in config.keys),
     ]
     told: set[Path] = set()
     for holds, file in found:
@@ -526,6 +587,29 @@ def _mailbox(config: Config) -> Mailbox | None:
         username=inbound.username,
         password=lambda: read_secret(file),
         folder=inbound.folder,
+    )
+
+
+def _roads(fetcher: Fetcher, programs: Programs) -> Fetch:
+    """How documents come, whatever their address begins with."""
+    mails = letters.road(_letterbox)
+    roads = {"maildir": mails, "imap": mails, "imaps": mails, "command": programs.fetch}
+    return by_scheme(fetcher.fetch, roads)
+
+
+def _letterbox(place: Place) -> Letterbox:
+    """A mailbox that is a source: it is only looked into."""
+    file = place.password_file
+    if file is None:
+        return Maildir(Path(place.folder))
+    return Imap(
+        host=place.host,
+        port=place.port,
+        security=place.security,
+        username=place.username,
+        password=lambda: read_secret(file),
+        folder=place.folder,
+        read_only=True,
     )
 
 

@@ -1,7 +1,8 @@
 """The daemon door: once a minute, what is due? Then the same service calls as the commands make.
 
-Three jobs, none of which ever overlaps itself: ``look`` fetches and publishes, ``send`` delivers, ``tidy`` reads the
-mailbox, raises alerts and prunes. A long send therefore holds up no fetch, and no slot. APScheduler lives here only;
+Four jobs, none of which ever overlaps itself: ``look`` fetches and publishes, ``send`` delivers, ``tidy`` reads the
+mailbox, raises alerts and prunes, ``ask`` looks up the people that readers follow. A long send therefore holds up no
+fetch, and no slot. APScheduler lives here only;
 what is due is computed from our own tables, so a tick that was missed changes nothing but the minute.
 """
 
@@ -23,7 +24,12 @@ from digest.web.server import WebServer
 
 log = structlog.get_logger("digest")
 
+#: Silences last for days.
+_HEAR_EVERY = timedelta(minutes=20)
 _PRUNE_EVERY = timedelta(days=1)
+#: How often is looked whether somebody is to be asked for in a catalogue, and how many questions one minute may ask.
+_ASK_EVERY = timedelta(hours=1)
+_MOST_ASKED = 20
 
 
 class Daemon:
@@ -35,8 +41,11 @@ class Daemon:
         self._rebuild = rebuild
         self._turn = threading.RLock()
         self._sending = threading.Lock()
+        self._asking = threading.Lock()
+        self._asked_at: datetime | None = None
         self._pruned_at: datetime | None = None
         self._read_at: datetime | None = None
+        self._heard_at: datetime | None = None
         self._told = ""
         self.refused: tuple[datetime, str] | None = None
         """Since when no relay could be used, and why; None while one can."""
@@ -102,6 +111,10 @@ class Daemon:
                 )
         for source in self.app.notify.sources():
             log.warning("source stays broken, the operator is told", source=source)
+        if self._heard_at is None or now - self._heard_at >= _HEAR_EVERY:
+            self._heard_at = now
+            for name in self.app.notify.silences():
+                log.warning("silent for unusually long, the operator is told", name=name)
         for digest in self.app.notify.deliveries(refused=self.refused):
             log.warning("mails do not get through, the operator is told", digest=digest)
         if self._pruned_at is None or now - self._pruned_at >= _PRUNE_EVERY:
@@ -110,11 +123,24 @@ class Daemon:
             if (learnt := self.app.refit()) is not None:
                 log.info("own prior", kept=learnt.kept, why=learnt.why)
 
+    def ask(self) -> None:
+        """Asks the catalogues for followed people of whom a week was heard nothing."""
+        with self._asking:
+            now = self.app.clock()
+            if self._asked_at is not None and now - self._asked_at < _ASK_EVERY:
+                return
+            asked = self.app.people.refresh(most=_MOST_ASKED, stop=self.stop)
+            for answer in asked.answers:
+                log.info("asked", person=answer.person, catalogue=answer.catalogue, state=answer.state, why=answer.why)
+            if not asked.left or any(answer.state == "failed" for answer in asked.answers):
+                self._asked_at = now
+
     def tick(self) -> None:
         """Everything once, in order."""
         self.look()
         self.send()
         self.tidy()
+        self.ask()
 
     def reload(self) -> None:
         """Reads the configuration again; a wrong one is told and the old one stays in force."""
@@ -126,7 +152,7 @@ class Daemon:
         except DigestError as error:
             log.error("not reloaded, the old configuration stays", problem=str(error))
         else:
-            with self._turn, self._sending:
+            with self._turn, self._sending, self._asking:
                 old, self.app = self.app, fresh
             old.close()
             log.info("reloaded")
@@ -196,7 +222,7 @@ def _schedule(daemon: Daemon) -> BackgroundScheduler:
             now = datetime.now(UTC)
             scheduler.modify_job("send", next_run_time=now)  # pyright: ignore[reportUnknownMemberType]
 
-    for name, job in (("look", look), ("send", daemon.send), ("tidy", daemon.tidy)):
+    for name, job in (("look", look), ("send", daemon.send), ("tidy", daemon.tidy), ("ask", daemon.ask)):
         scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
             _guarded(name, job, daemon), "cron", minute="*", second=0, id=name, next_run_time=datetime.now(UTC)
         )

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -23,6 +24,8 @@ from digest.app import App, build
 from digest.config import from_table, load
 from digest.daemon import Daemon
 from digest.model.errors import ConfigError
+from digest.model.feeds import FetchRequest, FetchResponse
+from digest.sources.people_openalex import OPENALEX
 from digest.storage import deliveries
 
 ROOT = Path(__file__).parents[1]
@@ -106,6 +109,33 @@ def test_a_relay_that_cannot_be_used_for_half_an_hour_is_told_to_the_operator_an
     daemon.tick()
     assert mailed(tmp_path / "out") == {"ada@example.org": 1, "ops@example.org": 1}
     assert daemon.refused is None
+    app.close()
+
+
+# People
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_catalogues_are_asked_hourly_and_at_once_again_while_a_minute_s_share_left_people_over(url, tmp_path):
+    now = [datetime(2026, 5, 4, 8, tzinfo=UTC)]
+    followed = {"name": "daily", "authors": [f"openalex:A{10_000 + n}" for n in range(25)]}
+    app = build(from_table(config(url, BERLIN, digest=followed), folder=tmp_path), clock=lambda: now[0])
+    asked: list[str] = []
+
+    def fetch(request: FetchRequest) -> FetchResponse:
+        asked.append(request.url)
+        person = request.url.partition("?")[0].rpartition("/")[2]
+        document = {"id": f"https://openalex.org/{person}", "display_name": f"Name {person}"}
+        return FetchResponse(url=request.url, status=200, body=json.dumps(document).encode())
+
+    daemon = Daemon(replace(app, people=replace(app.people, catalogues=(OPENALEX,), fetch=fetch)))
+    counted: list[int] = []
+    for minutes in (0, 1, 2, 30, 60, 7 * 24 * 60 + 120):
+        now[0] = datetime(2026, 5, 4, 8, tzinfo=UTC) + timedelta(minutes=minutes)
+        asked.clear()
+        daemon.tick()
+        counted.append(len(asked))
+    assert counted == [20, 5, 0, 0, 0, 20]
     app.close()
 
 

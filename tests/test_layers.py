@@ -43,6 +43,7 @@ WORLDLY = {
     "digest.sources.fetch",
     "digest.sources.files",
     "digest.sources.network",
+    "digest.sources.programs",
 }
 
 #: What no pure module of a stage imports: network, processes, randomness.

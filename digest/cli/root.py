@@ -16,11 +16,13 @@ from digest.cli.commands import (
     entries,
     fetch,
     info,
+    people,
     preview,
     ranking,
     running,
     send,
     setup,
+    silence,
     sources,
     store,
     subscribers,
@@ -67,8 +69,10 @@ root.command("send")(send.send)
 root.command("run")(running.run)
 root.command("rank")(ranking.rank)
 root.command("explain")(ranking.explain)
+root.command("silence")(silence.silence)
 root.command("backtest")(backtest.backtest)
 root.add_typer(sources.group, name="sources")
+root.add_typer(people.group, name="people")
 root.add_typer(subscribers.group, name="subscribers")
 root.add_typer(taste.group, name="taste")
 root.add_typer(deliveries.group, name="deliveries")

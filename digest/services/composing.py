@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from digest.editions.compose import compose, history_key
-from digest.model.editions import Digest, Edition, Figure, Remark, Selection, Slot, WhenEmpty
-from digest.model.feeds import EntryId
-from digest.model.people import Profile
+from digest.model.editions import About, Digest, Edition, Remark, Selection, Slot, WhenEmpty
+from digest.model.feeds import Entry, EntryId, SourceId
+from digest.model.people import Profile, Say
+from digest.ranking.about import NOBODY_FOLLOWED, OFF_TOPIC
 from digest.ranking.categories import title_of
 from digest.ranking.rank import Ranking
 from digest.ranking.select import select
 from digest.ranking.signals.topic import quiet_topics
+from digest.services.cards import Known, cards_of
 from digest.services.evidence import gather
 from digest.services.ports import Prepare
+from digest.services.standing import Standing, carried, counts, remark, standings
+from digest.services.usual import ENOUGH, is_short, usual_of
 from digest.storage import deliveries, editions, entries, meta, sources
 from digest.storage.base import Tx
 from digest.storage.engine import Store
-from digest.storage.sources import HeldSource
 
 #: How far back best-of looks.
 BEST_OF = timedelta(days=30)
@@ -70,9 +73,13 @@ class Composer:
     _pools: dict[object, _Pool] = field(default_factory=dict[object, _Pool])
     _ids: dict[object, frozenset[EntryId]] = field(default_factory=dict[object, frozenset[EntryId]])
     _rankings: dict[object, Ranking] = field(default_factory=dict[object, Ranking])
-    _held: dict[object, tuple[HeldSource, ...]] = field(default_factory=dict[object, tuple[HeldSource, ...]])
+    _aside: dict[object, Mapping[SourceId, Counter[str]]] = field(
+        default_factory=dict[object, Mapping[SourceId, Counter[str]]]
+    )
+    _standings: dict[object, tuple[Standing, ...]] = field(default_factory=dict[object, tuple[Standing, ...]])
     _titles: dict[str, str] = field(default_factory=dict[str, str])
     _printed: dict[int, frozenset[int]] = field(default_factory=dict[int, frozenset[int]])
+    _known: dict[object, Known] = field(default_factory=dict[object, Known])
 
     def relevant(self, wanted: Wanted, sent: frozenset[EntryId]) -> frozenset[EntryId]:
         """Which of the sent works matter to this edition: readers who agree on them can share it."""
@@ -85,22 +92,25 @@ class Composer:
 
     def edition(self, wanted: Wanted, sent: frozenset[EntryId], *, public: bool = False) -> Edition:
         """The edition for readers who were sent ``sent``. Its id is 0 until it is frozen."""
-        pool = self._pool(wanted.digest, wanted.since)
-        selection, already = self._choose(wanted, pool, wanted.since, sent)
+        since = wanted.since
+        pool = self._pool(wanted.digest, since)
+        selection, already = self._choose(wanted, pool, since, sent)
         reason: tuple[Remark, ...] = ()
         notes: tuple[Remark, ...] = ()
         if not selection.printed:
-            held = self._sources(wanted.digest)
-            notes = tuple(_state_of(one) for one in held)
-            reason = (_why_empty(selection, already, held),)
+            notes = self.lines(wanted, sent)
+            reason = (self._why_empty(wanted, selection, already),)
             if wanted.digest.when_empty is WhenEmpty.BEST_OF:
                 older = self._pool(wanted.digest, wanted.reach)
                 best, sent_of_older = self._choose(wanted, older, wanted.reach, sent)
                 if best.printed:
-                    selection, already = best, sent_of_older
+                    selection, already, since = best, sent_of_older, wanted.reach
                     reason = (*reason, Remark(key="best-of", figures={"days": BEST_OF.days}))
         elif quiet := self._quiet_topics(wanted, pool):
             notes = (Remark(key="quiet-topics", figures={"topics": quiet}),)
+        if not reason and (usual := self._usual(wanted, selection.printed)) is not None:
+            short = Remark(key="short", figures={"printed": selection.printed, "usual": usual})
+            notes = (*notes, short, *self.lines(wanted, sent))
         return compose(
             slot=wanted.slot,
             profile=wanted.profile,
@@ -112,8 +122,58 @@ class Composer:
             source_titles=lambda source: self._titles.get(source, source),
             reason=reason,
             notes=notes,
+            cards=(
+                cards_of(self.store, self.ranked(wanted, since).pool, wanted.profile, selection, self._known)
+                if wanted.digest.about is About.AUTHORS and selection.printed
+                else ()
+            ),
             public=public,
         )
+
+    def lines(self, wanted: Wanted, sent: frozenset[EntryId], *, now: datetime | None = None) -> tuple[Remark, ...]:
+        """Source by source what came for this edition, and what became of it. ``now``: of a day of the past, from when
+        it is told."""
+        pool = self._pool(wanted.digest, wanted.since)
+        selection, _ = self._choose(wanted, pool, wanted.since, sent)
+        ranking = self._ranked(wanted, pool, wanted.since)
+        found = counts(ranking, selection, self.as_of)
+        for source_id, aside in self._aside[wanted.digest.sources, wanted.since].items():
+            found[source_id] = found.get(source_id, Counter()) + aside
+        return tuple(
+            remark(one, found.get(one.source_id, Counter()))
+            for one in self._sources(wanted.digest, wanted.since, now or self.as_of)
+        )
+
+    def _usual(self, wanted: Wanted, printed: int) -> float | None:
+        """How many papers such an edition has as a rule, where this one has far fewer and that is to be said: to the
+        reader who wishes it, and to the operator of the digest's own edition."""
+        own, profile = wanted.digest.profile, wanted.profile
+        if profile.explain != Say.SHORT and profile.key != own.key:
+            return None
+        with self.store.reading() as tx:
+            before = editions.printed_before(tx, wanted.slot, profile.key)
+            if len(before) < ENOUGH and _without_taste(profile) == _without_taste(own):
+                # His likes change the key of a profile every time; what he is printed is still the digest.
+                before = editions.printed_before(tx, wanted.slot, own.key)
+        return usual_of(before) if is_short(printed, before) else None
+
+    def _why_empty(self, wanted: Wanted, selection: Selection, already: int) -> Remark:
+        """What explains an edition without papers."""
+        causes = Counter(why for _, why in selection.left_out)
+        causes["muted"] += len(selection.muted)
+        if (+causes).keys() == {OFF_TOPIC}:
+            return Remark(key="quiet-topics", figures={"topics": wanted.profile.topics})
+        if (+causes).keys() == {NOBODY_FOLLOWED}:
+            return Remark(key="quiet-people", figures={"papers": causes[NOBODY_FOLLOWED]})
+        if figures := {why: number for why, number in sorted(causes.items()) if number}:
+            return Remark(key="unfit", figures=figures)
+        if already:
+            return Remark(key="all-sent")
+        aside = self._aside[wanted.digest.sources, wanted.since]
+        if any(counted["counted-as-sent"] for counted in aside.values()):
+            return Remark(key="restored")
+        stood = self._sources(wanted.digest, wanted.since, self.as_of)
+        return Remark(key="nothing-new" if not stood or any(one.was_read for one in stood) else "nothing-read")
 
     def frozen(self, edition: Edition) -> Edition:
         """The edition as it was frozen before for readers with the same profile and history, else as it is."""
@@ -156,7 +216,7 @@ class Composer:
         """(what is printed, how many of the window were sent already)."""
         ranked = self._ranked(wanted, pool, since)
         fresh = ranked.without(sent)
-        return select(fresh, wanted.profile), len(ranked) - len(fresh)
+        return select(fresh, wanted.profile, about=wanted.digest.about), len(ranked) - len(fresh)
 
     def _ranked(self, wanted: Wanted, pool: _Pool, since: datetime) -> Ranking:
         key = (wanted.digest.sources, since, wanted.profile.key)
@@ -176,10 +236,12 @@ class Composer:
                 evidence = gather(tx, found, self.as_of)
                 sent_until = meta.instant(tx, meta.SENT_UNTIL)
                 self._titles = {held.source.id: held.title or held.source.id for held in sources.all_held(tx)}
+            old: tuple[Entry, ...] = ()
             if sent_until is not None:
                 # A restored database does not know what was sent after its backup: all that is older counts as sent.
-                found = tuple(entry for entry in found if entry.first_seen_at >= sent_until)
-            found = tuple(entry for entry in found if not entry.withdrawn)
+                found, old = _parted(found, lambda entry: entry.first_seen_at >= sent_until)
+            found, withdrawn = _parted(found, lambda entry: not entry.withdrawn)
+            self._aside[key] = carried({"counted-as-sent": old, "withdrawn": withdrawn}, self.as_of)
             self._pools[key] = self.prepare(found, evidence, self.as_of)
             self._ids[key] = frozenset(entry.id for entry in found)
         return self._pools[key]
@@ -190,37 +252,19 @@ class Composer:
             self._pool(digest, since)
         return self._ids[key]
 
-    def _sources(self, digest: Digest) -> tuple[HeldSource, ...]:
-        """What the digest reads from, as it stands now."""
-        if digest.sources not in self._held:
+    def _sources(self, digest: Digest, since: datetime, now: datetime) -> tuple[Standing, ...]:
+        """How what the digest reads from stood at this composer's instant."""
+        key = (digest.sources, since, now)
+        if key not in self._standings:
             with self.store.reading() as tx:
-                held = sources.all_held(tx)
-            self._held[digest.sources] = tuple(
-                one for one in held if not digest.sources or one.source.id in digest.sources
-            )
-        return self._held[digest.sources]
+                self._standings[key] = standings(tx, digest.sources, since=since, at=self.as_of, now=now)
+        return self._standings[key]
 
 
-def _why_empty(selection: Selection, already: int, held: Sequence[HeldSource]) -> Remark:
-    """What explains an edition without papers."""
-    if not selection.candidates and not selection.muted:
-        if already:
-            return Remark(key="all-sent")
-        return Remark(key="nothing-new" if not held or any(one.last_ok_at for one in held) else "nothing-read")
-    causes = Counter(why for _, why in selection.left_out)
-    causes["muted"] += len(selection.muted)
-    figures: dict[str, Figure] = {why: number for why, number in sorted(causes.items()) if number}
-    return Remark(key="unfit", figures=figures)
+def _parted(some: Sequence[Entry], fits: Callable[[Entry], bool]) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    """(what fits, what does not)."""
+    return tuple(entry for entry in some if fits(entry)), tuple(entry for entry in some if not fits(entry))
 
 
-def _state_of(held: HeldSource) -> Remark:
-    """How a source that brought nothing stands."""
-    return Remark(
-        key="source",
-        figures={
-            "source": held.title or held.source.id,
-            "state": held.state.value if held.state else "",
-            "kind": held.source.kind,
-            "detail": held.detail,
-        },
-    )
+def _without_taste(profile: Profile) -> Profile:
+    return replace(profile, likes=(), dislikes=())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -14,14 +14,16 @@ from digest.delivery.signing_key import GOOD_BITS, compare
 from digest.editions.schedule import next_slot
 from digest.model.editions import Counts, Digest, Edition, EditionId, Item, Part, Section, Slot
 from digest.model.errors import DigestError
-from digest.model.feeds import EntryId, Source, SourceState, WorkId
+from digest.model.feeds import EntryId, Source, SourceKind, SourceState, WorkId
 from digest.model.mail import Sender
 from digest.model.signing import KeyKind, SigningKey
 from digest.ranking.prior.judge import choose
-from digest.services.ingest import read_document
+from digest.services.hush import hushes
 from digest.services.meaning import Reads
 from digest.services.ports import Clock, Fetch, Print, PrintQuestion
 from digest.services.publish import MOST_WITHOUT_URL
+from digest.services.reading import read_document
+from digest.sources.elsewhere import Foreign
 from digest.sources.kinds import kind_of
 from digest.storage import fits, meta, people, sources
 from digest.storage.engine import Store
@@ -74,6 +76,9 @@ class Doctor:
     sender: Sender
     exits: tuple[Exit, ...]
     fetch: Fetch
+    kinds: Mapping[str, SourceKind]
+    foreign: Callable[[], Sequence[Foreign]]
+    """The kinds that other packages bring, imported."""
     template_problems: Callable[[], tuple[DigestError, ...]]
     print_edition: Print
     print_question: PrintQuestion
@@ -99,6 +104,7 @@ class Doctor:
         broken = self.template_problems()
         yield from (_failed("templates", problem) for problem in broken)
         yield from self._digests(are_printed=not broken)
+        yield from self._kinds()
         yield from self._sources(live)
         yield from self._exits()
         yield from self._leaving()
@@ -198,18 +204,36 @@ class Doctor:
             else:
                 yield Finding(what=what, state=State.OK, detail=f"{size}; {readers[digest.name]} read it")
 
+    def _kinds(self) -> Iterator[Finding]:
+        """Kinds of other packages; ours need no word."""
+        for one in self.foreign():
+            yield Finding(
+                what=f"kind {one.name}",
+                state=State.FAIL if one.problem else State.OK,
+                detail=f"{one.package}: {one.problem or one.kind.about}",
+                try_="tell its authors, or remove the package" if one.problem else "",
+            )
+
     def _sources(self, live: bool) -> Iterator[Finding]:
         with self.store.reading() as tx:
             held = sources.all_held(tx)
+            silent = hushes(tx, self.clock())
         if not held:
             yield Finding(what="sources", state=State.FAIL, detail="there is none", try_="add a [[source]]")
         for one in held:
             yield self._fetched(one.source) if live else _remembered(one)
+            if one.source.id in silent:
+                yield Finding(
+                    what=f"source {one.source.id}",
+                    state=State.WARN,
+                    detail=f"it {silent[one.source.id].sentence}",
+                    try_=f"look at its page; digest fetch {one.source.id} asks it now",
+                )
 
     def _fetched(self, source: Source) -> Finding:
         what = f"source {source.id}"
         try:
-            kind = kind_of(source.kind)
+            kind = kind_of(source.kind, self.kinds)
             request = kind.plan(source, self.clock(), None)[0]
             parsed = read_document(
                 kind,

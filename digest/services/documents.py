@@ -29,7 +29,7 @@ def proof(mail: bytes) -> Proof:
 
 
 def document(shown: Previewed) -> dict[str, object]:
-    """The contract's ``preview``, without its files: only the door knows where they lie."""
+    """The contract's ``preview`` and the people's cards, without its files: only the door knows where they lie."""
     edition, message = shown.edition, shown.message
     return {
         "digest": shown.digest.name,
@@ -41,6 +41,7 @@ def document(shown: Previewed) -> dict[str, object]:
             {"category": section.category, "title": section.title, "items": [_item(item) for item in section.items]}
             for section in (edition.sections if edition else ())
         ],
+        "cards": edition.cards if edition else (),
         "counts": edition.counts if edition else {"candidates": 0, "already_sent": 0, "muted": 0, "printed": 0},
         "reason": shown.reason,
         "notes": shown.notes,

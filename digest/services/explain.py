@@ -37,9 +37,9 @@ class ExplainedPart:
 class Explained:
     """What became of a work in one edition.
 
-    ``verdict`` is printed, sent, withdrawn, other-source, counted-as-sent, outside-window, muted, liked, disliked,
-    below-min-score, category, category-unknown, per-category, max-items, no-room or no-edition. ``score`` is None for
-    a paper that was not ranked.
+    ``verdict`` is printed, sent, withdrawn, other-source, counted-as-sent, outside-window, muted, nobody-followed,
+    off-topic, liked, disliked, below-min-score, category, category-unknown, per-category, max-items, no-room or
+    no-edition. ``score`` is None for a paper that was not ranked.
     """
 
     id: WorkId
@@ -145,7 +145,7 @@ class Explain:
 
         def choose(since: datetime) -> tuple[datetime, Ranking, Selection]:
             fresh = composer.ranked(wanted, since).without(sent)
-            return since, fresh, select(fresh, wanted.profile)
+            return since, fresh, select(fresh, wanted.profile, about=wanted.digest.about)
 
         found = choose(wanted.since)
         if not found[2].printed and wanted.digest.when_empty is WhenEmpty.BEST_OF:

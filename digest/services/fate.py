@@ -96,6 +96,11 @@ class Fate:
                 return "Its category is not known yet, and only some are wished for."
             case "per-category" | "max-items":
                 return self._of_outdone(one, reason)
+            case "nobody-followed":
+                return "Nobody of those who are followed wrote it, and this edition is about them."
+            case "off-topic":
+                topics = ", ".join(f"“{topic}”" for topic in profile.topics)
+                return f"It is below the cut-off of {topics or 'the topics'}, and this edition is about them."
             case "liked" | "disliked":
                 return f"The reader {reason} it already."
             case _:

@@ -14,8 +14,11 @@ from digest.model.editions import Digest
 from digest.model.feeds import SourceState
 from digest.model.mail import DeliveryState, Message
 from digest.model.people import Subscription
+from digest.rendering import remarks
+from digest.services.hush import hushes
 from digest.services.ports import Clock, PrintQuestion
-from digest.storage import deliveries, editions, sources, trouble
+from digest.services.usual import WEEKS, Hush, is_expected
+from digest.storage import deliveries, editions, people, sources, trouble
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
@@ -31,6 +34,7 @@ ALERT_ONE_IN = 4
 #: A relay that refuses for a moment is weather, too.
 ALERT_AFTER_REFUSING = timedelta(minutes=30)
 _WORTH = timedelta(days=2)
+_WEEKS_BACK = timedelta(weeks=WEEKS + 1)
 
 #: (instant, key, context of templates/mail/alert) -> message
 PrintAlert = Callable[[datetime, str, Mapping[str, object]], Message]
@@ -61,6 +65,28 @@ class Notify:
         for held in broken:
             self._tell(held, now)
         return tuple(held.source.id for held in broken)
+
+    def silences(self) -> tuple[str, ...]:
+        """Plans an alert for each source that has been silent for unusually long, and for each digest with readers
+        that printed nothing where it usually does; gives their names. Told once a silence: it ends when something
+        comes.
+        """
+        if not self.alerts_to:
+            return ()
+        now = self.clock()
+        told: list[str] = []
+        with self.store.reading() as tx:
+            silent = hushes(tx, now)
+            fresh = [
+                (held, one)
+                for held in sources.all_held(tx)
+                if (one := silent.get(held.source.id)) and not trouble.was_alerted(tx, _key_of(held, one))
+            ]
+        for held, one in fresh:
+            self._tell_silent(held, one, now)
+            told.append(held.source.id)
+        told += [digest.name for digest in self.digests if self._tell_empty(digest, now)]
+        return tuple(told)
 
     def deliveries(self, *, refused: tuple[datetime, str] | None = None) -> tuple[str, ...]:
         """Plans an alert for each digest whose newest mails do not get through; gives their names. Told once a
@@ -121,6 +147,44 @@ class Notify:
             lambda tx: sources.mark_alerted(tx, held.source.id, now),
         )
 
+    def _tell_silent(self, held: HeldSource, silent: Hush, now: datetime) -> None:
+        name = held.title or held.source.id
+        self._alert(
+            _key_of(held, silent),
+            f"The source {name} is silent",
+            (f"It {silent.sentence}.", held.detail),
+            f"Look at its page, and at it with `digest sources check` and its address ({held.source.id}).",
+            now,
+        )
+
+    def _tell_empty(self, digest: Digest, now: datetime) -> bool:
+        """Tells that a digest printed nothing where it usually does, unless that was told since it last printed."""
+        with self.store.reading() as tx:
+            if not people.has_readers(tx, digest.name):
+                return False
+            before = editions.printed_publicly(tx, digest.name, since=now - _WEEKS_BACK)
+            if not before or before[0][1] or now - before[0][0].at > _WORTH:
+                return False
+            slot = before[0][0]
+            alike = [printed for one, printed in before[1:] if one.local_date.weekday() == slot.local_date.weekday()]
+            last = next((one for one, printed in before if printed), None)
+            if last is None or not is_expected(alike):
+                return False
+            key = f"silence:{digest.name}:{last.local_date}"
+            found = editions.public_on(tx, digest.name, slot.local_date)
+            if found is None or trouble.was_alerted(tx, key):
+                return False
+        some = sum(printed > 0 for printed in alike[:WEEKS])
+        lines = (
+            f"Of the last {len(alike[:WEEKS])} editions of a {slot.local_date:%A}, {some} printed something.",
+            remarks.sentences(found.reason),
+            *map(remarks.for_operator, found.notes),
+        )
+        advice = f"`digest silence --digest {digest.name} --on {slot.local_date}` tells it again, of any day."
+        title = f"{digest.title} of {slot.local_date:%d %B %Y} printed nothing"
+        self._alert(key, title, lines, advice, now)
+        return True
+
     def _alert(
         self,
         notice_key: str,
@@ -149,6 +213,11 @@ class Notify:
             editions.keep_message(tx, message, now)
             deliveries.plan(tx, rows)
             also(tx)
+
+
+def _key_of(held: HeldSource, silent: Hush) -> str:
+    """A silence is named by what came last before it."""
+    return f"silent:{held.source.id}:{silent.since:%Y-%m-%dT%H:%M:%S}"
 
 
 def _failures(tx: Tx, found: Publication, now: datetime) -> tuple[str, ...]:

@@ -14,9 +14,11 @@ from digest.model.errors import NotFound
 from digest.model.feeds import Alias, Entry, EntryId, Sighting, VoteObservation, WorkId
 from digest.model.mail import OPEN_STATES, DeliveryState, ReportKind
 from digest.rendering import remarks
+from digest.services.hush import hushes
 from digest.services.ports import Clock
 from digest.services.refit import Refitted
 from digest.services.refit import last as last_refit
+from digest.services.usual import Hush
 from digest.storage import bounces, deliveries, editions, entries, likeness, meta, parting, people, sources
 from digest.storage.base import Tx, storable
 from digest.storage.engine import Store
@@ -38,6 +40,8 @@ class SourceStatus:
     next_at: datetime | None
     last_ok_at: datetime | None
     last_new_at: datetime | None
+    silence: str = ""
+    """That it has been silent for unusually long by its own rhythm."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,10 +175,11 @@ class Report:
             readers = people.readers_by_digest(tx)
             counted = accounting(deliveries.counts(tx))
             listed = people.count_suppressions(tx)
+            silent = hushes(tx, now)
             return Status(
                 at=now,
                 restored=meta.get(tx, meta.RESTORED) is not None,
-                sources=tuple(_source(held) for held in sources.all_held(tx)),
+                sources=tuple(_source(held, silent.get(held.source.id)) for held in sources.all_held(tx)),
                 digests=tuple(_digest(tx, one, readers.get(one.name, 0), paused, now) for one in self.digests),
                 deliveries=counted,
                 backlog=counted["open"] + counted["deferred"],
@@ -284,7 +289,7 @@ def find_entry(tx: Tx, typed: str) -> Entry:
     return found
 
 
-def _source(held: HeldSource) -> SourceStatus:
+def _source(held: HeldSource, silent: Hush | None) -> SourceStatus:
     return SourceStatus(
         id=held.source.id,
         kind=held.source.kind,
@@ -294,6 +299,7 @@ def _source(held: HeldSource) -> SourceStatus:
         next_at=held.next_at,
         last_ok_at=held.last_ok_at,
         last_new_at=held.last_new_at,
+        silence=silent.sentence if silent else "",
     )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from digest.model.errors import Conflict, NotFound
-from digest.model.feeds import Source
+from digest.model.feeds import Source, SourceId
+from digest.services.hush import hushes
+from digest.services.ports import Clock
+from digest.services.usual import Hush
 from digest.storage import sources
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
@@ -18,12 +22,18 @@ class Sources:
 
     store: Store
     configured: tuple[Source, ...]
+    clock: Clock
 
     def known(self) -> tuple[HeldSource, ...]:
         """Every source that is polled, by id; the configuration's are there before their first fetch, too."""
         with self.store.transaction() as tx:
             sources.sync(tx, self.configured)
             return sources.all_held(tx)
+
+    def silent(self) -> Mapping[SourceId, Hush]:
+        """Those that have been silent for unusually long by their own rhythm."""
+        with self.store.reading() as tx:
+            return hushes(tx, self.clock())
 
     def add(self, source: Source) -> None:
         """Raises Conflict when the id is taken."""

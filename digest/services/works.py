@@ -13,7 +13,7 @@ from digest.entries.diff import joined, renamed
 from digest.entries.identity import alias_of, strong_aliases, work_id
 from digest.model.errors import UsageError
 from digest.model.feeds import Alias, Entry, EntryData, EntryId, Sighting, WorkId
-from digest.services.ingest import keep
+from digest.services.keeping import keep
 from digest.services.ports import Clock
 from digest.services.report import find_entry
 from digest.storage import entries, likeness, parting

@@ -305,7 +305,9 @@ def notices(press: Press) -> Mails:
 
 def layouts_and_looks(press: Press) -> Mails:
     few = papers(14)
-    mails = {f"layout-{name}": press.edition(edition(*few, layout=name)) for name in ("full", "brief", "titles")}
+    mails = {
+        f"layout-{name}": press.edition(edition(*few, layout=name)) for name in ("full", "brief", "catalogue", "titles")
+    }
     mails["joined"] = press.edition(edition(*few[:4]), edition(*few[4:9], layout="titles"), empty())
     looks = {
         "accent": Look(

@@ -23,7 +23,7 @@ from digest.model.feeds import EntryData, EntryId, Source, SourceId
 from digest.model.mail import DeliveryState, Message, Outcome, OutcomeKind
 from digest.model.people import Subscription
 from digest.rendering.render import Renderer, default_template_folder
-from digest.services.ingest import keep, known
+from digest.services.keeping import keep, known
 from digest.services.preview import Previewed
 from digest.services.publish import Published
 from digest.services.subscribe import Choices

@@ -9,7 +9,7 @@ import pytest
 
 from digest.delivery.catchall import CatchAll
 from digest.model.errors import FetchError
-from digest.model.feeds import FetchTrace, SourceId
+from digest.model.feeds import FetchTrace
 from digest.model.people import SubscriptionState, SuppressionReason
 from digest.rendering.message import Head, encode
 from digest.services.notify import Notify
@@ -56,17 +56,8 @@ class Desk:
         with self.world.store.transaction() as tx:
             (held,) = sources.all_held(tx)
             health = judge(held.source, FetchTrace(error=error), failures=held.failures, now=self.world.now, jitter=0.0)
-            sources.record(
-                tx,
-                SourceId("lab"),
-                health,
-                now=self.world.now,
-                http_status=500,
-                title="",
-                keys=None,
-                brought_new=False,
-                reached=works,
-            )
+            ended = sources.Ended(held=held, health=health, at=self.world.now, http_status=500, reached=works)
+            sources.record(tx, [ended])
 
     def sent(self) -> list[str]:
         with CatchAll() as relay:

@@ -213,17 +213,10 @@ class World:
             sources.add(tx, Source(id=SourceId(name), kind="feed", url=f"https://{name}.example/feed"))
             if first_fetched:
                 health = Health(state=SourceState.OK, detail="3 new", next_at=self.now + timedelta(hours=1), failures=0)
-                sources.record(
-                    tx,
-                    SourceId(name),
-                    health,
-                    now=self.now,
-                    http_status=200,
-                    title=f"{name.upper()} feed",
-                    keys="k",
-                    brought_new=True,
-                    reached=True,
-                )
+                held = next(one for one in sources.all_held(tx) if one.source.id == name)
+                title = f"{name.upper()} feed"
+                ended = sources.Ended(held=held, health=health, at=self.now, http_status=200, title=title, keys="k")
+                sources.record(tx, [replace(ended, brought_new=True, reached=True)])
         return SourceId(name)
 
     def paper(self, number: int, *, source: str = "hf", seen_at: datetime | None = None, **changes: object) -> Entry:

@@ -15,6 +15,7 @@ from digest.model.errors import UsageError
 from digest.model.feeds import SourceState
 
 if TYPE_CHECKING:
+    from digest.services.backfill import Progress
     from digest.services.ingest import FetchedSource
 
 
@@ -25,19 +26,27 @@ def fetch(
         list[str] | None, typer.Argument(metavar="SOURCE", help="Ids of sources; none: those that are due.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Fetch all of them now, due or not.")] = False,
-    since: Annotated[str | None, typer.Option(help="Back-fill from this day on.", metavar="DATE")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Read the past from this day on, where a source has one; goes on where it was broken off.",
+        ),
+    ] = None,
 ) -> int:
     """Fetch what is due and store what is new."""
     app = door.app
     day = _day(since, door.clock()) if since else None
     with door.stoppable() as stop:
-        rows = app.ingest.run(
-            source or None,
-            everything=everything,
-            since=day,
-            stop=stop,
-            progress=lambda row: door.progress(f"{row.id}: {row.state.value}"),
-        )
+        if day is not None:
+            rows = app.backfill.run(day, source or None, stop=stop, progress=lambda one: door.progress(_reached(one)))
+        else:
+            rows = app.ingest.run(
+                source or None,
+                everything=everything,
+                stop=stop,
+                progress=lambda row: door.progress(f"{row.id}: {row.state.value}"),
+            )
         door.progress_ends()
     table = Rows(
         ("source", "state", "new", "revised", "unchanged", "http", "next", "detail"),
@@ -53,6 +62,11 @@ def fetch(
     if stop.is_set():
         return INTERRUPTED
     return share(sum(row.state is SourceState.BROKEN for row in rows), len(rows)) if rows else DONE
+
+
+def _reached(one: Progress) -> str:
+    left = f", {one.left} to go" if one.left else ""
+    return f"{one.source}: {one.entries} entries in {one.documents} documents{left}"
 
 
 def _row(row: FetchedSource) -> dict[str, object]:

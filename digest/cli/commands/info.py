@@ -29,6 +29,7 @@ def status(door: Door) -> None:
             ],
         ),
     ]
+    lines += [f"{source.id} {source.silence}." for source in found.sources if source.silence]
     for digest in found.digests:
         lines += [f"{digest.name}: {said}" for said in (digest.reason, *digest.notes) if said]
     lines += [

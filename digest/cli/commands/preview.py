@@ -29,7 +29,7 @@ def preview(
         str, typer.Option(metavar="CODE", help="In this language: en, de, fr, es, zh, ar.", show_default=False)
     ] = "",
     layout: Annotated[
-        str, typer.Option(metavar="NAME", help="In this layout: full, brief, titles.", show_default=False)
+        str, typer.Option(metavar="NAME", help="In this layout: full, brief, catalogue, titles.", show_default=False)
     ] = "",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where edition.html, .txt and .eml are written.")] = Path(
         "preview"

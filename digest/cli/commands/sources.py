@@ -18,7 +18,7 @@ from digest.model.errors import ConfigError, DigestError, InputError
 if TYPE_CHECKING:
     from digest.config import Config
 
-group = typer.Typer(help="What is polled: list, add, remove, check, import, export.", no_args_is_help=True)
+group = typer.Typer(help="What is polled: list, add, remove, check, kinds, import, export.", no_args_is_help=True)
 
 
 @group.command("list")
@@ -26,6 +26,7 @@ group = typer.Typer(help="What is polled: list, add, remove, check, import, expo
 def list_(door: Door) -> None:
     """Every source, from the configuration and added."""
     held = door.app.sources.known()
+    silent = door.app.sources.silent()
     rows = [
         {
             "id": one.source.id,
@@ -36,6 +37,7 @@ def list_(door: Door) -> None:
             "state": one.state,
             "detail": one.detail,
             "next_at": one.next_at,
+            "silence": silent[one.source.id].sentence if one.source.id in silent else None,
         }
         for one in held
     ]
@@ -50,7 +52,11 @@ def list_(door: Door) -> None:
         )
         for o in held
     ]
-    door.show({"sources": rows}, Rows(("source", "kind", "origin", "state", "next", "from"), table))
+    door.show(
+        {"sources": rows},
+        Rows(("source", "kind", "origin", "state", "next", "from"), table),
+        *(f"{name} {one.sentence}." for name, one in silent.items()),
+    )
 
 
 group.command("add")(add)
@@ -62,6 +68,33 @@ def remove(door: Door, source: Annotated[str, typer.Argument(metavar="SOURCE", h
     """Stop polling an added source; its papers stay."""
     door.app.sources.remove(source)
     door.show({"removed": source}, f"{source} is no longer polled.")
+
+
+@group.command("kinds")
+@with_door
+def kinds(door: Door) -> int:
+    """Every kind of source there is, and the keys of a [[source]] that it reads."""
+    from digest.app import source_kinds
+
+    own, foreign = source_kinds()
+    found = [(kind, "digest", "") for kind in own] + [(one.kind, one.package, one.problem) for one in foreign]
+    documents = [
+        {
+            "name": kind.name,
+            "about": None if problem else kind.about,
+            "options": dict(kind.options),
+            "has_past": kind.has_past,
+            "from": package,
+            "problem": problem or None,
+        }
+        for kind, package, problem in found
+    ]
+    table = [
+        (kind.name, "-" if package == "digest" else package, ", ".join(sorted(kind.options)), problem or kind.about)
+        for kind, package, problem in found
+    ]
+    door.show({"kinds": documents}, Rows(("kind", "package", "keys besides url", "what it reads"), table))
+    return share(sum(bool(problem) for *_, problem in found), len(found))
 
 
 @group.command("check")

@@ -1,0 +1,383 @@
+"""Why there was no mail on a day, or little in it: the digest, the reader, and source by source what came.
+
+Asked about any day. What was frozen then is told as it was frozen; the rest is worked out as of that day's slot, from
+the rounds of the sources and the ledger. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from digest.editions.schedule import (
+    local_day,
+    next_slot,
+    publishes_on,
+    schedule_for,
+    slot_on,
+    window_start,
+)
+from digest.model.editions import Digest, Edition, Figures, Remark, Schedule, Slot
+from digest.model.errors import UsageError
+from digest.model.feeds import EntryId, Source
+from digest.model.mail import Delivery, DeliveryState
+from digest.model.people import Profile, Subscription, SubscriptionState
+from digest.rendering import remarks
+from digest.rendering.language import language_for
+from digest.services.composing import Composer, Wanted
+from digest.services.ports import Clock, Prepare, ProfileOf
+from digest.services.standing import said
+from digest.services.usual import is_short, usual_of
+from digest.storage import deliveries, editions, people, tastes
+from digest.storage.base import Tx
+from digest.storage.engine import Store
+
+#: Deliveries are kept for so long at least; of what was sent earlier the ledger holds totals.
+_LEDGER = timedelta(days=99)
+_WAITS = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.SENDING, DeliveryState.DEFERRED)
+#: Figures that tell how a source stood, whoever reads it.
+_STOOD = ("state", "detail", "at", "since", "tries", "until")
+_CAUSES = (*remarks.CAUSES, *remarks.BESIDES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceLine:
+    """What one source brought for an edition, and why not more.
+
+    ``state`` is ok, unchanged, quiet, holiday, stale, throttled, broken, gone, idle, lost, removed or not-fetched.
+    """
+
+    id: str
+    title: str
+    state: str
+    sentence: str
+    """For the operator."""
+    told: str
+    """As the reader reads it, in his language."""
+    since: datetime | None
+    """When it began to fail."""
+    tries: int
+    until: datetime | None
+    """How long it was left alone."""
+    papers: int
+    """How many it brought for the edition."""
+    became: Mapping[str, int]
+    """Of these: printed, already-sent, below-min-score, muted, category and so on."""
+    older: int
+    """Papers that it showed then, from before the days of the edition."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DaySilence:
+    """The answer for one digest, day and reader.
+
+    ``verdict``: printed, short, best-of, empty, no-room, unpublished (the slot passed without Digest), to-come, or
+    closed (it is not published on that weekday). ``printed`` and ``usual`` count papers; None where not known.
+    """
+
+    digest: str
+    on: date
+    slot: str | None
+    address: str
+    verdict: str
+    printed: int | None
+    usual: float | None
+    sentences: tuple[str, ...]
+    """For the operator: about the digest, then about the reader's own mail."""
+    told: str
+    """Why, in the reader's language; empty where nothing needs saying."""
+    sources: tuple[SourceLine, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Silence:
+    """Answers for one digest, day and reader."""
+
+    store: Store
+    configured: tuple[Source, ...]
+    prepare: Prepare
+    profile_of: ProfileOf
+    clock: Clock
+
+    def run(self, digest: Digest, *, address: str = "", on: str = "") -> DaySilence:
+        """``on`` is a local date, today without one. Raises UsageError for a text that is none."""
+        now = self.clock()
+        with self.store.reading() as tx:
+            reader = _subscription(tx, digest, address)
+        schedule = schedule_for(digest, reader if _is_served(reader) else None)
+        day = _day(on, schedule, now)
+        slot = slot_on(digest.name, schedule, day)
+        if not publishes_on(schedule, day):
+            return self._closed(digest, schedule, reader, address, slot)
+        case = _Case(digest=digest, schedule=schedule, reader=reader, address=address, slot=slot, now=now)
+        with self.store.reading() as tx:
+            frozen, public, delivery = _frozen(tx, case)
+            usual = _usual(tx, case, frozen)
+        lines, reason = self._lines(case, frozen, public)
+        verdict = _verdict(case, frozen, usual)
+        language = language_for(self.profile_of(digest, case.served).language)
+        sentences = [_about_digest(case, frozen, verdict, usual, reason, self._reads_nothing(digest))]
+        with self.store.reading() as tx:
+            sentences += _about_reader(tx, case, frozen, delivery)
+        unexplained = verdict in ("printed", "to-come", "unpublished")
+        return DaySilence(
+            digest=digest.name,
+            on=day,
+            slot=slot.key,
+            address=address,
+            verdict=verdict,
+            printed=frozen.counts.printed if frozen else None,
+            usual=usual_of(usual) if usual else None,
+            sentences=tuple(sentences),
+            told="" if unexplained else remarks.sentences(reason, language),
+            sources=tuple(_source_line(one, language.code) for one in lines),
+        )
+
+    def _reads_nothing(self, digest: Digest) -> bool:
+        return not digest.sources and not self.configured
+
+    def _closed(
+        self, digest: Digest, schedule: Schedule, reader: Subscription | None, address: str, slot: Slot
+    ) -> DaySilence:
+        after = next_slot(digest.name, schedule, slot.at)
+        whose = "for this reader" if reader is not None and reader.days else ""
+        what = " ".join(filter(None, (f"{digest.title} is not published on {slot.local_date:%A}s", whose)))
+        return DaySilence(
+            digest=digest.name,
+            on=slot.local_date,
+            slot=None,
+            address=address,
+            verdict="closed",
+            printed=None,
+            usual=None,
+            sentences=(f"{what}." + (f" The next one is of {after.local_date:%A, %d %B %Y}." if after else ""),),
+            told="",
+            sources=(),
+        )
+
+    def _profile(self, case: _Case, frozen: Edition | None) -> Profile:
+        current = self.profile_of(case.digest, case.served)
+        if frozen is None:
+            return current
+        return frozen.profile.having(current.likes, current.dislikes)
+
+    def _lines(
+        self, case: _Case, frozen: Edition | None, public: Edition | None
+    ) -> tuple[tuple[Remark, ...], tuple[Remark, ...]]:
+        """(the sources' remarks, the reasons) as they were frozen, else worked out as of then."""
+        kept = _of_sources(frozen)
+        if frozen is not None and kept:
+            return kept, frozen.reason or tuple(note for note in frozen.notes if note.key == remarks.SHORT)
+        known = frozen or public
+        composer = Composer(self.store, self.prepare, known.composed_at if known else min(case.now, case.slot.at))
+        wanted, sent = self._wanted(case, frozen, composer)
+        lines = _as_frozen(composer.lines(wanted, sent, now=case.now), public)
+        if frozen is None:
+            return lines, composer.edition(wanted, sent).reason
+        if _has_no_room(frozen):
+            lines = tuple(replace(one, figures=_without_room(one.figures)) for one in lines)
+        return lines, frozen.reason
+
+    def _wanted(self, case: _Case, frozen: Edition | None, composer: Composer) -> tuple[Wanted, frozenset[EntryId]]:
+        """What was to be composed, and what counted as sent before."""
+        with self.store.reading() as tx:
+            before = editions.last_public_before(tx, case.digest.name, case.slot.at)
+            since = window_start(case.digest, case.schedule, case.slot, before.slot.at if before else None)
+            wanted = Wanted(digest=case.digest, slot=case.slot, profile=self._profile(case, frozen), since=since)
+            if case.served is None:
+                ids = editions.public_ids(tx, case.digest.name, composed_since=wanted.reach)
+            else:
+                known = deliveries.history(tx, [case.served.subscriber_id], composed_since=wanted.reach)
+                ids = known.get(case.served.subscriber_id, frozenset())
+            earlier = editions.composed_before(tx, ids, composer.as_of)
+            if frozen is not None:
+                earlier -= {frozen.id}
+            return wanted, composer.printed(tx, earlier)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Case:
+    """What is asked."""
+
+    digest: Digest
+    schedule: Schedule
+    reader: Subscription | None
+    address: str
+    slot: Slot
+    now: datetime
+
+    @property
+    def served(self) -> Subscription | None:
+        """The reader, if he got editions by then."""
+        reader = self.reader
+        if reader is None or not _is_served(reader):
+            return None
+        return None if reader.confirmed_at is not None and reader.confirmed_at > self.slot.at else reader
+
+
+def _is_served(reader: Subscription | None) -> bool:
+    return reader is not None and reader.state is SubscriptionState.CONFIRMED
+
+
+def _subscription(tx: Tx, digest: Digest, address: str) -> Subscription | None:
+    """The link of an address to a digest, also one that has ended."""
+    found = people.subscriber(tx, address) if address else None
+    links = tastes.added(tx, people.subscriptions_of(tx, found.id)) if found else ()
+    return next((one for one in links if one.digest == digest.name), None)
+
+
+def _day(on: str, schedule: Schedule, now: datetime) -> date:
+    if not on:
+        return local_day(schedule, now)
+    try:
+        return date.fromisoformat(on)
+    except ValueError as error:
+        raise UsageError(f"{on!r} is not a date", where="--on", try_="write 2026-05-04") from error
+
+
+def _frozen(tx: Tx, case: _Case) -> tuple[Edition | None, Edition | None, Delivery | None]:
+    """(the edition that is asked about, the public one of the day, the reader's delivery).
+
+    Nobody is mailed an empty edition that does not speak: what such a reader had is worked out again.
+    """
+    public = editions.public_on(tx, case.digest.name, case.slot.local_date)
+    if case.reader is None:
+        return public, public, None
+    rows = deliveries.listing(tx, address=case.reader.address, slot=(case.slot.local_date, case.digest.name), limit=1)
+    if rows and rows[0].edition_id is not None and (own := editions.load(tx, rows[0].edition_id)) is not None:
+        return own, public, rows[0]
+    return (None if case.served is not None else public), public, None
+
+
+def _usual(tx: Tx, case: _Case, frozen: Edition | None) -> tuple[int, ...]:
+    return editions.printed_before(tx, frozen.slot, frozen.profile_key) if frozen is not None else ()
+
+
+def _of_sources(edition: Edition | None) -> tuple[Remark, ...]:
+    return tuple(note for note in edition.notes if note.key == "source") if edition is not None else ()
+
+
+def _as_frozen(lines: Sequence[Remark], public: Edition | None) -> tuple[Remark, ...]:
+    """How the sources stood as it was frozen with the public edition, should it have been: rounds are pruned."""
+    held = {note.figures.get("id"): note.figures for note in _of_sources(public)}
+    return tuple(
+        replace(
+            one,
+            figures={name: value for name, value in one.figures.items() if name not in _STOOD}
+            | {name: value for name, value in held.get(one.figures.get("id"), one.figures).items() if name in _STOOD},
+        )
+        for one in lines
+    )
+
+
+def _has_no_room(edition: Edition) -> bool:
+    return any(one.key == "no-room" for one in edition.reason)
+
+
+def _without_room(figures: Figures) -> Figures:
+    return {"no-room" if name == "printed" else name: value for name, value in figures.items()}
+
+
+def _verdict(case: _Case, frozen: Edition | None, usual: Sequence[int]) -> str:
+    if frozen is None:
+        if case.slot.at > case.now:
+            return "to-come"
+        served = case.served
+        was_served = served is not None and served.last_slot_at is not None and served.last_slot_at >= case.slot.at
+        return "empty" if was_served else "unpublished"
+    if _has_no_room(frozen):
+        return "no-room"
+    if frozen.counts.printed and frozen.reason:
+        return "best-of"
+    if not frozen.counts.printed:
+        return "empty"
+    return "short" if is_short(frozen.counts.printed, usual) else "printed"
+
+
+def _about_digest(
+    case: _Case, frozen: Edition | None, verdict: str, usual: Sequence[int], reason: Sequence[Remark], idle: bool
+) -> str:
+    title = f"{case.digest.title} for {case.address}" if case.served is not None else case.digest.title
+    day = f"{case.slot.local_date:%A, %d %B %Y}"
+    printed = frozen.counts.printed if frozen else 0
+    papers = "1 paper" if printed == 1 else f"{printed} papers"
+    why = "It reads no source." if idle else remarks.sentences(reason)
+    match verdict:
+        case "to-come":
+            return f"{title} of {day} is due at {said(case.slot.at)}; until now: {why or 'there are papers for it'}"
+        case "unpublished":
+            missed = f"{title} of {day} was not published: nothing ran at {said(case.slot.at)} or after."
+            return f"{missed} There was for it: {why}" if why else missed
+        case "short":
+            return f"{title} of {day} printed {papers}; usual are {usual_of(usual):g}."
+        case "printed":
+            return f"{title} of {day} printed {papers}."
+        case "best-of":
+            return f"{title} of {day} printed {papers}. {why}"
+        case _:
+            return f"{title} of {day} printed nothing. {why}"
+
+
+def _about_reader(tx: Tx, case: _Case, frozen: Edition | None, delivery: Delivery | None) -> list[str]:
+    """What became of the reader's own mail."""
+    if not case.address:
+        held = " Its mails are held: deliveries are paused." if _is_paused(tx, case.digest) else ""
+        return [held.strip()] if held else []
+    reader = case.reader
+    if reader is None:
+        return [f"{case.address} is no reader of {case.digest.title}."]
+    if delivery is not None:
+        return [_about_delivery(tx, case, delivery)]
+    if reader.state is SubscriptionState.PENDING:
+        return [f"{case.address} has not confirmed yet, and gets no mail."]
+    if reader.state is SubscriptionState.UNSUBSCRIBED:
+        return [f"{case.address} has left {case.digest.title}, and gets no mail."]
+    if reader.confirmed_at is not None and reader.confirmed_at > case.slot.at:
+        return [f"{case.address} joined on {said(reader.confirmed_at)}, after it."]
+    if case.now - case.slot.at > _LEDGER:
+        return ["What this reader was sent then is no longer kept."]
+    if case.slot.at > case.now or (reader.last_slot_at is not None and reader.last_slot_at >= case.slot.at):
+        return []
+    return [f"{case.address} was not served yet."]
+
+
+def _about_delivery(tx: Tx, case: _Case, delivery: Delivery) -> str:
+    state = delivery.state
+    if state in _WAITS and _is_paused(tx, case.digest):
+        return f"The mail to {case.address} is held: deliveries are paused (`digest deliveries resume`)."
+    why = f": {delivery.reason.rstrip('.')}" if delivery.reason else ""
+    if state in _WAITS:
+        return f"The mail to {case.address} still waits ({state.value}{why})."
+    return f"The mail to {case.address} is {state.value}{why}."
+
+
+def _is_paused(tx: Tx, digest: Digest) -> bool:
+    return bool({digest.name, "*"} & set(deliveries.paused(tx)))
+
+
+def _source_line(remark: Remark, language: str) -> SourceLine:
+    figures = remark.figures
+    return SourceLine(
+        id=str(figures.get("id", "")),
+        title=str(figures.get("source", "")),
+        state=str(figures.get("state", "")) or "not-fetched",
+        sentence=remarks.for_operator(remark),
+        told=remarks.sentence(remark, language_for(language)),
+        since=_at(figures, "since"),
+        tries=_number(figures, "tries"),
+        until=_at(figures, "until"),
+        papers=_number(figures, "papers"),
+        became={cause: number for cause in _CAUSES if (number := _number(figures, cause))},
+        older=_number(figures, "older"),
+    )
+
+
+def _at(figures: Figures, key: str) -> datetime | None:
+    value = figures.get(key)
+    return datetime.fromisoformat(value) if isinstance(value, str) and value else None
+
+
+def _number(figures: Figures, key: str) -> int:
+    value = figures.get(key, 0)
+    return int(value) if isinstance(value, int | float) else 0
