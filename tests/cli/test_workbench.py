@@ -279,7 +279,7 @@ def test_the_page_is_told_what_the_mail_measures_and_what_can_be_chosen(bench):
     assert choices["digests"] == [{"name": "papers", "title": "Trending papers"}]
     assert choices["readers"] == ["reader@example.org"]
     assert choices["languages"] == ["en", "de", "fr", "es", "zh", "ar"]
-    assert choices["layouts"] == ["full", "brief", "titles"]
+    assert choices["layouts"] == ["full", "brief", "catalogue", "titles"]
     assert len(choices["dates"]) == 14
     assert choices["dates"] == sorted(choices["dates"], reverse=True)
     assert [frame["name"] for frame in state["frames"]] == [frame.name for frame in FRAMES]
