@@ -34,7 +34,7 @@ from digest.model.feeds import Source, SourceId
 from digest.services.ingest import Ingest
 from digest.services.keeping import known
 from digest.services.reading import read
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import entries, migrate
 from digest.storage.engine import Store, open_store

@@ -18,7 +18,7 @@ from sample import papers
 
 from digest.entries.normalize import clean
 from digest.model.feeds import EntryData, FetchRequest, FetchResponse, Source, SourceId, Validators
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 
 SERVER = """

@@ -79,15 +79,15 @@ from digest.services.subscribe import Subscribe
 from digest.services.taste import Tastes
 from digest.services.upkeep import Pruned, Upkeep
 from digest.services.works import Works
-from digest.sources.credentials import Credentials
-from digest.sources.elsewhere import Foreign
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.credentials import Credentials
+from digest.sources.asking.fetch import Fetcher
+from digest.sources.asking.programs import Programs
+from digest.sources.asking.roads import by_scheme
 from digest.sources.kinds import KINDS, installed
 from digest.sources.kinds import check as check_source
-from digest.sources.people_openalex import OPENALEX
-from digest.sources.people_semanticscholar import SEMANTIC_SCHOLAR
-from digest.sources.programs import Programs
-from digest.sources.roads import by_scheme
+from digest.sources.kinds.elsewhere import Foreign
+from digest.sources.people.openalex import OPENALEX
+from digest.sources.people.semanticscholar import SEMANTIC_SCHOLAR
 from digest.storage import meta, migrate
 from digest.storage.engine import Store, open_store
 

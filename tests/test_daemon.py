@@ -25,7 +25,7 @@ from digest.config import from_table, load
 from digest.daemon import Daemon
 from digest.model.errors import ConfigError
 from digest.model.feeds import FetchRequest, FetchResponse
-from digest.sources.people_openalex import OPENALEX
+from digest.sources.people.openalex import OPENALEX
 from digest.storage import deliveries
 
 ROOT = Path(__file__).parents[1]

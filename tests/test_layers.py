@@ -40,10 +40,10 @@ WORLDLY = {
     "digest.delivery.smtp",
     "digest.delivery.wire",
     "digest.ranking.semantic",
-    "digest.sources.fetch",
-    "digest.sources.files",
-    "digest.sources.network",
-    "digest.sources.programs",
+    "digest.sources.asking.fetch",
+    "digest.sources.asking.files",
+    "digest.sources.asking.network",
+    "digest.sources.asking.programs",
 }
 
 #: What no pure module of a stage imports: network, processes, randomness.

@@ -23,8 +23,8 @@ from digest.services.meaning import Reads
 from digest.services.ports import Clock, Fetch, Print, PrintQuestion
 from digest.services.publish import MOST_WITHOUT_URL
 from digest.services.reading import read_document
-from digest.sources.elsewhere import Foreign
 from digest.sources.kinds import kind_of
+from digest.sources.kinds.elsewhere import Foreign
 from digest.storage import fits, meta, people, sources
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource

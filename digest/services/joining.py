@@ -14,7 +14,7 @@ from digest.model.feeds import ChangeKind, Entry, EntryChange, EntryData
 from digest.services.keeping import keep
 from digest.services.ports import Clock, Fetch
 from digest.services.reading import cleaned
-from digest.sources.arxiv import category_requests, parse_api
+from digest.sources.kinds.arxiv import category_requests, parse_api
 from digest.storage import entries
 from digest.storage.engine import Store
 

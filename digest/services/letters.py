@@ -1,4 +1,4 @@
-"""A mailbox as a document: the road of maildir: and imap: addresses (sources/mailboxes.py reads what it brings).
+"""A mailbox as a document: the road of maildir: and imap: addresses (sources/kinds/mailboxes.py reads what it brings).
 
 Takes a FetchRequest whose url names the box, gives its new mails, taken apart, as JSON; status 304 if there are none.
 The mark of what was read is the document's ETag, kept with its entries, so a crash between the two reads the mails

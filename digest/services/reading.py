@@ -21,7 +21,7 @@ from digest.model.feeds import (
     Validators,
 )
 from digest.services.ports import Fetch
-from digest.sources.answers import max_age
+from digest.sources.asking.answers import max_age
 
 #: Pages of one round.
 MOST_PAGES = 200

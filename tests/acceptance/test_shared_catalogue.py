@@ -24,7 +24,7 @@ from digest.model.editions import Edition
 from digest.model.feeds import EntryData, FetchResponse
 from digest.rendering.language import ENGLISH
 from digest.services.catalogue import People
-from digest.sources.people_openalex import OPENALEX
+from digest.sources.people.openalex import OPENALEX
 from digest.storage import editions
 from tests.acceptance.archive import shared
 from tests.acceptance.mails import seed

@@ -20,12 +20,12 @@ from typing import Any
 from digest.entries.normalize import clean_abstract, clean_title
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchResponse, ParsedFeed
-from digest.sources import jsonfeed
-from digest.sources.dates import parse_date
-from digest.sources.document import shape
-from digest.sources.items import entry_of
-from digest.sources.names import names_of
-from digest.sources.syndication import parse_xml
+from digest.sources.reading import jsonfeed
+from digest.sources.reading.dates import parse_date
+from digest.sources.reading.document import shape
+from digest.sources.reading.items import entry_of
+from digest.sources.reading.names import names_of
+from digest.sources.reading.syndication import parse_xml
 
 #: What an item is called that has no title: without one it would be refused, and its other fields not be compared.
 UNTITLED = "An item without a title"

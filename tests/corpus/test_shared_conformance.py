@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from digest.model.feeds import FetchResponse, Source, SourceId
-from digest.sources.syndication import FEED
+from digest.sources.kinds.feed import FEED
 from tests.corpus import conformance
 
 pytestmark = pytest.mark.shared

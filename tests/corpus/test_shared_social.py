@@ -17,7 +17,7 @@ import pytest
 from digest.entries.normalize import clean
 from digest.model.feeds import FetchResponse, ParsedFeed, Source, SourceId
 from digest.sources.kinds import KINDS
-from digest.sources.names import split_names
+from digest.sources.reading.names import split_names
 from tests.acceptance.archive import shared
 
 pytestmark = pytest.mark.shared

@@ -13,8 +13,8 @@ from itertools import pairwise
 
 from digest.model.feeds import Source, SourceId
 from digest.services.ingest import FetchedSource, Ingest
-from digest.sources.credentials import Credentials
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.credentials import Credentials
+from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import sources
 from digest.storage.engine import Store

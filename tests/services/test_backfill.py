@@ -189,7 +189,7 @@ def test_arxiv_is_asked_for_what_was_submitted_since(store):
 
 
 def test_a_feed_without_an_archive_is_read_as_it_is_and_says_so(store, tmp_path):
-    from digest.sources.fetch import Fetcher
+    from digest.sources.asking.fetch import Fetcher
 
     feed = tmp_path / "feed.xml"
     feed.write_text(

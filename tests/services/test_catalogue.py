@@ -17,9 +17,9 @@ from digest.model.errors import NotFound
 from digest.model.people import Profile, SubscriptionState
 from digest.services.cards import card
 from digest.services.catalogue import EVERY, People
-from digest.sources.fetch import Fetcher
-from digest.sources.people_openalex import OPENALEX
-from digest.sources.people_semanticscholar import SEMANTIC_SCHOLAR
+from digest.sources.asking.fetch import Fetcher
+from digest.sources.people.openalex import OPENALEX
+from digest.sources.people.semanticscholar import SEMANTIC_SCHOLAR
 from digest.storage import authorships, catalogue, entries, people
 from digest.storage.engine import Store
 from tests.services.world import DAILY

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from digest.model.errors import ConfigError, FetchError
 from digest.model.feeds import FetchRequest, SourceState, Validators
-from digest.sources.credentials import SERVICES, Credentials
+from digest.sources.asking.credentials import SERVICES, Credentials
 from digest.sources.kinds import KINDS
 from tests.services.recorded import Desk, Web, answer, feed, rss
 

@@ -8,7 +8,7 @@ import pytest
 
 from digest.model.errors import ConfigError
 from digest.services.discover import MOST_TRIED, Discover
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from tests.sources.servers import ScriptedServer, answer
 

@@ -36,7 +36,7 @@ import json, resource, sys, time
 from datetime import UTC, datetime
 from digest.model.feeds import Source, SourceId
 from digest.services.ingest import Ingest
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import entries, migrate
 from digest.storage.engine import open_store

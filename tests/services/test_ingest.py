@@ -21,7 +21,7 @@ from digest.model.errors import Conflict, StorageError, UsageError
 from digest.model.feeds import Alias, FetchResponse, Source, SourceId, SourceState
 from digest.services.backfill import Backfill
 from digest.services.ingest import Ingest
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import entries, sources
 from tests.sources.servers import ScriptedServer, answer

@@ -16,7 +16,7 @@ from digest.model.errors import FetchError, ParseError
 from digest.model.feeds import FetchRequest, FetchResponse, Source, SourceId, Validators
 from digest.services.letters import Place, place_of, road
 from digest.sources import kit
-from digest.sources.mailboxes import IMAP, MAILDIR
+from digest.sources.kinds.mailboxes import IMAP, MAILDIR
 
 MAILS = Path(__file__).parents[1] / "sources" / "mails"
 NOW = datetime(2025, 11, 21, 7, tzinfo=UTC)

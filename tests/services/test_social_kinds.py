@@ -19,7 +19,7 @@ from digest.config import from_table
 from digest.model.feeds import Entry, Source, SourceId, SourceState
 from digest.services.backfill import Backfill
 from digest.services.ingest import Ingest
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import entries
 from tests.sources.servers import ScriptedServer, answer

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.fetch import Fetcher
 from tests.sources.servers import Handler, ScriptedServer
 
 

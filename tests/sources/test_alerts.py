@@ -15,9 +15,9 @@ import pytest
 
 from digest.delivery.mime import read
 from digest.services.letters import SIZE, told
-from digest.sources import alerts
-from digest.sources.markup import Line, Link, lines_of_html, lines_of_text
-from digest.sources.wrapped_links import is_scholars, unwrapped
+from digest.sources.reading import alerts
+from digest.sources.reading.markup import Line, Link, lines_of_html, lines_of_text
+from digest.sources.reading.wrapped_links import is_scholars, unwrapped
 from tests.sources.test_samples import filled
 
 MAILS = Path(__file__).parent / "mails"

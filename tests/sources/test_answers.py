@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from digest.sources.answers import max_age, refusal, rest_after, retry_after
+from digest.sources.asking.answers import max_age, refusal, rest_after, retry_after
 
 NOW = datetime(2026, 5, 4, 6, 0, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ import pytest
 
 from digest.model.errors import ConfigError, ParseError
 from digest.model.feeds import EntryData, FetchRequest, FetchResponse, ParsedFeed, Problem, Source, SourceId
-from digest.sources.arxiv import ACCEPT, ARXIV, category_requests, parse_api
+from digest.sources.kinds.arxiv import ACCEPT, ARXIV, category_requests, parse_api
 
 NOW = datetime(2025, 11, 21, 7, tzinfo=UTC)
 

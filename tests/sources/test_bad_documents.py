@@ -9,7 +9,8 @@ import pytest
 from digest.model.errors import ParseError
 from digest.model.feeds import FetchResponse, ParsedFeed, Problem, Source, SourceId
 from digest.sources.kinds import KINDS
-from digest.sources.syndication import FEED, MOST_ENTRIES
+from digest.sources.kinds.feed import FEED
+from digest.sources.reading.syndication import MOST_ENTRIES
 
 SOURCE = Source(id=SourceId("s"), kind="feed")
 

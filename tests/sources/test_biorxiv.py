@@ -10,7 +10,7 @@ import pytest
 
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchRequest, FetchResponse, Source, SourceId
-from digest.sources.biorxiv import BIORXIV, MEDRXIV
+from digest.sources.kinds.biorxiv import BIORXIV, MEDRXIV
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 PAGE = "https://api.biorxiv.org/details/biorxiv/2026-02-27/2026-03-02/0/json"

@@ -9,9 +9,9 @@ import pytest
 
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchRequest, FetchResponse, Source, SourceId
-from digest.sources.crossref import CROSSREF
-from digest.sources.jats import readable
-from digest.sources.records import asked_for, changed
+from digest.sources.kinds.crossref import CROSSREF
+from digest.sources.reading.jats import readable
+from digest.sources.reading.records import asked_for, changed
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 WORKS = "https://api.crossref.org/works"

@@ -11,8 +11,8 @@ import pytest
 
 from digest.model.errors import ConfigError, ParseError
 from digest.model.feeds import FetchResponse, Source, SourceId
-from digest.sources.elsewhere import GROUP, Kinds
 from digest.sources.kinds import KINDS, check, installed
+from digest.sources.kinds.elsewhere import GROUP, Kinds
 from tests.sources.test_kit import GOOD, raising
 
 NOW = datetime(2025, 11, 21, tzinfo=UTC)

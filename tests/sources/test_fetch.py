@@ -13,7 +13,7 @@ import pytest
 
 from digest.model.errors import FetchError
 from digest.model.feeds import FetchRequest, FetchResponse, Validators
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.fetch import Fetcher
 from tests.sources.servers import answer
 
 FEED = b"<rss version='2.0'><channel><title>t</title></channel></rss>"

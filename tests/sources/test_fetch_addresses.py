@@ -8,7 +8,7 @@ import pytest
 
 from digest.model.errors import FetchError
 from digest.model.feeds import FetchRequest
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.fetch import Fetcher
 from tests.sources.servers import answer
 
 PUBLIC = "93.184.215.14"

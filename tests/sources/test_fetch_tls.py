@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from digest.model.errors import FetchError
 from digest.model.feeds import FetchRequest
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.fetch import Fetcher
 from tests.sources.servers import answer
 
 FEED = b"<rss version='2.0'><channel><title>t</title></channel></rss>"

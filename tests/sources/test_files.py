@@ -8,7 +8,7 @@ import pytest
 
 from digest.model.errors import FetchError
 from digest.model.feeds import FetchRequest, FetchResponse
-from digest.sources.fetch import Fetcher
+from digest.sources.asking.fetch import Fetcher
 
 
 def error_of(url: str, **fields) -> FetchError:

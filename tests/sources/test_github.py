@@ -9,8 +9,8 @@ import pytest
 
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchRequest, FetchResponse, ParsedFeed, Source, SourceId
-from digest.sources.github import FEED, GITHUB
-from digest.sources.records import ACCEPT
+from digest.sources.kinds.github import FEED, GITHUB
+from digest.sources.reading.records import ACCEPT
 
 NOW = datetime(2026, 11, 21, 7, tzinfo=UTC)
 RELEASES = """<?xml version="1.0" encoding="UTF-8"?>

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from digest.sources.guard import is_public, public_only
+from digest.sources.asking.guard import is_public, public_only
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchRequest, FetchResponse, ParsedFeed, Source, SourceId
-from digest.sources.hackernews import HACKERNEWS
-from digest.sources.paperlinks import PaperLink, paper_of
-from digest.sources.records import ACCEPT
+from digest.sources.kinds.hackernews import HACKERNEWS
+from digest.sources.reading.paperlinks import PaperLink, paper_of
+from digest.sources.reading.records import ACCEPT
 
 NOW = datetime(2026, 11, 21, 7, tzinfo=UTC)
 API = "https://hn.algolia.com/api/v1/search_by_date"

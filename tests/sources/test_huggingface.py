@@ -8,7 +8,7 @@ import pytest
 
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchRequest, FetchResponse, ParsedFeed, Source, SourceId
-from digest.sources.huggingface import ACCEPT, HUGGINGFACE
+from digest.sources.kinds.huggingface import ACCEPT, HUGGINGFACE
 
 API = "https://huggingface.co/api/daily_papers"
 

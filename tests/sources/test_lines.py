@@ -11,7 +11,7 @@ from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchResponse, ParsedFeed, Problem, Source, SourceId
 from digest.sources import kit
 from digest.sources.kinds import sniff
-from digest.sources.lines import FILE
+from digest.sources.kinds.jsonl import FILE
 
 SOURCE = Source(id=SourceId("ours"), kind="file", url="/papers.jsonl")
 WHOLE = {

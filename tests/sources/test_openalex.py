@@ -9,8 +9,8 @@ import pytest
 
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchRequest, FetchResponse, Problem, Source, SourceId
-from digest.sources.openalex import OPENALEX, in_order
-from digest.sources.records import asked_for, changed
+from digest.sources.kinds.openalex import OPENALEX, in_order
+from digest.sources.reading.records import asked_for, changed
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 WORKS = "https://api.openalex.org/works"

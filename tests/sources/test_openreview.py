@@ -9,8 +9,8 @@ import pytest
 
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchRequest, FetchResponse, ParsedFeed, Source, SourceId
-from digest.sources.openreview import LIMIT, OPENREVIEW
-from digest.sources.records import ACCEPT
+from digest.sources.kinds.openreview import LIMIT, OPENREVIEW
+from digest.sources.reading.records import ACCEPT
 
 NOW = datetime(2026, 11, 21, 7, tzinfo=UTC)
 CREATED = 1793000000000

@@ -9,8 +9,8 @@ import pytest
 from digest.model.catalogue import Facts
 from digest.model.errors import ParseError
 from digest.model.feeds import FetchResponse, WorkId
-from digest.sources.people_openalex import OPENALEX
-from digest.sources.people_semanticscholar import SEMANTIC_SCHOLAR
+from digest.sources.people.openalex import OPENALEX
+from digest.sources.people.semanticscholar import SEMANTIC_SCHOLAR
 
 PERSON = {
     "id": "https://openalex.org/A5023888391",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from digest.sources.politeness import Turns
+from digest.sources.asking.politeness import Turns
 
 
 class Clock:

@@ -13,9 +13,9 @@ import pytest
 from digest.model.errors import FetchError
 from digest.model.feeds import FetchRequest, FetchResponse, Source, SourceId
 from digest.sources import kit
-from digest.sources.program import COMMAND
-from digest.sources.programs import Programs
-from digest.sources.roads import by_scheme
+from digest.sources.asking.programs import Programs
+from digest.sources.asking.roads import by_scheme
+from digest.sources.kinds.program import COMMAND
 
 FEED = b'{"version": "https://jsonfeed.org/version/1.1", "items": [{"id": "1", "title": "A paper of ours"}]}'
 

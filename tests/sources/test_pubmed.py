@@ -10,8 +10,8 @@ import pytest
 from digest.entries.plain import from_html
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchResponse, Source, SourceId
-from digest.sources.pubmed import PUBMED
-from digest.sources.records import asked_for
+from digest.sources.kinds.pubmed import PUBMED
+from digest.sources.reading.records import asked_for
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 EUTILS = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils"

@@ -11,9 +11,9 @@ import pytest
 
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchResponse, Source, SourceId
-from digest.sources import records
-from digest.sources.jats import readable
 from digest.sources.kinds import KINDS
+from digest.sources.reading import records
+from digest.sources.reading.jats import readable
 from tests.sources import test_biorxiv, test_crossref, test_openalex, test_pubmed, test_semanticscholar
 
 ANSWERS = {

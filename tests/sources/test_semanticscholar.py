@@ -9,8 +9,8 @@ import pytest
 
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchResponse, Source, SourceId
-from digest.sources.records import asked_for, changed
-from digest.sources.semanticscholar import SEMANTICSCHOLAR
+from digest.sources.kinds.semanticscholar import SEMANTICSCHOLAR
+from digest.sources.reading.records import asked_for, changed
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 GRAPH = "https://api.semanticscholar.org/graph/v1"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from digest.sources.dates import parse_date
-from digest.sources.ids import arxiv_id, bare_arxiv_id, doi
-from digest.sources.names import names_of, split_names, turn, with_affiliations
+from digest.sources.reading.dates import parse_date
+from digest.sources.reading.ids import arxiv_id, bare_arxiv_id, doi
+from digest.sources.reading.names import names_of, split_names, turn, with_affiliations
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from digest.sources.unpacking import Damaged, unpacked
+from digest.sources.asking.unpacking import Damaged, unpacked
 
 TEXT = b"Harbour lights and how they dim. " * 5000
 
