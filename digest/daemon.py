@@ -53,16 +53,8 @@ class Daemon:
     def look(self) -> int:
         """Fetches what is due and publishes what is due; gives how many deliveries were planned."""
         with self._turn:
-            for row in self.app.ingest.run(stop=self.stop):
-                log.info(
-                    "fetched",
-                    source=row.id,
-                    state=row.state.value,
-                    new=row.new,
-                    revised=row.revised,
-                    detail=row.detail,
-                    next_at=_iso(row.next_at),
-                )
+            # A slot that is due is published whatever became of the fetching.
+            _guarded("fetch", self._fetch, self)()
             published = self.app.publish.run(self.app.clock())
             for slot in published.slots:
                 log.info(
@@ -76,6 +68,18 @@ class Daemon:
                     notes=list(slot.notes),
                 )
             return sum(slot.planned for slot in published.slots)
+
+    def _fetch(self) -> None:
+        for row in self.app.ingest.run(stop=self.stop):
+            log.info(
+                "fetched",
+                source=row.id,
+                state=row.state.value,
+                new=row.new,
+                revised=row.revised,
+                detail=row.detail,
+                next_at=_iso(row.next_at),
+            )
 
     def send(self) -> None:
         """Delivers what is due; a relay that cannot be used is told once, not every minute."""
@@ -182,6 +186,7 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None) -> int:
     _notify("STOPPING=1")
     log.info("stopping")
     daemon.stop.set()
+    daemon.app.hurry()
     scheduler.shutdown(wait=True)  # pyright: ignore[reportUnknownMemberType]
     if server is not None:
         server.close()

@@ -25,6 +25,7 @@ from digest.config import from_table, load
 from digest.daemon import Daemon
 from digest.model.errors import ConfigError
 from digest.model.feeds import FetchRequest, FetchResponse
+from digest.services.ingest import Ingest
 from digest.sources.people.openalex import OPENALEX
 from digest.storage import deliveries
 
@@ -109,6 +110,25 @@ def test_a_relay_that_cannot_be_used_for_half_an_hour_is_told_to_the_operator_an
     daemon.tick()
     assert mailed(tmp_path / "out") == {"ada@example.org": 1, "ops@example.org": 1}
     assert daemon.refused is None
+    app.close()
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_slot_is_published_though_fetching_fails(url, tmp_path, monkeypatch):
+    now = [datetime(2026, 5, 4, 0, 20, tzinfo=UTC)]
+    app = build(from_table(config(url, BERLIN), folder=tmp_path), clock=lambda: now[0])
+    app.subscribe.add("ada@example.org", "daily")
+    feed(tmp_path, range(1, 4))
+    daemon = Daemon(app)
+    daemon.tick()
+    now[0] += timedelta(hours=2)
+
+    def fail(self, *args, **options):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Ingest, "run", fail)
+    daemon.tick()
+    assert mailed(tmp_path / "out") == {"ada@example.org": 1}
     app.close()
 
 

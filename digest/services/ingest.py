@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from digest.entries.diff import diff
 from digest.entries.normalize import clean_title
-from digest.model.errors import Conflict, UsageError
+from digest.model.errors import ConfigError, Conflict, DigestError, StorageError, UsageError
 from digest.model.feeds import (
     ChangeKind,
     EntryChange,
@@ -32,9 +32,9 @@ from digest.services.joining import join_categories
 from digest.services.keeping import keep, known
 from digest.services.ports import Clock, Fetch
 from digest.services.queues import Batches, Queues
-from digest.services.reading import Reading, is_gone, read
-from digest.services.sources import without_password
+from digest.services.reading import Reading, is_gone, read, told
 from digest.sources.health import judge
+from digest.sources.requests import without_password
 from digest.storage import entries, rounds, sources
 from digest.storage.base import Tx
 from digest.storage.engine import Store
@@ -139,11 +139,14 @@ class Ingest:
                 self._give_back(each.held)
                 return
             done = self._read(run, each)
+            if stop is not None and stop.is_set() and done.got.error is not None and not done.got.entries:
+                self._give_back(each.held)  # it was cut short by us, which says nothing of the source
+                return
             if not done.got.entries:
                 plain.put(done)
                 return
             with run.writing:
-                row = self._store(done, backfill=each.held.first_fetched_at is None)
+                row = self._stored(done)
             run.ended(row)
 
         first = {each.held.source.id: self._first_address(each.held.source) for each in claimed}
@@ -154,12 +157,14 @@ class Ingest:
             free_in=lambda each: self.free_in(first[each.held.source.id]),
         )
         try:
-            queues.run(self.threads, "fetch")
+            try:
+                queues.run(self.threads, "fetch")
+            finally:
+                plain.close()
+            if claimed and self.arxiv_api:
+                self.join_categories()
         finally:
-            plain.close()
-        if claimed and self.arxiv_api:
-            self.join_categories()
-        self.hang_up()
+            self.hang_up()
         return tuple(run.rows[each.held.source.id] for each in claimed if each.held.source.id in run.rows)
 
     def join_categories(self) -> int:
@@ -201,8 +206,15 @@ class Ingest:
     def _read(self, run: _Run, claimed: Claimed) -> _Done:
         started = time.monotonic()
         held = claimed.held
+        kind = self.kinds.get(held.source.kind)
+        if kind is None:
+            error = ConfigError(
+                f'there is no kind "{held.source.kind}" of sources here',
+                try_="install what brings it, or remove the source",
+            )
+            return _Done(claimed=claimed, got=Reading(error=error), seconds=0.0)
         got = read(
-            self.kinds[held.source.kind],
+            kind,
             held.source,
             self.fetch,
             known={url: one.validators for url, one in claimed.documents.items()},
@@ -211,6 +223,23 @@ class Ingest:
             gate=run.parsing,
         )
         return _Done(claimed=claimed, got=got, seconds=time.monotonic() - started)
+
+    def _stored(self, done: _Done) -> FetchedSource:
+        """Writes a round; one that cannot be written is told as the failure of its source.
+
+        Raises StorageError where the database itself cannot be used: no other round could be written either.
+        """
+        try:
+            return self._store(done, backfill=done.claimed.held.first_fetched_at is None)
+        except Exception as error:
+            if _is_everybodys(error):
+                raise
+            got = Reading(error=error, documents=done.got.documents, http_status=done.got.http_status)
+            failed = replace(done, got=got)
+        with self.store.transaction() as tx:
+            row, ended, noted = self._ended(failed, (), self.clock())
+            self._record(tx, [failed], [ended], [noted])
+        return row
 
     def _store(self, done: _Done, *, backfill: bool) -> FetchedSource:
         """Writes a round; another process may have taken an alias meanwhile, then it is diffed once more."""
@@ -234,13 +263,23 @@ class Ingest:
         return row
 
     def _store_plain(self, run: _Run, some: Sequence[_Done]) -> None:
-        """Writes rounds that brought no entries."""
-        now = self.clock()
-        told = [self._ended(done, (), now) for done in some]
-        with run.writing, self.store.transaction() as tx:
-            self._record(tx, some, [ended for _, ended, _ in told], [noted for *_, noted in told])
-        for row, *_ in told:
+        """Writes rounds that brought no entries: together, and one by one if one of them cannot be written."""
+        with run.writing:
+            try:
+                rows = self._store_together(some)
+            except Exception as error:
+                if _is_everybodys(error):
+                    raise
+                rows = [self._stored(done) for done in some]
+        for row in rows:
             run.ended(row)
+
+    def _store_together(self, some: Sequence[_Done]) -> list[FetchedSource]:
+        now = self.clock()
+        all_ended = [self._ended(done, (), now) for done in some]
+        with self.store.transaction() as tx:
+            self._record(tx, some, [ended for _, ended, _ in all_ended], [noted for *_, noted in all_ended])
+        return [row for row, *_ in all_ended]
 
     def _record(self, tx: Tx, done: Sequence[_Done], ended: Sequence[Ended], noted: Sequence[Round]) -> None:
         # Validators of what was read are kept only with its entries, in this transaction.
@@ -280,6 +319,9 @@ class Ingest:
         moved_to, moved_at = _moved(held, got, now)
         if moved_to and moved_at and now - moved_at >= _MOVED:
             health = _told_moved(health, moved_to)
+        if got.error is not None and held.moved_to and not moved_to:
+            health = _told_back(health, held, got.error, now)
+        health = replace(health, detail=told(health.detail))
         ended = Ended(
             held=held,
             health=health,
@@ -305,7 +347,7 @@ class Ingest:
             problems=len(got.problems),
             http_status=got.http_status,
             seconds=done.seconds,
-            detail=_detail(health.detail, got.problems),
+            detail=told(_detail(health.detail, got.problems)),
             next_at=health.next_at,
         )
         row = FetchedSource(
@@ -356,6 +398,21 @@ def _told_moved(health: Health, moved_to: str) -> Health:
     address = without_password(moved_to)
     advice = f"It has moved for good and is asked at {address}; put that address into the configuration."
     return replace(health, detail=f"{health.detail} {advice}")
+
+
+def _told_back(health: Health, held: HeldSource, error: Exception, now: datetime) -> Health:
+    """The new address is forgotten, so that nothing it said, not even "gone", holds for the old one."""
+    what = error.what if isinstance(error, DigestError) else str(error)
+    detail = (
+        f"It had moved to {without_password(held.moved_to)}, but that works no more: {what}. "
+        "The configured address is asked again."
+    )
+    return replace(health, detail=detail, next_at=now + held.source.every)
+
+
+def _is_everybodys(error: Exception) -> bool:
+    """Whether the database cannot be used at all; a conflict is one round's own."""
+    return isinstance(error, StorageError) and not isinstance(error, Conflict)
 
 
 def _detail(detail: str, problems: Sequence[Problem]) -> str:

@@ -1,14 +1,16 @@
-"""Reading: gets a source's documents and takes their entries; nothing is stored. What came before a failure is kept."""
+"""Reading: gets a source's documents and takes their entries; nothing is stored. One that fails stops no other."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from digest.entries.normalize import clean
+from digest.entries.plain import clamp, one_line
 from digest.model.errors import FetchError, InputError, ParseError
 from digest.model.feeds import (
     EntryData,
@@ -22,9 +24,14 @@ from digest.model.feeds import (
 )
 from digest.services.ports import Fetch
 from digest.sources.asking.answers import max_age
+from digest.sources.health import sentence
+from digest.sources.requests import without_password
+from digest.storage.base import storable
 
 #: Pages of one round.
 MOST_PAGES = 200
+#: Characters of a sentence about a source.
+MOST_WORDS = 2_000
 
 
 @dataclass(slots=True)
@@ -59,25 +66,89 @@ def read(
     moved_to: str = "",
     gate: AbstractContextManager[object] | None = None,
 ) -> Reading:
-    """One round of a source; a failure is told in ``error``, whatever it was.
+    """One round of a source; a failure is told, whatever it was.
 
     ``known`` are the validators by address; ``moved_to`` is asked instead of the source's own address; ``gate`` lets a
-    few documents at a time be parsed.
+    few documents at a time be parsed. A planned document that fails stops no other: it is named in ``problems``, and
+    only where nothing could be read, or a server throttles us, or a later page failed, is it the round's ``error``.
     """
     got = Reading()
     try:
-        waiting = list(kind.plan(source, now, None))
-        while waiting and got.documents < MOST_PAGES:
-            request = waiting.pop(0)
-            parsed = _document(kind, source, fetch, request, known, moved_to, gate or nullcontext(), got)
-            following = kind.follow(request, parsed) if parsed else None
-            if following is not None:
-                waiting.append(following)
-    except FetchError as error:
-        got.error, got.http_status = error, error.http_status
+        planned = kind.plan(source, now, None)
     except Exception as error:  # a fault of ours in one source is told as its state; the others go on
         got.error = error
+        return got
+    waiting = deque((request, request.url) for request in planned)
+    failed: list[tuple[str, Exception]] = []
+    while waiting and got.documents < MOST_PAGES:
+        request, began_with = waiting.popleft()
+        try:
+            parsed = _document(kind, source, fetch, request, known, moved_to, gate or nullcontext(), got)
+            following = kind.follow(request, parsed) if parsed else None
+        except Exception as error:
+            later = request.url != began_with
+            alone = len(planned) == 1 and not later and not (moved_to and request.url == source.url)
+            error = error if alone else _not_for_good(error)
+            if later or _throttled(error):
+                got.error = got.error or error
+            failed.append((request.url, error))
+            if _unreachable(error):
+                host = _host(request.url)
+                skipped = [one for one in waiting if _host(one[0].url) == host]
+                waiting = deque(one for one in waiting if _host(one[0].url) != host)
+                failed += [(one.url, error) for one, _ in skipped]
+                if any(one.url != first for one, first in skipped):
+                    got.error = got.error or error
+            continue
+        if following is not None:
+            waiting.append((following, began_with))
+    _conclude(got, failed, left=waiting[0][0].url if waiting else "")
     return got
+
+
+def _conclude(got: Reading, failed: list[tuple[str, Exception]], *, left: str) -> None:
+    """What the failures of its documents mean for the round."""
+    if failed and not got.same and not got.feeds:
+        got.error = got.error or failed[0][1]
+    if isinstance(got.error, FetchError):
+        got.http_status = got.error.http_status
+    named = [(url, error) for url, error in failed if error is not got.error]
+    got.problems[:0] = [_problem(without_password(url), sentence(error).rstrip(".")) for url, error in named]
+    if left:
+        got.problems.insert(0, _problem(without_password(left), f"left out, with all after it: {MOST_PAGES} were read"))
+    if left or got.error is not None:
+        # The next round must read these documents again: only what is read leads on to the pages after it.
+        got.validators.clear()
+
+
+def _not_for_good(error: Exception) -> Exception:
+    """The same, but that one document is gone does not end its source."""
+    if not isinstance(error, FetchError) or not error.gone:
+        return error
+    return FetchError(error.what, where=error.where, try_=error.try_, http_status=error.http_status)
+
+
+def _throttled(error: Exception) -> bool:
+    return isinstance(error, FetchError) and error.throttled
+
+
+def _unreachable(error: Exception) -> bool:
+    """Whether the next document of the same host would fail in the same way."""
+    return isinstance(error, FetchError) and (error.throttled or error.http_status is None)
+
+
+def _host(url: str) -> str:
+    """Scheme and host of a web address, which may be a wrong one; anything else stands for itself."""
+    return "/".join(url.split("/", 3)[:3]) if url.startswith(("http:", "https:")) else url
+
+
+def told(text: str) -> str:
+    """A text about a source, which may quote it, as every database and terminal takes it: one line, not too long."""
+    return clamp(one_line(storable(text)), MOST_WORDS)
+
+
+def _problem(where: str, what: str) -> Problem:
+    return Problem(where=told(where), what=told(what))
 
 
 def _document(
@@ -151,11 +222,11 @@ def read_document(kind: SourceKind, source: Source, fetch: Fetch, request: Fetch
 
 def cleaned(parsed: ParsedFeed, problems: list[Problem], before: tuple[Problem, ...] = ()) -> list[EntryData]:
     """The feed's entries with clean texts; one that cannot be taken is named in ``problems`` and left out."""
-    problems += before
+    problems += [_problem(one.where, one.what) for one in before]
     found: list[EntryData] = []
     for number, data in enumerate(parsed.entries, 1):
         try:
             found.append(clean(data))
         except InputError as error:
-            problems.append(Problem(where=error.where or data.key[:200] or f"item {number}", what=error.what))
+            problems.append(_problem(error.where or data.key[:200] or f"item {number}", error.what))
     return found

@@ -24,7 +24,7 @@ def judge(source: Source, trace: FetchTrace, *, failures: int, now: datetime, ji
     that moves the next time by up to a tenth of ``every``, so that sources do not march in step."""
     nudge = source.every * 0.1 * jitter
     if isinstance(trace.error, FetchError) and trace.error.gone:
-        detail = f"{_sentence(trace.error)} It is not asked again until somebody calls `digest fetch {source.id}`."
+        detail = f"{sentence(trace.error)} It is not asked again until somebody calls `digest fetch {source.id}`."
         return Health(state=SourceState.BROKEN, detail=detail, next_at=None, failures=failures + 1)
     if trace.error is not None:
         state, detail, wait = _failed(source, trace.error, failures)
@@ -50,7 +50,7 @@ def _published(at: datetime, trace: FetchTrace) -> datetime:
 
 
 def _failed(source: Source, error: Exception, failures: int) -> tuple[SourceState, str, timedelta]:
-    detail = _sentence(error)
+    detail = sentence(error)
     backing_off = min(source.every * 2 ** min(failures, 20), max(LONGEST, source.every))
     if isinstance(error, FetchError) and error.throttled:
         if error.retry_after is None:
@@ -98,9 +98,12 @@ def _count(entries: int) -> str:
     return "1 entry" if entries == 1 else f"{entries} entries"
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
     """What is shown to a person; an error that is not ours is named, never quoted with a traceback."""
     if not isinstance(error, DigestError):
-        return f"Reading it failed unexpectedly ({type(error).__name__}: {error}); please report this."
+        # A database's error goes on with the whole statement and its values.
+        first = str(error).partition("\n")[0]
+        return f"Reading it failed unexpectedly ({type(error).__name__}: {first[:300]}); please report this."
     what = error.what[:1].upper() + error.what[1:]
-    return f"{what}. {error.try_[:1].upper()}{error.try_[1:]}." if error.try_ else f"{what}."
+    advice = error.try_.removeprefix("nothing; ")  # there is nothing to do, and what comes by itself is told
+    return f"{what}. {advice[:1].upper()}{advice[1:]}." if advice else f"{what}."

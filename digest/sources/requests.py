@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from digest.model.feeds import FetchRequest, ParsedFeed, Source
 
 
 def request_for(source: Source, url: str, accept: str) -> FetchRequest:
     """With what the source may do; it may name files if the operator wrote it."""
     return FetchRequest(url=url, accept=accept, allow_private=source.allow_private, allow_files=source.from_operator)
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown: a name and password before the host are left out."""
+    return re.sub(r"^([\w+.-]+://)[^/?#]*@", r"\1", url)
 
 
 def no_more(request: FetchRequest, parsed: ParsedFeed) -> FetchRequest | None:

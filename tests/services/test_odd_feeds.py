@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from digest.model.feeds import Source, SourceId, SourceState
-from digest.storage import entries
+from digest.model.feeds import FetchRequest, Source, SourceId, SourceKind, SourceState
+from digest.services import reading
+from digest.sources.kinds import KINDS
+from digest.storage import entries, sources
 from tests.services.recorded import START, Desk, Web, answer, feed, rss
 
 DAY = timedelta(days=1)
@@ -131,3 +134,169 @@ def test_one_feed_configured_twice_is_asked_twice_and_printed_once(store, web):
     desk = Desk(store, web, feed("lab"), feed("again", url="http://lab.example/feed"))
     assert sorted(row.new for row in desk.run().values()) == [0, 2]
     assert len(web.log) == 2
+
+
+# What cannot be stored, and documents of which some fail
+
+
+def lines(name, body):
+    return Source(id=SourceId(name), kind="file", url=f"http://{name}.example/papers.jsonl"), answer(body=body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"id":"\\ud800a"}\n', b'{"id":"\\u0000a"}\n', b'{"id":"a","title":"Harbour bells"}\n{"id":"\\ud800\\u0000b"}'],
+)
+def test_a_text_that_no_database_takes_is_told_and_stops_nobody(store, web, body):
+    bad, page = lines("bad", body)
+    web.pages |= {"bad.example": lambda asked: page, "good.example": lambda asked: answer(body=rss(1))}
+    web.pages["calm.example"] = lambda asked: answer(body=rss())
+    told = Desk(store, web, bad, feed("calm"), feed("good")).run()
+    assert (told["good"].new, told["calm"].state) == (1, SourceState.QUIET)
+    assert "has no title" in told["bad"].detail
+    told["bad"].detail.encode()
+
+
+def test_a_long_reason_is_cut(store, web):
+    def parse(source, response):
+        raise RuntimeError("first " + "long " * 5_000 + "\nsecond")
+
+    web.pages["lab.example"] = lambda asked: answer(body=rss(1))
+    row = Desk(store, web, feed("lab"), kinds={"feed": replace(KINDS["feed"], parse=parse)}).run()["lab"]
+    assert "unexpectedly (RuntimeError: first long" in row.detail and "second" not in row.detail
+    assert len(row.detail) <= 2_000
+
+
+@pytest.mark.parametrize("body", [rss(1), rss()])
+def test_a_round_that_cannot_be_stored_breaks_its_own_source_only(store, web, monkeypatch, body):
+    plain = sources.remember
+
+    def remember(tx, source_id, url, held, now):
+        if source_id == "bad":
+            raise RuntimeError("no such thing can be held")
+        plain(tx, source_id, url, held, now)
+
+    monkeypatch.setattr(sources, "remember", remember)
+    for name in ("bad", "calm", "good"):
+        web.pages[f"{name}.example"] = lambda asked: answer(body=rss() if asked.host == "calm.example" else rss(2))
+    web.pages["bad.example"] = lambda asked: answer(body=body)
+    desk = Desk(store, web, *(feed(name) for name in ("bad", "calm", "good")))
+    told = desk.run()
+    assert (told["calm"].state, told["good"].new) == (SourceState.QUIET, 1)
+    assert told["bad"].state is SourceState.BROKEN and "no such thing can be held" in told["bad"].detail
+    held = desk.held()["bad"]
+    assert (held.state, held.failures, held.first_fetched_at) == (SourceState.BROKEN, 1, None)
+    assert len(seen(desk)) == 1
+
+
+def test_a_kind_that_is_no_longer_here_breaks_its_own_source_only(store, web):
+    web.pages["good.example"] = lambda asked: answer(body=rss(1))
+    desk = Desk(store, web, feed("good"), replace(feed("old"), kind="elsewhere"))
+    told = desk.run()
+    assert (told["good"].new, told["old"].state) == (1, SourceState.BROKEN)
+    assert 'There is no kind "elsewhere"' in told["old"].detail
+
+
+def lists(*addresses: str, **pages: str) -> dict[str, SourceKind]:
+    """A kind ``feed`` that plans these addresses; ``pages`` gives the next page of a path."""
+    plan = lambda source, now, since: tuple(FetchRequest(url=url) for url in addresses)  # noqa: E731
+
+    def follow(request, parsed):
+        path = request.url.rpartition("/")[2]
+        return FetchRequest(url=f"http://lab.example/{pages[path]}") if path in pages else None
+
+    return {"feed": replace(KINDS["feed"], plan=plan, follow=follow)}
+
+
+def paths(web, answers):
+    def page(asked):
+        given = answers[asked.path]
+        return given(asked) if callable(given) else given
+
+    return page
+
+
+def tagged(body):
+    """A page that is 304 for whoever has it."""
+    return lambda asked: (
+        answer("304 Not Modified", ETag='"1"') if "if-none-match" in asked.headers else answer(body=body, ETag='"1"')
+    )
+
+
+@pytest.mark.parametrize("page", ["500 Oops", "410 Gone"])
+def test_a_later_page_that_failed_is_read_in_the_next_round(store, web, page):
+    answers = {"/one": tagged(rss(1)), "/two": answer(page)}
+    web.pages["lab.example"] = paths(web, answers)
+    desk = Desk(store, web, feed("lab"), kinds=lists("http://lab.example/one", one="two"))
+    row = desk.run("lab")["lab"]
+    assert (row.state, row.new, desk.held()["lab"].first_fetched_at) == (SourceState.BROKEN, 1, None)
+    answers["/two"] = answer(body=rss(2))
+    web.now += DAY
+    row = desk.run("lab")["lab"]
+    assert (row.state, row.new) == (SourceState.OK, 1)
+    assert [at < START + DAY for at in seen(desk).values()] == [True, True]  # both of the first fetch
+
+
+def test_a_later_page_that_was_not_asked_for_is_read_in_the_next_round(store, web):
+    def hang_up(asked):
+        raise OSError
+
+    answers = {"/one": tagged(rss(1)), "/two": answer(body=rss(2)), "/other": hang_up}
+    web.pages["lab.example"] = paths(web, answers)
+    kinds = lists("http://lab.example/one", "http://lab.example/other", one="two")
+    desk = Desk(store, web, feed("lab"), kinds=kinds)
+    assert desk.run("lab")["lab"].new == 1
+    assert "/two" not in [one.path for one in web.log]
+    assert desk.held()["lab"].first_fetched_at is None
+    answers["/other"] = answer(body=rss(3))
+    assert desk.run("lab")["lab"].new == 2
+
+
+def test_an_address_that_is_none_is_told_and_stops_no_other(store, web):
+    web.pages["lab.example"] = lambda asked: answer(body=rss(1))
+    kinds = lists("http://lab.example:port/", "http://lab.example/one")
+    row = Desk(store, web, feed("lab"), kinds=kinds).run("lab")["lab"]
+    assert (row.state, row.new, len(row.problems)) == (SourceState.OK, 1, 1)
+
+
+def test_pages_beyond_the_most_are_told_and_read_when_there_is_room(store, web, monkeypatch):
+    monkeypatch.setattr(reading, "MOST_PAGES", 1)
+    web.pages["lab.example"] = paths(web, {"/one": tagged(rss(1)), "/two": answer(body=rss(2))})
+    desk = Desk(store, web, feed("lab"), kinds=lists("http://lab.example/one", one="two"))
+    row = desk.run("lab")["lab"]
+    assert row.state is SourceState.OK and "http://lab.example/two: left out, with all after it: 1 were" in row.detail
+    monkeypatch.undo()
+    assert desk.run("lab")["lab"].new == 1
+
+
+@pytest.mark.parametrize("dead", ["404 Not Found", "410 Gone", "500 Oops", "200 OK"])
+def test_a_dead_list_is_named_and_those_behind_it_are_read(store, web, dead):
+    answers = {"/dead": answer(dead, body=b"<html></html>"), "/a": tagged(rss(1)), "/b": tagged(rss(2))}
+    web.pages["lab.example"] = paths(web, answers)
+    kinds = lists(*(f"http://lab.example/{name}" for name in ("a", "dead", "b")))
+    desk = Desk(store, web, feed("lab"), kinds=kinds)
+    row = desk.run("lab")["lab"]
+    assert (row.state, row.new, row.http_status) == (SourceState.OK, 2, 200)
+    assert "http://lab.example/dead" in row.detail and len(row.problems) == 1
+    held = desk.held()["lab"]
+    assert held.first_fetched_at is not None and held.next_at is not None
+    web.now += DAY
+    row = desk.run("lab")["lab"]
+    assert (row.state, row.http_status) == (SourceState.UNCHANGED if dead[:1] != "2" else SourceState.QUIET, 304)
+
+
+def test_lists_that_are_all_dead_are_broken_and_asked_again(store, web):
+    web.pages["lab.example"] = paths(web, {"/a": answer("410 Gone"), "/b": answer("404 Not Found")})
+    desk = Desk(store, web, feed("lab"), kinds=lists("http://lab.example/a", "http://lab.example/b"))
+    row = desk.run("lab")["lab"]
+    assert (row.state, row.http_status, len(web.log)) == (SourceState.BROKEN, 410, 2)
+    assert row.next_at == START + timedelta(hours=1)
+
+
+def test_a_server_that_throttles_is_asked_no_further_and_other_hosts_are(store, web):
+    web.pages["lab.example"] = paths(web, {"/a": answer("429 Slow down", Retry_After="600"), "/b": answer(body=rss(1))})
+    web.pages["other.example"] = lambda asked: answer(body=rss(2))
+    kinds = lists("http://lab.example/a", "http://lab.example/b", "http://other.example/c")
+    row = Desk(store, web, feed("lab"), kinds=kinds).run("lab")["lab"]
+    assert [one.path for one in web.log] == ["/a", "/c"]
+    assert (row.state, row.new, row.next_at) == (SourceState.THROTTLED, 1, START + timedelta(minutes=10))

@@ -9,8 +9,10 @@ from itertools import pairwise
 
 import pytest
 
+from digest.model.errors import StorageError
 from digest.model.feeds import FetchResponse, Source, SourceId, SourceState
 from digest.services.reading import read
+from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import rounds
 from tests.services.recorded import START, Desk, Web, answer, feed, rss
@@ -256,6 +258,25 @@ class TestAddressesThatChange:
         assert {one.host for one in web.log[1:]} == {"old.example"}
         assert desk.held()["old"].state is SourceState.UNCHANGED
 
+    @pytest.mark.parametrize("status", ["410 Gone", "404 Not Found"])
+    def test_a_new_address_that_is_gone_does_not_stop_the_old_one(self, store, web, status):
+        web.pages["old.example"] = lambda asked: answer("301 Moved", Location="http://new.example/feed")
+        web.pages["new.example"] = lambda asked: answer(body=rss(1))
+        desk = Desk(store, web, feed("old"))
+        desk.live(days=8)
+        web.pages |= {
+            "new.example": lambda asked: answer(status),
+            "old.example": lambda asked: answer(body=rss(1, 2)),
+        }
+        row = desk.run("old")["old"]
+        held = desk.held()["old"]
+        assert (row.state, held.stopped_at, held.moved_to) == (SourceState.BROKEN, None, "")
+        assert row.next_at == web.now + HOUR
+        assert "moved to http://new.example/feed" in row.detail and "configured address is asked again" in row.detail
+        web.log.clear()
+        assert [one.new for one in desk.live(days=0.1)] == [1, 0]
+        assert {one.host for one in web.log} == {"old.example"}
+
     def test_a_redirect_away_from_encryption_is_followed_but_never_remembered(self):
         for url, to, remembered in (
             ("https://a.example/", "http://b.example/", ""),
@@ -282,6 +303,42 @@ def test_every_round_is_kept_with_how_it_ended(store, web):
 
 
 class TestSlowHosts:
+    def test_what_stands_behind_a_host_that_does_not_answer_is_put_off_not_tried(self, store, web):
+        release = threading.Event()
+
+        def silent(asked):
+            release.wait(4)
+            return answer(body=rss(1))
+
+        web.pages["mute.example"] = silent
+        fetcher = Fetcher(
+            "", timeout=0.3, resolve=web.resolve, dial=web.dial, clock=web.seconds, sleep=web.sleep, now=lambda: web.now
+        )
+        named = [feed(f"{n}", url=f"http://mute.example/{n}") for n in range(5)]
+        desk = Desk(store, web, *named, fetch=fetcher.fetch, queue=fetcher.queue, free_in=fetcher.free_in)
+        told = desk.run()
+        assert len(web.log) == 1
+        assert [told[f"{n}"].state for n in range(5)] == [SourceState.BROKEN] + [SourceState.THROTTLED] * 4
+        assert "Mute.example did not answer in time and is left alone for another 60 seconds" in told["1"].detail
+        web.now += timedelta(seconds=61)
+        assert desk.run("1")["1"].state is SourceState.BROKEN
+        assert "another 120 seconds" in desk.run("2")["2"].detail
+        release.set()
+        web.now += timedelta(seconds=121)
+        assert desk.run("2")["2"].state is SourceState.OK
+        assert desk.run("3")["3"].state is SourceState.QUIET
+
+    def test_connections_are_closed_when_a_run_ends_in_trouble_too(self, store, web, monkeypatch):
+        def refuse(tx, ended):
+            raise StorageError("the disk is full")
+
+        web.pages["lab.example"] = lambda asked: answer(body=rss(1))
+        closed = []
+        monkeypatch.setattr(rounds, "note", refuse)
+        with pytest.raises(StorageError):
+            Desk(store, web, feed("lab"), hang_up=lambda: closed.append(True)).run()
+        assert closed == [True]
+
     def test_forty_slow_hosts_do_not_hold_up_quick_ones(self, store, web):
         release = threading.Event()
 

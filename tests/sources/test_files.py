@@ -55,3 +55,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.open", refuse)  # chmod does not stop root, and tests may run as root
     assert error_of(str(path)).what == "the file may not be read"
+
+
+def test_a_password_in_a_file_url_is_never_told():
+    assert "hunter2" not in str(error_of("file://bob:hunter2@other.example/x"))

@@ -148,6 +148,17 @@ def test_a_source_from_the_web_goes_no_road_but_the_fetchers(url):
         fetch(FetchRequest(url=url))
 
 
+def test_a_password_in_an_address_is_never_told():
+    def fails(request: FetchRequest) -> FetchResponse:
+        raise FetchError("nobody is there", where=request.url)
+
+    fetch = by_scheme(fails, {"imaps": fails})
+    for allowed in (True, False):
+        with pytest.raises(FetchError) as caught:
+            fetch(FetchRequest(url="imaps://bob:hunter2@x.example/Alerts", allow_files=allowed))
+        assert caught.value.where == "imaps://x.example/Alerts"
+
+
 def test_each_scheme_has_its_road():
     def says(name: str):
         return lambda request: FetchResponse(url=name, status=200)

@@ -125,10 +125,11 @@ def max_age(headers: Mapping[str, str]) -> timedelta | None:
     return timedelta(seconds=left) if left > 0 else None
 
 
-def resting(url: str, host: str, seconds: float) -> FetchError:
+def resting(url: str, host: str, seconds: float, *, slow: bool = False) -> FetchError:
     """The request was not even sent."""
+    why = "did not answer in time and is left alone" if slow else "asked to be left alone"
     return FetchError(
-        f"{host} asked to be left alone for another {seconds:.0f} seconds, so it was not asked",
+        f"{host} {why} for another {seconds:.0f} seconds, so it was not asked",
         where=url,
         try_="nothing; it is tried again after that",
         retry_after=seconds,

@@ -41,6 +41,7 @@ from digest.sources.asking.network import (
 )
 from digest.sources.asking.politeness import DEFAULT_SPACING, Resting, Turns
 from digest.sources.asking.unpacking import Damaged, unpacked
+from digest.sources.requests import without_password
 
 _PERMANENT = frozenset({301, 308})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -50,7 +51,8 @@ _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _WIRE_EXTRA = 1_000_000
 #: So much of an answer that says nothing is read, so that the connection can be used again.
 _LEFTOVER = 16_000
-#: A server that throttles us without saying for how long rests so long, twice as long each time, up to the most.
+#: A server that throttles us without saying for how long, or does not answer in time, rests so long, twice as long each
+#: time, up to the most.
 _REST, _LONGEST_REST = 60.0, 900.0
 #: Longer a host is never left alone: some say "next month".
 _A_DAY = 86_400.0
@@ -107,7 +109,7 @@ class Fetcher:
         self._now = now
         self._closed = threading.Event()
         self._turns = Turns(spacing, clock=clock, sleep=sleep or self._closed.wait)
-        self._throttled: dict[str, int] = {}
+        self._rested: dict[str, int] = {}
         tls = tls or httpx2.create_ssl_context(trust_env=False)
         tls.set_alpn_protocols(["http/1.1"])
         self._connections = Connections(tls=tls, resolve=resolve, dial=dial, timeout=timeout)
@@ -142,12 +144,14 @@ class Fetcher:
             return self._over_http(request)
         if scheme not in ("", "file"):
             raise FetchError(
-                f"{scheme}: addresses are not supported", where=request.url, try_="use http, https or a file"
+                f"{scheme}: addresses are not supported",
+                where=without_password(request.url),
+                try_="use http, https or a file",
             )
         if not request.allow_files:
             raise FetchError(
                 "only http and https addresses are allowed here",
-                where=request.url,
+                where=without_password(request.url),
                 try_="sources that are files belong into the operator's configuration",
             )
         return files.read(request.url, max_bytes=self._max_bytes)
@@ -168,7 +172,7 @@ class Fetcher:
             address = _address(url)
             state = (str(address), _cookie(trip.cookies, address))
             if state in trip.seen:
-                raise FetchError("the redirects go round in a circle", where=shown(request.url), try_=_LOOK)
+                raise FetchError("the redirects go round in a circle", where=without_password(request.url), try_=_LOOK)
             trip.seen.add(state)
             given = self._given(request.credential, str(address))
             hop = self._in_turn(trip, address, given)
@@ -177,14 +181,14 @@ class Fetcher:
                 return replace(hop.response, moved_to=moved)
             permanent = permanent and hop.permanent
             url = given.scrubbed(hop.location)
-        raise FetchError(f"more than {self._max_redirects} redirects", where=shown(request.url), try_=_LOOK)
+        raise FetchError(f"more than {self._max_redirects} redirects", where=without_password(request.url), try_=_LOOK)
 
     def _given(self, name: str, url: str) -> Given:
         return self._credentials.given(name, url, self._post) if name else NOTHING
 
     def _in_turn(self, trip: _Trip, address: httpx2.URL, given: Given) -> _Hop:
         """One request, when its host is free; waiting for that is not the server's time."""
-        url = shown(str(address))
+        url = without_password(str(address))
         try:
             with self._turns.turn(address.host):
                 if self._closed.is_set():
@@ -196,7 +200,7 @@ class Fetcher:
                 finally:
                     trip.used += time.monotonic() - started
         except Resting as error:
-            raise answers.resting(url, address.host, error.seconds) from error
+            raise answers.resting(url, address.host, error.seconds, slow=error.slow) from error
 
     def _post(self, url: str, body: bytes) -> bytes:
         """Sends JSON to a service's own address; follows nothing."""
@@ -209,7 +213,7 @@ class Fetcher:
 
     def _ask(self, trip: _Trip, address: httpx2.URL, given: Given) -> _Hop:
         """Send one request and read its answer; every way in which that fails becomes a FetchError here."""
-        url, allowance = shown(str(address)), trip.allowance
+        url, allowance = without_password(str(address)), trip.allowance
         try:
             answer = self._connections.ask(
                 self._message(trip, address, given), allowance, allow_private=trip.request.allow_private
@@ -225,11 +229,13 @@ class Fetcher:
         except Untrusted as error:
             raise answers.untrusted(url, str(error)) from error
         except TooSlow as error:
+            self._turns.rest(address.host, self._longer(address.host), slow=True)
             raise answers.too_slow(url, self._deadline) from error
         except TooMuch as error:
             raise answers.too_big(url, self._max_bytes) from error
         except httpcore2.TimeoutException as error:
             over = time.monotonic() >= allowance.ends_at
+            self._turns.rest(address.host, self._longer(address.host), slow=True)
             raise answers.too_slow(url, self._deadline if over else self._timeout) from error
         except httpcore2.ConnectError as error:
             raise answers.unreachable(url, str(error)) from error
@@ -285,30 +291,38 @@ class Fetcher:
             return _Hop(response=FetchResponse(url=url, status=304, headers=headers))
         if status not in _DOCUMENT:
             if status in (401, 403) and given.secret:
-                raise answers.key_refused(shown(url), status, self._credentials.named(trip.request.credential))
+                raise answers.key_refused(
+                    without_password(url), status, self._credentials.named(trip.request.credential)
+                )
             if status in (401, 403) and trip.request.credential and not answers.rest_after(headers, now=self._now()):
-                raise answers.key_missing(shown(url), status, self._credentials.named(trip.request.credential))
-            raise answers.refusal(shown(url), status, headers, now=self._now())
+                raise answers.key_missing(
+                    without_password(url), status, self._credentials.named(trip.request.credential)
+                )
+            raise answers.refusal(without_password(url), status, headers, now=self._now())
         return _Hop(response=FetchResponse(url=url, status=200, headers=headers, body=self._body(url, headers, answer)))
 
     def _keep_to(self, host: str, status: int, headers: Mapping[str, str]) -> None:
         """Lets the host rest if its answer asks for that, or if it throttles us and leaves open for how long."""
         seconds = answers.rest_after(headers, now=self._now())
-        group = self._turns.group(host)
         if status != 429:
-            self._throttled.pop(group, None)
+            self._rested.pop(self._turns.group(host), None)
         elif not seconds:
-            before = self._throttled.get(group, 0)
-            self._throttled[group] = before + 1
-            reset = answers.retry_after(headers, now=self._now())
-            seconds = reset or min(_REST * 2 ** min(before, 10), _LONGEST_REST)
+            longer = self._longer(host)
+            seconds = answers.retry_after(headers, now=self._now()) or longer
         if seconds:
             self._turns.rest(host, min(seconds, _A_DAY))
 
+    def _longer(self, host: str) -> float:
+        """Seconds of rest for a host that does not say how long it wants; more each time, until it answers."""
+        group = self._turns.group(host)
+        before = self._rested.get(group, 0)
+        self._rested[group] = before + 1
+        return min(_REST * 2 ** min(before, 10), _LONGEST_REST)
+
     def _body(self, url: str, headers: Mapping[str, str], answer: Answer) -> bytes:
-        where = shown(url)
+        where = without_password(url)
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._max_bytes:
+        if length.isdecimal() and int(length) > self._max_bytes:
             raise answers.too_big(where, self._max_bytes)
         encodings = [part.strip().lower() for part in headers.get("content-encoding", "").split(",")]
         strange = sorted({*encodings} - _ENCODINGS)
@@ -329,11 +343,6 @@ class Fetcher:
 _LOOK = "open the address in a browser and take the one it ends at"
 
 
-def shown(url: str) -> str:
-    """The address for an error or a log: without a user name and password."""
-    return re.sub(r"(?<=://)[^/?#@]*@", "", url)
-
-
 #: Taking an address apart costs as much as the rest of our part in asking for it.
 _parsed = lru_cache(maxsize=4096)(httpx2.URL)
 
@@ -342,9 +351,11 @@ def _address(url: str) -> httpx2.URL:
     try:
         address = _parsed(url)
     except (httpx2.InvalidURL, ValueError) as error:
-        raise FetchError(f"this is not an address: {error}", where=shown(url), try_="check its spelling") from error
+        raise FetchError(
+            f"this is not an address: {error}", where=without_password(url), try_="check its spelling"
+        ) from error
     if address.scheme not in ("http", "https") or not address.host:
-        raise FetchError("this is not an http or https address", where=shown(url), try_="check its spelling")
+        raise FetchError("this is not an http or https address", where=without_password(url), try_="check its spelling")
     return address
 
 
@@ -363,7 +374,7 @@ def _joined(base: httpx2.URL, location: str) -> str:
         return str(base.join(location))
     except (httpx2.InvalidURL, ValueError) as error:
         what = "the server points to something that is not an address"
-        raise FetchError(what, where=shown(str(base)), try_=_LOOK) from error
+        raise FetchError(what, where=without_password(str(base)), try_=_LOOK) from error
 
 
 def _joined_headers(answer: Answer) -> dict[str, str]:

@@ -13,6 +13,7 @@ from urllib.request import url2pathname
 from digest.model.errors import FetchError
 from digest.model.feeds import FetchResponse
 from digest.sources.asking.answers import too_big
+from digest.sources.requests import without_password
 
 
 def path_of(url: str) -> Path:
@@ -22,8 +23,8 @@ def path_of(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise FetchError(
-            f"a file: URL of another machine ({parts.netloc}) cannot be read",
-            where=url,
+            f"a file: URL of another machine ({parts.netloc.rpartition('@')[2]}) cannot be read",
+            where=without_password(url),
             try_="write file:///path, with three slashes",
         )
     return Path(url2pathname(parts.path))

@@ -2,7 +2,7 @@
 
 arXiv asks for one connection and three seconds between requests over all its machines (RSS, API, OAI), so hosts of
 one organisation can share a turn: ``spacing`` maps a domain to its pause in seconds, its subdomains belong to it. A
-host that says that its budget is used up rests until it is filled again.
+host that says that its budget is used up rests until it is filled again; one that did not answer in time rests too.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ PATIENCE = 10.0
 
 
 class Resting(Exception):
-    """The host asked to be left alone, and for longer than a request should wait."""
+    """The host asked to be left alone, or was too ``slow``, and rests for longer than a request should wait."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, slow: bool) -> None:
         super().__init__(seconds)
         self.seconds = seconds
+        self.slow = slow
 
 
 class _Host:
@@ -34,6 +35,7 @@ class _Host:
         self.lock = threading.Lock()
         self.free_at = float("-inf")
         self.rests_until = float("-inf")
+        self.slow = False
 
 
 class Turns:
@@ -57,10 +59,12 @@ class Turns:
         host = host.lower().rstrip(".")
         return next((domain for domain in self._spacing if host == domain or host.endswith("." + domain)), host)
 
-    def rest(self, host: str, seconds: float) -> None:
-        """Leave a host alone for so long from now."""
+    def rest(self, host: str, seconds: float, *, slow: bool = False) -> None:
+        """Leave a host alone for so long from now; ``slow`` if it did not ask for that."""
         state = self._state(self.group(host))
-        state.rests_until = max(state.rests_until, self._clock() + seconds)
+        until = self._clock() + seconds
+        if until > state.rests_until:
+            state.rests_until, state.slow = until, slow
 
     def free_in(self, host: str) -> float:
         """Seconds until a turn could begin, as far as pauses go; 0 for a host that rests too long to be waited for."""
@@ -80,7 +84,7 @@ class Turns:
         with state.lock:
             rests = state.rests_until - self._clock()
             if rests > PATIENCE:
-                raise Resting(rests)
+                raise Resting(rests, slow=state.slow)
             wait = max(rests, state.free_at - self._clock())
             if wait > 0:
                 self._sleep(wait)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from digest.model.errors import FetchError
 from digest.model.feeds import FetchRequest, FetchResponse
+from digest.sources.requests import without_password
 
 Road = Callable[[FetchRequest], FetchResponse]
 
@@ -28,9 +29,13 @@ def by_scheme(fetch: Road, roads: Mapping[str, Road]) -> Road:
         if not request.allow_files:
             raise FetchError(
                 f"{named[1].lower()}: addresses are not allowed here",
-                where=request.url,
+                where=without_password(request.url),
                 try_="mailboxes and programs belong into the operator's configuration",
             )
-        return road(request)
+        try:
+            return road(request)
+        except FetchError as error:
+            error.where = without_password(error.where)
+            raise
 
     return choose

@@ -6,7 +6,6 @@ A line that cannot be read is a Problem; the others are kept. Several lines of o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -17,6 +16,7 @@ from digest.model.feeds import EntryData, FetchRequest, FetchResponse, ParsedFee
 from digest.sources.reading import document
 from digest.sources.reading.ids import bare_arxiv_id, first_arxiv_id, first_doi
 from digest.sources.reading.items import BadItem
+from digest.sources.reading.jsonfeed import load
 from digest.sources.reading.records import Record, said
 from digest.sources.requests import no_more, request_for, wants_a_document
 
@@ -55,7 +55,7 @@ def parse(source: Source, response: FetchResponse) -> ParsedFeed:
             break
         read += 1
         try:
-            seen_at, entry = _entry(line, known=entries)
+            seen_at, entry = _entry(replace(response, body=line), known=entries)
         except BadItem as error:
             problems.append(Problem(where=f"line {number}", what=str(error)))
             continue
@@ -73,11 +73,11 @@ def _no_lines(response: FetchResponse, what: str) -> ParseError:
     return ParseError(what, where=response.url, try_="docs/sources/file.md tells the keys of a line")
 
 
-def _entry(line: bytes, known: Mapping[str, object]) -> tuple[datetime | None, EntryData]:
+def _entry(line: FetchResponse, known: Mapping[str, object]) -> tuple[datetime | None, EntryData]:
     """(when it was seen, what it says) of one line. A line of a known id needs no title."""
     try:
-        loaded: Any = json.loads(line.decode("utf-8"), parse_constant=lambda _: None)
-    except (ValueError, RecursionError) as error:
+        loaded = load(line)
+    except ParseError as error:
         raise BadItem("it is not JSON") from error
     if not isinstance(loaded, dict):
         raise BadItem("it is not an object")

@@ -80,7 +80,7 @@ def parse_xml(response: FetchResponse, read: Callable[[Item, str], EntryData]) -
         entries=entries,
         problems=problems,
         skip_days=frozenset(_WEEKDAYS.index(name.lower()) for name in day_names if name.lower() in _WEEKDAYS),
-        skip_hours=frozenset(int(hour) % 24 for hour in hours if hour.isdigit()),
+        skip_hours=frozenset(int(hour) % 24 for hour in hours if hour.isdecimal()),
         ttl=_ttl(_text(head, "ttl")) or max_age(response.headers),
         updated_at=date_of(head, "updated") or date_of(head, "published"),
     )
