@@ -133,14 +133,18 @@ class Door:
             sys.stderr.write("\r\x1b[K")
 
     @contextmanager
-    def stoppable(self) -> Generator[threading.Event]:
-        """An event that Ctrl-C or SIGTERM sets, so that what is on the wire is finished; the second Ctrl-C insists."""
+    def stoppable(self, hurry: Callable[[], None] = lambda: None) -> Generator[threading.Event]:
+        """An event that Ctrl-C or SIGTERM sets, so that what is on the wire is finished; the second Ctrl-C insists.
+
+        ``hurry`` is called then, to end what waits for others.
+        """
         stop = threading.Event()
 
         def on_signal(_number: int, _frame: FrameType | None) -> None:
             if stop.is_set():
                 raise KeyboardInterrupt
             stop.set()
+            hurry()
 
         before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

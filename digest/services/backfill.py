@@ -1,7 +1,8 @@
 """Back-filling: reads the past of sources from a day on, document by document, and goes on where it was broken off.
 
 Each document's entries are stored together with what is left to read, in one transaction; so a crash, Ctrl-C, or a
-server that wants a pause costs one document at most, and the same command goes on.
+server that wants a pause costs one document at most, and the same command goes on. A document that will never come
+is told and left out.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from digest.entries.diff import diff
-from digest.model.errors import Conflict, DigestError, FetchError, UsageError
+from digest.model.errors import Conflict, DigestError, FetchError, ParseError, UsageError
 from digest.model.feeds import ChangeKind, ParsedFeed, Problem, Source, SourceKind, SourceState
 from digest.services.ingest import FetchedSource
 from digest.services.joining import join_categories
 from digest.services.keeping import keep, known
 from digest.services.ports import Clock, Fetch
 from digest.services.queues import Queues
-from digest.services.reading import read_document
+from digest.services.reading import is_gone, read_document
+from digest.sources.requests import without_password
 from digest.storage import backfills, entries, sources
 from digest.storage.backfills import HeldBackfill
 from digest.storage.engine import Store
@@ -31,6 +33,8 @@ LONGEST_PAUSE = timedelta(minutes=5)
 MOST_PAUSES = 5
 #: The pause when the server does not say.
 PAUSE = timedelta(seconds=30)
+#: Answers about who asks (a key, a quota, an address that is shut out), not about the document.
+_WHO_ASKS = (401, 402, 403, 407, 409)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +52,10 @@ class _Tally:
     changes: Counter[ChangeKind] = field(default_factory=Counter[ChangeKind])
     problems: list[Problem] = field(default_factory=list[Problem])
     documents: int = 0
+    refused: list[Problem] = field(default_factory=list[Problem])
+    """Documents that will never come."""
+    http_status: int | None = None
+    """With which the last of those was refused."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,17 +122,10 @@ class Backfill:
         tally = _Tally()
         state, detail, status = SourceState.OK, "", None
         try:
-            reached = self._begin(held, since)
-            pauses = 0
-            while reached.waiting and not stop.is_set():
-                try:
-                    reached = self._document(held.source, reached, tally)
-                except FetchError as error:
-                    pauses += 1
-                    if not self._pause(error, pauses, stop):
-                        raise
-                progress(_progress(reached))
-            detail = _told(reached, self.kinds[held.source.kind])
+            reached = self._read(held, since, stop, tally, progress)
+            detail = f"{_told(reached, self.kinds[held.source.kind])}{_left_out(tally.refused)}"
+            if tally.refused and not tally.documents:
+                state, status = SourceState.BROKEN, tally.http_status
         except FetchError as error:
             state = SourceState.THROTTLED if error.throttled else SourceState.BROKEN
             detail, status = _sentence(error), error.http_status
@@ -141,21 +142,58 @@ class Backfill:
             http_status=status or (200 if tally.documents else None),
             detail=detail,
             next_at=held.next_at,
-            problems=tuple(tally.problems),
+            problems=(*tally.refused, *tally.problems),
         )
 
-    def _begin(self, held: HeldSource, since: date) -> HeldBackfill:
-        """The one that was broken off, else a new one."""
-        source = held.source
+    def _read(
+        self,
+        held: HeldSource,
+        since: date,
+        stop: threading.Event,
+        tally: _Tally,
+        progress: Callable[[Progress], None],
+    ) -> HeldBackfill:
+        """Reads document after document until none is left, it is stopped, or one fails that may come later."""
+        reached, resumed = self._begin(held, since)
+        pauses = 0
+        while reached.waiting and not stop.is_set():
+            try:
+                reached = self._document(held.source, reached, tally)
+                resumed = False
+            except (FetchError, ParseError) as error:
+                if not _never_comes(error):
+                    pauses += 1
+                    if isinstance(error, ParseError) or not self._pause(error, pauses, stop):
+                        raise
+                elif resumed:  # cursors do not live for ever; a new one leads to the same document
+                    reached, resumed = self._begin(held, since, anew=True)
+                else:
+                    reached = self._leave_out(reached, error, tally)
+            progress(_progress(reached))
+        return reached
+
+    def _begin(self, held: HeldSource, since: date, *, anew: bool = False) -> tuple[HeldBackfill, bool]:
+        """(the one that was broken off, True), else or ``anew`` (a new one, False)."""
+        source, now = held.source, self.clock()
+        planned = self.kinds[source.kind].plan(source, now, since)
         with self.store.transaction() as tx:
             before = backfills.unfinished(tx, source.id, since)
-            if before is not None:
-                return before
-            now = self.clock()
-            planned = self.kinds[source.kind].plan(source, now, since)
+            # What was to be read is held without arguments.
+            if before is not None and not anew and not any(request.arguments for request in planned):
+                return before, True
             begun = HeldBackfill(source_id=source.id, since=since, started_at=now, waiting=planned)
             backfills.keep(tx, begun)
-        return begun
+        return begun, False
+
+    def _leave_out(self, reached: HeldBackfill, error: DigestError, tally: _Tally) -> HeldBackfill:
+        """Goes on without the next document, which will never come."""
+        refused, *left = reached.waiting
+        tally.refused.append(Problem(where=without_password(refused.url), what=error.what))
+        tally.http_status = error.http_status if isinstance(error, FetchError) else 200
+        after = replace(reached, waiting=tuple(left), ended_at=None if left else self.clock())
+        with self.store.transaction() as tx:
+            backfills.keep(tx, after)
+        return after
 
     def _document(self, source: Source, reached: HeldBackfill, tally: _Tally) -> HeldBackfill:
         """Reads the next document and stores its entries with what is left then."""
@@ -200,6 +238,20 @@ class Backfill:
             return False
         self.wait(stop, seconds)
         return True
+
+
+def _never_comes(error: FetchError | ParseError) -> bool:
+    """Whether a document will be refused for ever; who asks may be let in another day, with another key."""
+    return is_gone(error) and not (isinstance(error, FetchError) and error.http_status in _WHO_ASKS)
+
+
+def _left_out(refused: Sequence[Problem]) -> str:
+    if not refused:
+        return ""
+    first = refused[0]
+    if len(refused) == 1:
+        return f" 1 document could not be read: {first.where}: {first.what}."
+    return f" {len(refused)} documents could not be read, the first: {first.where}: {first.what}."
 
 
 def _progress(reached: HeldBackfill) -> Progress:

@@ -15,11 +15,13 @@ from digest.services.check import CheckedEntry, checked_entry
 from digest.services.ports import Clock, Fetch
 from digest.services.reading import read_document
 from digest.sources.discovery import Proposal, guesses, of_address, of_page
-from digest.sources.kinds import check, sniff
+from digest.sources.kinds import check, kind_of, sniff
+from digest.sources.requests import without_password
 
 #: Documents that are looked at for one page: feeds it names or links, and places where feeds lie by custom.
 MOST_TRIED = 6
 _CHECKED = SourceId("new")
+NO_FILE = "there is no such file"
 _DAY = timedelta(days=1)
 
 
@@ -57,23 +59,27 @@ class Discover:
     fetch: Fetch
     clock: Clock
 
-    def look(self, given: str, *, kind: str = "", allow_private: bool = False) -> Discovery:
+    def look(self, given: str, *, kind: str = "", allow_private: bool = False, allow_files: bool = True) -> Discovery:
         """What could be polled at an address, a file, a DOI, an ISSN or a category of arXiv.
 
-        ``kind`` forces one kind for the address itself. Raises ConfigError for a kind that does not exist.
+        ``kind`` forces one kind for the address itself. Without ``allow_files`` no file, mailbox or program is looked
+        at, and what is found may never name one: for what somebody else than the operator typed. Raises ConfigError
+        for a kind that does not exist.
         """
-        search = _Search(self, given.strip(), allow_private)
+        search = _Search(self, given.strip(), _Leave(private=allow_private, files=allow_files))
         if kind:
+            kind_of(kind, self.kinds)
             search.try_all((self._forced(given.strip(), kind),))
         else:
             search.run()
         return Discovery(given=given, found=tuple(search.found), failed=tuple(search.failed))
 
-    def unseen(self, given: str, *, kind: str = "", allow_private: bool = False) -> Source:
+    def unseen(self, given: str, *, kind: str = "", allow_private: bool = False, allow_files: bool = True) -> Source:
         """The source that the form of an address tells, without a look. ConfigError where something is missing."""
         known = [one for one in of_address(given) if kind in ("", one.kind)]
-        source = _source(known[0] if known else Proposal(kind=kind or "feed", url=given, why=""), allow_private)
-        check(source, self.kinds, where=given)
+        leave = _Leave(private=allow_private, files=allow_files)
+        source = _source(known[0] if known else Proposal(kind=kind or "feed", url=given, why=""), leave)
+        check(source, self.kinds, where=without_password(given))
         return source
 
     def _forced(self, given: str, kind: str) -> Proposal:
@@ -81,13 +87,21 @@ class Discover:
         return known[0] if known else Proposal(kind=kind, url=given, why="as you say")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Leave:
+    """What a look, and what it finds, may reach: the own network; files, mailboxes and programs."""
+
+    private: bool
+    files: bool
+
+
 class _Search:
     """One look behind one address."""
 
-    def __init__(self, world: Discover, given: str, allow_private: bool) -> None:
+    def __init__(self, world: Discover, given: str, leave: _Leave) -> None:
         self._world = world
         self._given = given
-        self._private = allow_private
+        self._leave = leave
         self._seen = set[frozenset[str]]()
         self.found: list[Found] = []
         self.failed: list[Problem] = []
@@ -97,26 +111,33 @@ class _Search:
         if self.found or self.failed:
             return
         try:
-            response = self._world.fetch(FetchRequest(url=self._given, allow_private=self._private, allow_files=True))
+            response = self._world.fetch(
+                FetchRequest(url=self._given, allow_private=self._leave.private, allow_files=self._leave.files)
+            )
         except DigestError as error:
-            self.failed.append(Problem(where=self._given, what=_sentence(error)))
+            what = _sentence(error)
+            if "://" not in self._given and "no such file" in what:
+                what = f"{NO_FILE}, and it is no address, no category of arXiv, no DOI and no ISSN with its check digit"
+            self.failed.append(Problem(where=without_password(self._given), what=what))
             return
         try:
-            self._keep(self._document(response), self._given)
+            self._keep(self._document(response), without_password(self._given))
         except ParseError as error:
             pages = of_page(response.body, response.url)
             self.try_all(pages[:MOST_TRIED])
             if not self.found and not pages and _is_page(response):
                 self.try_all(guesses(response.url)[:MOST_TRIED], once=True)
             if not self.found:
-                self.failed.insert(0, Problem(where=response.url, what=error.what))
+                self.failed.insert(0, Problem(where=without_password(response.url), what=error.what))
 
     def try_all(self, proposals: Sequence[Proposal], *, once: bool = False, known: bool = False) -> None:
         """Looks at each; ``once`` ends at the first that brings something. What is ``known`` by its address is found
         even when its server does not answer now."""
         for proposal in proposals:
-            source = _source(proposal, self._private)
-            where = source.url or " ".join((source.kind, source.category, *(v for _, vs in source.options for v in vs)))
+            source = _source(proposal, self._leave)
+            where = without_password(source.url) or " ".join(
+                (source.kind, source.category, *(v for _, vs in source.options for v in vs))
+            )
             try:
                 check(source, self._world.kinds, where=where)
                 self._keep(self._read(source, proposal), where)
@@ -131,15 +152,15 @@ class _Search:
     def _document(self, response: FetchResponse) -> Found:
         """The address is a feed itself."""
         kind = sniff(self._given, response.body)
-        proposal = Proposal(kind=kind, url=self._given, why="it is a feed")
-        return self._read(_source(proposal, self._private), proposal, lambda _: response)
+        proposal = Proposal(kind=kind, url=self._given, why="it can be read as it is")
+        return self._read(_source(proposal, self._leave), proposal, lambda _: response)
 
     def _read(self, source: Source, proposal: Proposal, fetch: Fetch | None = None) -> Found:
         """The first document that says something: a kind that reads three days may find today empty."""
         kind, now = self._world.kinds[source.kind], self._world.clock()
         parsed = ParsedFeed()
         for request in kind.plan(source, now, None)[:3]:
-            asked = replace(request, allow_private=self._private, allow_files=source.from_operator)
+            asked = replace(request, allow_private=self._leave.private, allow_files=self._leave.files)
             parsed = read_document(kind, source, fetch or self._world.fetch, asked)
             if parsed.entries:
                 break
@@ -164,14 +185,15 @@ class _Search:
         self.found.append(one)
 
 
-def _source(proposal: Proposal, allow_private: bool) -> Source:
+def _source(proposal: Proposal, leave: _Leave) -> Source:
     return Source(
         id=_CHECKED,
         kind=proposal.kind,
         url=proposal.url,
         category=proposal.category,
         options=proposal.options,
-        allow_private=allow_private,
+        allow_private=leave.private,
+        from_operator=leave.files,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from digest.model.feeds import Source, SourceId
 from digest.services.hush import hushes
 from digest.services.ports import Clock
 from digest.services.usual import Hush
+from digest.sources.requests import without_password
 from digest.storage import sources
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
@@ -36,9 +36,17 @@ class Sources:
             return hushes(tx, self.clock())
 
     def add(self, source: Source) -> None:
-        """Raises Conflict when the id is taken."""
+        """Raises Conflict when the id is taken, or another source reads the same."""
+        told = (source.kind, source.url, source.category, source.options)
         with self.store.transaction() as tx:
             sources.sync(tx, self.configured)
+            for held in (one.source for one in sources.all_held(tx)):
+                if held.id != source.id and (held.kind, held.url, held.category, held.options) == told:
+                    raise Conflict(
+                        f'the source "{held.id}" reads the same already',
+                        where=source.id,
+                        try_="`digest sources list` shows how it is",
+                    )
             if not sources.add(tx, source):
                 raise Conflict(
                     f'there is a source "{source.id}" already', where=source.id, try_="choose another with --id"
@@ -57,6 +65,13 @@ class Sources:
         raise NotFound("there is no such source", where=source_id, try_="`digest sources list` shows which there are")
 
 
-def without_password(url: str) -> str:
-    """An address as it may be shown: a name and password before the host are left out."""
-    return re.sub(r"^(\w+://)[^/?#]*@", r"\1", url)
+def shown_url(source: Source) -> str:
+    """Its address as it may be shown: without a name and password."""
+    return without_password(source.url)
+
+
+def shown_options(source: Source) -> Mapping[str, tuple[str, ...]]:
+    """A source's options as they may be shown: of a program its name only, as its arguments may be secrets."""
+    return {
+        name: tuple(" ".join(values).split()[:1]) if name == "command" else values for name, values in source.options
+    }

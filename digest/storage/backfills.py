@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Column, Date, ForeignKey, Integer, String, Table, Text, select
+from sqlalchemy import Column, Date, ForeignKey, Integer, String, Table, Text, delete, select
 
 from digest.model.feeds import FetchRequest, SourceId
 from digest.storage.base import Instant, Tx, insert, metadata
@@ -69,13 +69,19 @@ def keep(tx: Tx, one: HeldBackfill) -> None:
     tx.execute(statement.on_conflict_do_update(index_elements=["source_id", "since"], set_=values))
 
 
+def drop(tx: Tx, source_id: SourceId) -> None:
+    """Forgets what was broken off: its source is another one now."""
+    tx.execute(delete(backfills).where(backfills.c.source_id == source_id, backfills.c.ended_at.is_(None)))
+
+
 def _text(waiting: Sequence[FetchRequest]) -> str:
-    """Validators, permissions and secrets are none of the plan's business: they are given anew at each request."""
-    return json.dumps([[one.url, one.accept, one.credential, list(one.arguments)] for one in waiting])
+    """Validators and permissions are none of the plan's business: they are given anew at each request. Arguments may
+    be secrets and are not written; what needs them is planned anew.
+    """
+    return json.dumps([[one.url, one.accept, one.credential] for one in waiting])
 
 
 def _requests(text: str) -> tuple[FetchRequest, ...]:
     return tuple(
-        FetchRequest(url=url, accept=accept, credential=credential, arguments=tuple(arguments))
-        for url, accept, credential, arguments in json.loads(text)
+        FetchRequest(url=url, accept=accept, credential=credential) for url, accept, credential in json.loads(text)
     )

@@ -25,10 +25,12 @@ from sqlalchemy import (
     bindparam,
     delete,
     select,
+    true,
     update,
 )
 
 from digest.model.feeds import Health, Source, SourceId, SourceState, Validators
+from digest.storage import backfills
 from digest.storage.base import Instant, Tx, add_missing, among, insert, metadata
 
 sources = Table(
@@ -41,6 +43,7 @@ sources = Table(
     Column("options", JSON, nullable=False, default=dict),  # name -> values
     Column("every_seconds", Integer, nullable=False),
     Column("allow_private", Boolean, nullable=False),
+    Column("from_operator", Boolean, nullable=False, server_default=true()),  # else it may name no file or program
     Column("origin", String(10), nullable=False),  # config: the file has it; added: `digest sources add` stored it
     Column("title", Text, nullable=False, default=""),
     Column("state", String(20)),
@@ -149,7 +152,7 @@ def sync(tx: Tx, configured: Sequence[Source]) -> None:
                 update(sources).where(sources.c.id == source.id).values(**values, **(_afresh() if moved else {}))
             )
             if moved:
-                tx.execute(delete(documents).where(documents.c.source_id == source.id))
+                _forget_documents(tx, source.id)
     names = {source.id for source in configured}
     for gone in (row.id for row in held.values() if row.origin == "config" and row.id not in names):
         # The row stays, for the sightings that point to it; it is no longer polled.
@@ -162,7 +165,10 @@ def add(tx: Tx, source: Source) -> bool:
     if add_missing(tx, sources, [values]) == 1:
         return True
     back = update(sources).where(sources.c.id == source.id, sources.c.origin == "gone").values(**values, **_afresh())
-    return bool(tx.execute(back).rowcount)
+    if not tx.execute(back).rowcount:
+        return False
+    _forget_documents(tx, source.id)
+    return True
 
 
 def remove(tx: Tx, source_id: str) -> bool:
@@ -281,6 +287,12 @@ def mark_alerted(tx: Tx, source_id: SourceId, now: datetime) -> None:
     tx.execute(update(sources).where(sources.c.id == source_id).values(alerted_at=now))
 
 
+def _forget_documents(tx: Tx, source_id: SourceId) -> None:
+    """Those that were read, and those of its past that were still to be read: another kind reads them otherwise."""
+    tx.execute(delete(documents).where(documents.c.source_id == source_id))
+    backfills.drop(tx, source_id)
+
+
 def _afresh() -> dict[str, object]:
     """A source at another address is another one."""
     gone = {"next_at": None, "first_fetched_at": None, "last_keys": "", "stopped_at": None}
@@ -314,6 +326,7 @@ def _values(source: Source, origin: str) -> dict[str, object]:
         "options": {name: list(values) for name, values in source.options},
         "every_seconds": int(source.every.total_seconds()),
         "allow_private": source.allow_private,
+        "from_operator": source.from_operator,
         "origin": origin,
     }
 
@@ -327,6 +340,7 @@ def _held(row: Row[Any]) -> HeldSource:
         options=tuple((name, tuple(values)) for name, values in sorted(row.options.items())),
         every=timedelta(seconds=row.every_seconds),
         allow_private=row.allow_private,
+        from_operator=row.from_operator,
     )
     return HeldSource(
         source=source,

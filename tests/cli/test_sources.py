@@ -88,7 +88,21 @@ def test_a_page_leads_to_its_feeds_and_a_dry_run_stores_nothing(call, installed,
     assert len(call("sources", "list", "--json").json["sources"]) == 2
     added = call("sources", "add", home, "--allow-private", "--every", "3h", "--json").json
     assert (added["kind"], added["url"], added["every"]) == ("feed", f"{home}blog.rss", 10800.0)
-    assert call("sources", "add", home, "--allow-private", "--pick", "2", "--id", "x").code == 1
+    assert call("sources", "add", home, "--allow-private", "--pick", "2", "--id", "x").code == 2
+    again = call("sources", "add", home, "--allow-private", "--id", "again", "--json")
+    assert (again.code, again.json["error"]["what"]) == (1, f'the source "{added["id"]}" reads the same already')
+    refused = call("sources", "add", home, "--json").json["error"]
+    assert "--allow-private" in refused["try"]
+
+
+def test_what_is_nothing_is_said_to_be_nothing_and_a_folder_of_mails_is_one(call, installed, tmp_path):
+    assert call("sources", "add", "").code == 2
+    assert call("sources", "add", "0028-0837", "--json").json["error"]["what"].endswith("no ISSN with its check digit")
+    assert call("sources", "add", "feeds/blog.rss", "--kind", "fede").code == 2
+    for name in ("cur", "new", "tmp"):
+        (tmp_path / "mail" / name).mkdir(parents=True)
+    added = call("sources", "add", str(tmp_path / "mail"), "--json").json
+    assert (added["kind"], added["url"]) == ("maildir", str(tmp_path / "mail"))
 
 
 def test_opml_goes_both_ways(call, installed, tmp_path):
@@ -134,3 +148,15 @@ def test_a_password_in_an_address_is_never_shown(call, installed):
     assert shown["closed"] == "https://papers.example.org/feed"
     assert "papers.example.org/feed" in (exported := call("sources", "export-opml").out)
     assert "s3cret" not in exported
+
+
+def test_a_programs_arguments_are_never_shown(call, installed):
+    with (installed / "config.toml").open("a") as file:
+        file.write('[[source]]\nid = "house"\nkind = "command"\ncommand = ["/opt/ours", "--token", "s3cret"]\n')
+        file.write('[[source]]\nid = "line"\nkind = "command"\ncommand = ["ours --token=s3cret"]\n')
+    listed = call("sources", "list", "--json")
+    shown = {row["id"]: row["options"] for row in listed.json["sources"]}
+    assert (shown["house"], shown["line"]) == ({"command": ["/opt/ours"]}, {"command": ["ours"]})
+    plain = call("sources", "list").out
+    assert "/opt/ours" in plain
+    assert "s3cret" not in plain + listed.out

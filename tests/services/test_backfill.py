@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
-from digest.model.errors import FetchError, UsageError
-from digest.model.feeds import FetchResponse, Source, SourceId, SourceState
+from digest.model.errors import FetchError, ParseError, UsageError
+from digest.model.feeds import FetchResponse, ParsedFeed, Source, SourceId, SourceState
 from digest.services.backfill import MOST_PAUSES, Backfill
 from digest.sources.kinds import KINDS
-from digest.storage import entries
+from digest.storage import backfills, entries
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SINCE = date(2026, 4, 25)
@@ -153,6 +155,140 @@ def test_a_server_that_wants_hours_or_asks_again_and_again_is_left_until_the_nex
     archive.fails.clear()
     assert desk.run()["list"].state is SourceState.OK
     assert len(desk.held()) == 2 * DAYS
+
+
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_a_document_that_never_comes_is_named_and_the_others_are_read(desk, archive, status):
+    plain = desk.service.fetch
+
+    def fetch(request):
+        if request.url.endswith("2026-05-01"):
+            raise FetchError(f"refused (HTTP {status})", where=request.url, http_status=status)
+        return plain(request)
+
+    object.__setattr__(desk.service, "fetch", fetch)
+    row = desk.run()["list"]
+    assert (row.state, row.new, row.http_status) == (SourceState.OK, 2 * DAYS - 2, 200)
+    assert row.detail == (
+        "9 documents with 18 entries since 2026-04-25. "
+        f"1 document could not be read: https://list.example/?date=2026-05-01: refused (HTTP {status})."
+    )
+    assert [(one.where, one.what) for one in row.problems] == [
+        ("https://list.example/?date=2026-05-01", f"refused (HTTP {status})")
+    ]
+    assert desk.run()["list"].state is SourceState.QUIET
+    with desk.store.reading() as tx:
+        assert backfills.unfinished(tx, LIST.id, SINCE) is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 409])
+def test_who_is_not_let_in_today_goes_on_another_day(desk, archive, status):
+    archive.fails[3] = FetchError("the key is refused", where="x", http_status=status)
+    row = desk.run()["list"]
+    assert (row.state, row.new, len(archive.asked)) == (SourceState.BROKEN, 4, 3)
+    assert (desk.run()["list"].new, len(archive.asked)) == (2 * DAYS - 4, DAYS + 1)
+
+
+def test_where_no_document_comes_the_source_is_broken_and_the_next_try_begins_anew(desk, archive):
+    archive.fails |= {turn: ParseError("it is a page", where="x") for turn in range(1, DAYS + 1)}
+    row = desk.run()["list"]
+    assert (row.state, row.new, len(row.problems)) == (SourceState.BROKEN, 0, DAYS)
+    assert (
+        "10 documents could not be read, the first: https://list.example/?date=2026-05-04: it is a page." in row.detail
+    )
+    row = desk.run()["list"]
+    assert (row.state, row.new) == (SourceState.OK, 2 * DAYS)
+
+
+class Paged:
+    """A list of three pages; the address of a page is good for as long as its ``edition``."""
+
+    def __init__(self) -> None:
+        self.edition = 1
+        self.asked: list[str] = []
+        self.away = ""
+        self.closed = ""
+
+    def fetch(self, request):
+        page = request.url.rpartition("/")[2]
+        self.asked.append(page)
+        if page == self.away:
+            raise FetchError("the server is in trouble", where=request.url, http_status=500)
+        if page == self.closed or page.partition("-")[2] not in ("", str(self.edition)):
+            raise FetchError("this cursor is unknown", where=request.url, http_status=400)
+        number = int(page[1])
+        following = f"https://list.example/p{number + 1}-{self.edition}" if number < 3 else ""
+        papers = [paper(f"2026-05-0{number}", 1)]
+        return FetchResponse(url=following, status=200, body=json.dumps(papers).encode())
+
+
+def paged(**fields):
+    """Kind huggingface, a page after the other."""
+    plain = KINDS["huggingface"]
+
+    def parse(source, response) -> ParsedFeed:
+        return replace(plain.parse(source, response), cursor=response.url)
+
+    def follow(request, parsed):
+        return replace(request, url=parsed.cursor) if parsed.cursor else None
+
+    def plan(source, now, since):
+        return (replace(plain.plan(source, now, since)[0], url="https://list.example/p1"),)
+
+    return {"huggingface": replace(plain, **{"parse": parse, "follow": follow, "plan": plan, **fields})}
+
+
+def test_a_cursor_that_has_died_meanwhile_is_asked_for_anew(desk):
+    pages = Paged()
+    object.__setattr__(desk.service, "fetch", pages.fetch)
+    object.__setattr__(desk.service, "kinds", paged())
+    pages.away = "p2-1"
+    assert (desk.run()["list"].state, pages.asked) == (SourceState.BROKEN, ["p1", "p2-1"])
+    pages.away, pages.edition = "", 2
+    row = desk.run()["list"]
+    assert (row.state, row.new, row.problems) == (SourceState.OK, 2, ())
+    assert pages.asked[2:] == ["p2-1", "p1", "p2-2", "p3-2"]
+    assert row.detail == "3 documents with 3 entries since 2026-04-25."
+
+
+def test_a_page_that_is_refused_even_then_is_left_out(desk):
+    pages = Paged()
+    object.__setattr__(desk.service, "fetch", pages.fetch)
+    object.__setattr__(desk.service, "kinds", paged())
+    pages.away = "p2-1"
+    desk.run()
+    pages.away, pages.closed = "", "p2-1"
+    row = desk.run()["list"]
+    assert (row.state, pages.asked[2:]) == (SourceState.QUIET, ["p2-1", "p1", "p2-1"])
+    assert [one.where for one in row.problems] == ["https://list.example/p2-1"]
+
+
+def test_arguments_are_not_stored_and_what_needs_them_is_planned_anew(desk):
+    pages = Paged()
+    seen = []
+
+    def fetch(request):
+        seen.append(request.arguments)
+        return pages.fetch(request)
+
+    planned = paged()["huggingface"].plan
+    secret = paged(
+        plan=lambda source, now, since: tuple(
+            replace(one, arguments=("read", "--token=s3cret")) for one in planned(source, now, since)
+        )
+    )
+    object.__setattr__(desk.service, "fetch", fetch)
+    object.__setattr__(desk.service, "kinds", secret)
+    pages.away = "p2-1"
+    desk.run()
+    with desk.store.reading() as tx:
+        held = tx.execute(select(backfills.backfills.c.waiting)).scalar_one()
+    assert "p2-1" in held
+    assert "s3cret" not in held
+    pages.away = ""
+    assert desk.run()["list"].state is SourceState.OK
+    assert pages.asked[2:] == ["p1", "p2-1", "p3-1"]
+    assert set(seen) == {("read", "--token=s3cret")}
 
 
 def test_one_source_that_fails_never_stops_the_others(store, archive):

@@ -107,6 +107,30 @@ def test_a_server_that_is_away_is_said_and_a_known_address_is_found_all_the_same
     fetcher.close()
 
 
+def test_what_somebody_else_typed_never_names_a_file(site, look, tmp_path):
+    server, documents = site
+    documents["/atom"] = WEEKLY
+    (tmp_path / "feed.xml").write_text(WEEKLY)
+    assert look(str(tmp_path / "feed.xml")).found[0].source.from_operator
+    for kind in ("", "feed", "file", "maildir"):
+        assert look(str(tmp_path / "feed.xml"), kind=kind, allow_files=False).found == ()
+    (found,) = look(server.url("/atom"), allow_files=False).found
+    assert not found.source.from_operator
+    blind = Discover(kinds=KINDS, fetch=lambda _: None, clock=lambda: NOW)
+    assert not blind.unseen("https://lab.example/atom", allow_files=False).from_operator
+    assert blind.unseen("https://lab.example/atom").from_operator
+
+
+def test_a_password_in_an_address_is_never_told(site, look):
+    server, documents = site
+    documents["/x"] = "just words"
+    for path in ("/x", "/none"):
+        given = server.url(path).replace("://", "://bob:hunter2@")
+        seen = look(given)
+        assert seen.failed
+        assert not any("hunter2" in one.where + one.what for one in (*seen.failed, *look(given, kind="feed").failed))
+
+
 def test_a_kind_can_be_forced(site, look):
     server, documents = site
     documents["/feed"] = RSS

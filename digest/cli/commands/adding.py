@@ -12,7 +12,7 @@ import typer
 
 from digest.cli.door import Door, with_door
 from digest.cli.terminal import Rows, when
-from digest.model.errors import InputError
+from digest.model.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from digest.model.feeds import Source
@@ -48,10 +48,15 @@ def add(
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Store it without looking at it first.")] = False,
 ) -> None:
     """Store a source for good, after finding its feed and looking at what it brings."""
+    if not url.strip():
+        raise UsageError("nothing was given", where="digest sources add", try_="give an address, a file or a category")
+    if not kind and (Path(url) / "cur").is_dir() and (Path(url) / "new").is_dir():
+        kind = "maildir"
     given = str(Path(url).absolute()) if "://" not in url and Path(url).exists() else url
     found = () if unchecked else _found(door, given, kind, allow_private)
     if found and pick > len(found):
-        raise InputError(f"only {len(found)} were found there", where="--pick", try_="look at them with --dry-run")
+        number = "only one was" if len(found) == 1 else f"only {len(found)} were"
+        raise UsageError(f"{number} found there", where="--pick", try_="look at them with --dry-run")
     meant = found[pick - 1].source if found else door.app.discover.unseen(given, kind=kind, allow_private=allow_private)
     named = source_of({"id": name or name_of(meant.url or url), "url": "https://localhost/", "every": every})
     source = replace(meant, id=named.id, every=named.every)
@@ -76,7 +81,7 @@ def add(
     text: list[str | Rows] = [
         f"{'*' if number == pick else ' '} {number}. {_sentence(one)}" for number, one in enumerate(found, 1)
     ]
-    if dry_run and found:
+    if dry_run and found and not found[pick - 1].unseen:
         taken = found[pick - 1]
         text += [f"  left out: {problem.where}: {problem.what}" for problem in taken.problems]
         text.append(Rows(("id", "published", "title"), [(e.id, when(e.published_at), e.title) for e in taken.entries]))
@@ -109,22 +114,22 @@ def name_of(text: str) -> str:
 
 def shown(source: Source) -> dict[str, object]:
     """What a source reads, as `--json` tells it."""
-    from digest.services.sources import without_password
+    from digest.services.sources import shown_options, shown_url
 
     return {
         "kind": source.kind,
-        "url": without_password(source.url),
+        "url": shown_url(source),
         "category": source.category,
-        "options": {name: list(values) for name, values in source.options},
+        "options": {name: list(values) for name, values in shown_options(source).items()},
     }
 
 
 def in_words(source: Source) -> str:
     """A source in one line: where, or what of its kind."""
-    from digest.services.sources import without_password
+    from digest.services.sources import shown_options, shown_url
 
-    options = (f"{name} {', '.join(values)}" for name, values in source.options)
-    return " ".join(part for part in (without_password(source.url), source.category, *options) if part)
+    options = (f"{name} {', '.join(values)}" for name, values in shown_options(source).items())
+    return " ".join(part for part in (shown_url(source), source.category, *options) if part)
 
 
 def _found(door: Door, given: str, kind: str, allow_private: bool) -> tuple[Found, ...]:
@@ -135,9 +140,10 @@ def _found(door: Door, given: str, kind: str, allow_private: bool) -> tuple[Foun
     first, *others = looked.failed
     for problem in others:
         door.note(f"looked at {problem.where}: {problem.what}")
-    raise InputError(
-        first.what, where=first.where, try_="correct the address, or store it anyway with --unchecked and --kind"
-    )
+    advice = "correct the address, or store it anyway with --unchecked and --kind"
+    if "allow_private" in first.what:
+        advice = "if it is your own machine, say --allow-private"
+    raise InputError(first.what.partition("; ")[0], where=first.where, try_=advice)
 
 
 def _sentence(found: Found) -> str:

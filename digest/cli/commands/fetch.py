@@ -37,7 +37,7 @@ def fetch(
     """Fetch what is due and store what is new."""
     app = door.app
     day = _day(since, door.clock()) if since else None
-    with door.stoppable() as stop:
+    with door.stoppable(app.hurry) as stop:
         if day is not None:
             rows = app.backfill.run(day, source or None, stop=stop, progress=lambda one: door.progress(_reached(one)))
         else:

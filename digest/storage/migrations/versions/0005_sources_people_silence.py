@@ -15,6 +15,7 @@ Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.add_column("sources", sa.Column("options", sa.JSON(), nullable=False, server_default="{}"))
+    op.add_column("sources", sa.Column("from_operator", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.add_column("sources", sa.Column("moved_to", sa.Text(), nullable=False, server_default=""))
     op.add_column("sources", sa.Column("moved_at", Instant))
     op.add_column("sources", sa.Column("stopped_at", Instant))
