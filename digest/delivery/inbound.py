@@ -62,10 +62,10 @@ class Batch:
 class Letterbox(Protocol):
     """What is read and left as it is: mails that came after a mark, read ones and unread ones."""
 
-    def after(self, mark: str, *, most: int, size: int) -> Batch:
+    def after(self, mark: str, *, most: int, size: int, total: int) -> Batch:
         """At most ``most`` mails that came after the mark, of each ``size`` bytes; the newest ones without a mark.
 
-        Raises MailboxError.
+        Together they have at most ``total`` bytes, but one is always among them. Raises MailboxError.
         """
         ...
 

@@ -12,18 +12,24 @@ import imaplib
 import os
 import re
 import ssl
-from collections.abc import Callable, Container, Generator, Iterator
+import time
+from collections.abc import Callable, Container, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote, unquote_to_bytes
 
 from digest.delivery.inbound import Batch, MailboxError
 from digest.delivery.mime import MAX_MAIL
 
+#: Nanoseconds. A file system's clock ticks coarsely, and a scan takes a while: mails that changed so lately wait.
+_SETTLED = 2_000_000_000
+
 
 class Maildir:
-    """A folder with new/, cur/ and tmp/, filled by a mail server or a pipe."""
+    """A folder with new/, cur/ and tmp/, filled by a mail server or a pipe. ``clock`` gives Unix time in ns."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], int] = time.time_ns) -> None:
+        self._clock = clock
         self._new = path / "new"
         self._cur = path / "cur"
 
@@ -38,39 +44,41 @@ class Maildir:
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 yield name, _read(self._new / name, MAX_MAIL)
 
-    def after(self, mark: str, *, most: int, size: int) -> Batch:
+    def after(self, mark: str, *, most: int, size: int, total: int) -> Batch:
         """See Letterbox.
 
-        The mark is when a file was last changed (``st_ctime_ns``), and how many were at that instant: a mail that is
-        brought here with an old date is new all the same, and one that gets a flag is only read twice.
+        The mark is when a file was last changed (``st_ctime_ns``), and its name: a mail that is brought here with an
+        old date is new all the same, and one that gets a flag is only read twice. Files that changed just before the
+        look are left for the next one: others may yet get the same instant.
         """
+        settled = self._clock() - _SETTLED
         found = sorted(self._all())
-        at, count = _numbers(mark)
-        fresh = found[-most:]
-        if mark:
-            whole = sum(changed == at for changed, _, _ in found) == count
-            fresh = [one for one in found if one[0] > at or (one[0] == at and not whole)]
-        # Never a part of those that one instant brought: the mark could not tell it from the rest.
-        chosen = [one for number, one in enumerate(fresh) if number < most or one[0] == fresh[most - 1][0]]
+        at = _place(mark)
+        fresh = [one for one in found if one[:2] > at] if mark else found[-most:]
         mails: list[tuple[str, bytes]] = []
-        for _, name, file in chosen:
-            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+        used = 0
+        mark = mark if mark or found else "0:"
+        for changed, name, file, length in fresh[:most]:
+            used += min(length, size)
+            if changed >= settled or (mails and used > total):
+                break
+            try:
                 mails.append((name, _read(file, size)))
-        if chosen:
-            last = chosen[-1][0]
-            mark = f"{last}:{sum(changed == last for changed, _, _ in found)}"
-        return Batch(mails=tuple(mails), mark=mark, waiting=len(fresh) - len(chosen))
+            except (FileNotFoundError, IsADirectoryError):
+                break  # another reader moved or removed it: the next look finds it where it is then, if anywhere
+            mark = f"{changed}:{quote(os.fsencode(name))}"
+        return Batch(mails=tuple(mails), mark=mark, waiting=len(fresh) - len(mails))
 
-    def _all(self) -> Iterator[tuple[int, str, Path]]:
-        """(changed at, name without flags, file) of every mail; one that moves meanwhile may be met twice."""
+    def _all(self) -> Iterator[tuple[int, str, Path, int]]:
+        """(changed at, name without flags, file, bytes) of every mail; one that moves meanwhile may be met twice."""
         for folder in (self._new, self._cur):
             try:
                 for entry in os.scandir(folder):
                     if not entry.name.startswith("."):
                         with contextlib.suppress(FileNotFoundError):
                             if entry.is_file():
-                                changed = entry.stat().st_ctime_ns
-                                yield changed, entry.name.partition(":")[0], Path(entry.path)
+                                held, name = entry.stat(), entry.name.partition(":")[0]
+                                yield held.st_ctime_ns, name, Path(entry.path), held.st_size
             except OSError as exc:
                 if folder is self._cur and isinstance(exc, FileNotFoundError):
                     continue
@@ -136,23 +144,31 @@ class Imap:
             if raw is not None:  # another reader may have removed it
                 yield handle, raw
 
-    def after(self, mark: str, *, most: int, size: int) -> Batch:
+    def after(self, mark: str, *, most: int, size: int, total: int) -> Batch:
         """See Letterbox; the mark is UIDVALIDITY and the highest UID (RFC 3501 section 2.3.1.1)."""
         with self._explained():
             self._connected()
-            validity, last = mark.partition(":")[0], _numbers(mark)[1]
+            validity, _, number = mark.partition(":")
+            last = int(number) if number.isdecimal() else 0
             known = bool(mark) and validity == self._validity
             # "n:*" names the newest mail even where none comes after n.
             uids = [uid for uid in self._uids("UID", f"{last + 1}:*" if known else "1:*") if not known or uid > last]
-        chosen = uids[:most] if known else uids[-most:]
+            uids = uids if known else uids[-most:]
+            lengths = self._lengths(uids[:most])
         mails: list[tuple[str, bytes]] = []
-        for uid in chosen:
+        used = 0
+        last = last if known else 0
+        waiting = len(uids)
+        for uid in uids[:most]:
+            used += min(lengths.get(uid, size), size)
+            if mails and used > total:
+                break
             with self._explained():
                 raw = self._raw(str(uid), size)
             if raw is not None:
                 mails.append((f"{self._validity}:{uid}", raw))
-        mark = f"{self._validity}:{chosen[-1] if chosen else last if known else 0}"
-        return Batch(mails=tuple(mails), mark=mark, waiting=len(uids) - len(chosen) if known else 0)
+            last, waiting = uid, waiting - 1
+        return Batch(mails=tuple(mails), mark=f"{self._validity}:{last}", waiting=waiting)
 
     def acknowledge(self, handle: str) -> None:
         validity, _, uid = handle.partition(":")
@@ -173,6 +189,17 @@ class Imap:
         found = self._uid("SEARCH", *criteria)
         texts = b" ".join(line for line in found if isinstance(line, bytes)).decode("ascii", "replace").split()
         return sorted(int(text) for text in texts if text.isdecimal())
+
+    def _lengths(self, uids: Iterable[int]) -> dict[int, int]:
+        """How many bytes the mails have, by number, as the server says."""
+        wanted = ",".join(map(str, uids))
+        found: dict[int, int] = {}
+        for line in self._uid("FETCH", wanted, "(RFC822.SIZE)") if wanted else ():
+            text = line if isinstance(line, bytes) else b""
+            uid, length = re.search(rb"\bUID (\d+)", text), re.search(rb"\bRFC822\.SIZE (\d+)", text)
+            if uid and length:
+                found[int(uid[1])] = int(length[1])
+        return found
 
     def _raw(self, uid: str, size: int) -> bytes | None:
         """A mail's first bytes; None if another reader removed it."""
@@ -258,10 +285,10 @@ def _no_maildir(folder: Path, error: OSError) -> MailboxError:
     )
 
 
-def _numbers(mark: str) -> tuple[int, int]:
-    """The two numbers of ``12:3``; zero for what is none."""
-    one, _, other = mark.partition(":")
-    return int(one) if one.isdecimal() else 0, int(other) if other.isdecimal() else 0
+def _place(mark: str) -> tuple[int, str]:
+    """(changed at, name) of a Maildir's mark; zero for what is no number."""
+    at, _, name = mark.partition(":")
+    return int(at) if at.isdecimal() else 0, os.fsdecode(unquote_to_bytes(name))
 
 
 def _drop(client: imaplib.IMAP4) -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from digest.model.catalogue import Asked, Catalogue, Facts
 from digest.model.editions import Digest
-from digest.model.errors import DigestError, FetchError, NotFound
+from digest.model.errors import DigestError, FetchError, NotFound, ParseError
 from digest.model.feeds import FetchRequest, FetchResponse, WorkId
 from digest.ranking.match import Agreement, fit, person
 from digest.services.cards import Known, known, person_id
@@ -51,6 +51,10 @@ class Refreshed:
 
 class _Trouble(Exception):
     """The catalogue cannot be asked now; its cause says why."""
+
+
+class _Unreadable(Exception):
+    """What the catalogue answers for this one person is of no use; its cause says why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +107,8 @@ class People:
         """Asks each catalogue for those of whom it was not asked for a week (``everybody``: for all), at most ``most``.
 
         What is kept of people whom nobody follows any more is dropped. A catalogue that is in trouble is left alone
-        until the next round, and what it said before stays.
+        until the next round, and what it said before stays. So does what it said of a person for whom alone it gives
+        no usable answer; that is a matter of the next week.
         """
         followed = self.followed()
         with self.store.transaction() as tx:
@@ -143,6 +148,8 @@ class People:
             facts, why, state = self._looked_up(written, one)
         except _Trouble as trouble:
             return Answer(person=written, catalogue=one.name, state="failed", why=str(trouble.__cause__))
+        except _Unreadable as odd:
+            return self._kept(written, one, f"no usable answer: {odd.__cause__}")
         now = self.clock()
         asked = Asked(
             person=person_id(written),
@@ -155,6 +162,22 @@ class People:
         with self.store.transaction() as tx:
             catalogue.put(tx, asked)
         return Answer(person=written, catalogue=one.name, state=state, why=why, facts=facts)
+
+    def _kept(self, written: str, one: Catalogue, why: str) -> Answer:
+        """Notes that it was asked in vain; what was known stays."""
+        key = person_id(written), one.name
+        with self.store.transaction() as tx:
+            before = catalogue.known(tx, key[:1]).get(key)
+            asked = Asked(
+                person=key[0],
+                catalogue=one.name,
+                facts=before.facts if before else None,
+                why=why,
+                asked_at=self.clock(),
+                found_at=before.found_at if before else None,
+            )
+            catalogue.put(tx, asked)
+        return Answer(person=written, catalogue=one.name, state="unknown", why=why, facts=asked.facts)
 
     def _looked_up(self, written: str, one: Catalogue) -> tuple[Facts | None, str, str]:
         """(facts, how they were matched or why there are none, state)."""
@@ -194,13 +217,21 @@ class People:
                 yield work, same[0]
 
     def _read(self, request: FetchRequest, read: Callable[[FetchResponse], T]) -> T | None:
-        """The answer; None where the catalogue does not know what it was asked for. _Trouble for anything else."""
+        """The answer; None where the catalogue does not know what it was asked for.
+
+        Raises _Trouble where nobody would get an answer, _Unreadable where another person may.
+        """
         try:
             return read(self.fetch(request))
         except FetchError as error:
-            if error.http_status in (404, 410):
+            status = error.http_status
+            if status in (404, 410):
                 return None
-            raise _Trouble from error
+            if error.throttled or status is None or status in (401, 403) or status >= 500:
+                raise _Trouble from error
+            raise _Unreadable from error
+        except ParseError as error:
+            raise _Unreadable from error
         except DigestError as error:
             raise _Trouble from error
 

@@ -37,6 +37,7 @@ def join_categories(store: Store, fetch: Fetch, clock: Clock, *, arxiv_api: str)
             return joined  # they stay `other` until the next round
         found = {data.arxiv_id: data for data in cleaned(parsed, []) if data.arxiv_id and data.categories}
         with store.transaction() as tx:
+            entries.lock(tx)
             rows = {by_id[arxiv_id].id: data for arxiv_id, data in found.items() if arxiv_id in by_id}
             for row, data in rows.items():
                 entries.set_categories(tx, row, data.categories)

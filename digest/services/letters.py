@@ -27,8 +27,8 @@ MOST = 200
 SIZE = 2_000_000
 #: Of each of its two texts, in characters.
 _TEXT = 1_000_000
-#: Of a round's texts together, in characters: memory has an end, mails wait.
-_TOTAL = 40_000_000
+#: Of a round's mails together, in bytes: memory has an end, mails wait.
+TOTAL = 40_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,19 +51,14 @@ def road(open_box: Callable[[Place], Letterbox]) -> Fetch:
         before = request.validators.etag or ""
         box = open_box(place_of(request))
         try:
-            batch = box.after(before, most=MOST, size=SIZE)
+            batch = box.after(before, most=MOST, size=SIZE, total=TOTAL)
         except MailboxError as error:
             raise FetchError(error.what, where=error.where, try_=error.try_) from error
         finally:
             box.close()
         if before and not batch.mails:
             return FetchResponse(url=request.url, status=304, headers={"etag": before})
-        mails: list[dict[str, str]] = []
-        used = 0
-        for handle, raw in batch.mails:
-            mail = told(handle, read(raw, SIZE))
-            used += len(mail["text"]) + len(mail["html"])
-            mails.append(mail if used <= _TOTAL else mail | {"text": "", "html": ""})
+        mails = [told(handle, read(raw, SIZE)) for handle, raw in batch.mails]
         body = json.dumps({"digest_mails": mails, "waiting": batch.waiting}, ensure_ascii=False)
         return FetchResponse(
             url=request.url,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from digest.editions.schedule import (
+    MOST_REACH,
+    is_due,
     local_day,
     next_slot,
     publishes_on,
@@ -66,6 +68,10 @@ class SourceLine:
     """Of these: printed, already-sent, below-min-score, muted, category and so on."""
     older: int
     """Papers that it showed then, from before the days of the edition."""
+
+
+#: Nothing is known of a day farther away than this, and no calendar is sure of it.
+_FAR = timedelta(days=20 * 365)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,7 +179,8 @@ class Silence:
         composer = Composer(self.store, self.prepare, known.composed_at if known else min(case.now, case.slot.at))
         wanted, sent = self._wanted(case, frozen, composer)
         lines = _as_frozen(composer.lines(wanted, sent, now=case.now), public)
-        if frozen is None:
+        if frozen is None:  # nothing was printed yet, whatever would be
+            lines = tuple(replace(one, figures=_without_printed(one.figures)) for one in lines)
             return lines, composer.edition(wanted, sent).reason
         if _has_no_room(frozen):
             lines = tuple(replace(one, figures=_without_room(one.figures)) for one in lines)
@@ -182,8 +189,7 @@ class Silence:
     def _wanted(self, case: _Case, frozen: Edition | None, composer: Composer) -> tuple[Wanted, frozenset[EntryId]]:
         """What was to be composed, and what counted as sent before."""
         with self.store.reading() as tx:
-            before = editions.last_public_before(tx, case.digest.name, case.slot.at)
-            since = window_start(case.digest, case.schedule, case.slot, before.slot.at if before else None)
+            since = window_start(case.digest, case.schedule, case.slot, _served_before(tx, case))
             wanted = Wanted(digest=case.digest, slot=case.slot, profile=self._profile(case, frozen), since=since)
             if case.served is None:
                 ids = editions.public_ids(tx, case.digest.name, composed_since=wanted.reach)
@@ -231,9 +237,12 @@ def _day(on: str, schedule: Schedule, now: datetime) -> date:
     if not on:
         return local_day(schedule, now)
     try:
-        return date.fromisoformat(on)
+        day = date.fromisoformat(on)
     except ValueError as error:
         raise UsageError(f"{on!r} is not a date", where="--on", try_="write 2026-05-04") from error
+    if abs(day - now.date()) > _FAR:
+        raise UsageError(f"{on} is too far away", where="--on", try_="name a day of these years")
+    return day
 
 
 def _frozen(tx: Tx, case: _Case) -> tuple[Edition | None, Edition | None, Delivery | None]:
@@ -248,6 +257,28 @@ def _frozen(tx: Tx, case: _Case) -> tuple[Edition | None, Edition | None, Delive
     if rows and rows[0].edition_id is not None and (own := editions.load(tx, rows[0].edition_id)) is not None:
         return own, public, rows[0]
     return (None if case.served is not None else public), public, None
+
+
+def _served_before(tx: Tx, case: _Case) -> datetime | None:
+    """The last slot before this one: the reader's own, else the digest's. None: this one is the first."""
+    digest, slot, reader = case.digest, case.slot, case.served
+    if reader is None:
+        before = editions.last_public_before(tx, digest.name, slot.at)
+        return before.slot.at if before else None
+    if reader.last_slot_at is None or reader.last_slot_at < slot.at:
+        return reader.last_slot_at
+    # Of earlier slots his mails are kept, and the days on which the digest was published: he was served then, too.
+    since = slot.at - MOST_REACH
+    mails = deliveries.history(tx, [reader.subscriber_id], composed_since=since).get(reader.subscriber_id, frozenset())
+    served = set(editions.slots_of(tx, mails, digest.name))
+    then = replace(reader, last_slot_at=None, last_slot_date="")
+    for public, _ in editions.printed_publicly(tx, digest.name, since=since):
+        own = slot_on(digest.name, case.schedule, public.local_date)
+        if publishes_on(case.schedule, own.local_date) and is_due(
+            own, then, timezone=case.schedule.timezone, insist=False
+        ):
+            served.add(own.at)
+    return max((at for at in served if at < slot.at), default=None)
 
 
 def _usual(tx: Tx, case: _Case, frozen: Edition | None) -> tuple[int, ...]:
@@ -277,6 +308,10 @@ def _has_no_room(edition: Edition) -> bool:
 
 def _without_room(figures: Figures) -> Figures:
     return {"no-room" if name == "printed" else name: value for name, value in figures.items()}
+
+
+def _without_printed(figures: Figures) -> Figures:
+    return {name: value for name, value in figures.items() if name != "printed"}
 
 
 def _verdict(case: _Case, frozen: Edition | None, usual: Sequence[int]) -> str:

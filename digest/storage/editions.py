@@ -215,6 +215,12 @@ def composed_before(tx: Tx, edition_ids: Collection[int], at: datetime) -> froze
     return frozenset(tx.execute(query).scalars())
 
 
+def slots_of(tx: Tx, edition_ids: Collection[int], digest: str) -> frozenset[datetime]:
+    """The instants of the slots that those of the editions have which are a digest's."""
+    query = select(editions.c.slot_at).where(among(tx, editions.c.id, edition_ids), editions.c.digest == digest)
+    return frozenset(tx.execute(query).scalars())
+
+
 def last_of(tx: Tx, digest: str) -> Edition | None:
     """A digest's newest edition, a reader's own or the public one."""
     query = select(editions).where(editions.c.digest == digest).order_by(editions.c.slot_at.desc(), editions.c.id)
@@ -234,23 +240,20 @@ def public_on(tx: Tx, digest: str, local_date: date) -> Edition | None:
 def printed_before(tx: Tx, slot: Slot, profile_key: str, *, limit: int = 10) -> tuple[int, ...]:
     """How many papers the editions of a profile printed in the slots of its digest before one, the newest first; of
     several editions of one slot, the most."""
+    # Grouped in the order of the unique index, so that a database reads the newest slots and no more.
     query = (
-        select(editions.c.slot_at, editions.c.counts)
+        select(func.max(editions.c.counts["printed"].as_integer()))
         .where(
             editions.c.digest == slot.digest,
             editions.c.profile_key == profile_key,
             editions.c.local_date < slot.local_date,
             editions.c.slot_at < slot.at,
         )
-        .order_by(editions.c.local_date.desc())
-        .limit(limit * 20)
+        .group_by(editions.c.local_date, editions.c.slot_at)
+        .order_by(editions.c.local_date.desc(), editions.c.slot_at.desc())
+        .limit(limit)
     )
-    most: dict[datetime, int] = {}
-    for row in tx.execute(query):
-        if row.slot_at not in most and len(most) == limit:
-            break
-        most[row.slot_at] = max(most.get(row.slot_at, 0), int(row.counts["printed"]))
-    return tuple(most[at] for at in sorted(most, reverse=True))
+    return tuple(int(printed) for printed in tx.execute(query).scalars())
 
 
 def printed_publicly(tx: Tx, digest: str, *, since: datetime) -> tuple[tuple[Slot, int], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -242,7 +243,8 @@ def test_what_a_person_sees_in_a_journals_feed_is_read(name):
 def test_a_digest_that_another_tool_mailed_gives_the_papers_it_links_to(name, papers, tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "1.host").write_bytes((DATA / "feeds" / "peer_digest_eml" / name).read_bytes())
-    response = road(lambda place: Maildir(Path(place.folder)))(FetchRequest(url=f"maildir:{tmp_path}"))
+    box = lambda place: Maildir(Path(place.folder), clock=lambda: time.time_ns() + 3_000_000_000)  # noqa: E731
+    response = road(box)(FetchRequest(url=f"maildir:{tmp_path}"))
     parsed = KINDS["maildir"].parse(Source(id=SourceId("s"), kind="maildir"), response)
     assert [entry.arxiv_id for entry in parsed.entries] == papers
     assert all(entry.title and entry.abstract and entry.published_at for entry in parsed.entries)

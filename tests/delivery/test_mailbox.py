@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from digest.delivery import mailbox
 from digest.delivery.inbound import Batch
 from digest.delivery.mailbox import MAX_MAIL, Imap, MailboxError, Maildir
 
@@ -27,6 +28,11 @@ def maildir(tmp_path) -> Path:
     (tmp_path / "cur" / "0.host:2,S").write_bytes(b"read")
     (tmp_path / "tmp" / "3.host").write_bytes(b"half")
     return tmp_path
+
+
+def settled(path: Path) -> Maildir:
+    """The box as it is looked at when all that lies in it has lain there for a while."""
+    return Maildir(path, clock=lambda: time.time_ns() + 3_000_000_000)
 
 
 def tree(path: Path) -> set[str]:
@@ -72,27 +78,27 @@ def test_a_missing_maildir_is_one_sentence(tmp_path):
 
 
 def test_a_maildir_gives_what_came_after_a_mark_and_stays_as_it_is(maildir):
-    box, before = Maildir(maildir), tree(maildir)
-    first = box.after("", most=10, size=100)
+    box, before = settled(maildir), tree(maildir)
+    first = box.after("", most=10, size=100, total=1000)
     assert sorted(raw for _, raw in first.mails) == [b"first\r\n", b"read", b"second"]
-    assert box.after(first.mark, most=10, size=100) == Batch(mails=(), mark=first.mark)
+    assert box.after(first.mark, most=10, size=100, total=1000) == Batch(mails=(), mark=first.mark)
     (maildir / "new" / "4.host").write_bytes(b"third")
     os.utime(maildir / "new" / "4.host", (1, 1))  # brought here by a program that keeps its old date
-    then = box.after(first.mark, most=10, size=3)
+    then = box.after(first.mark, most=10, size=3, total=1000)
     assert then.mails == (("4.host", b"thi"),)
-    assert box.after(then.mark, most=10, size=100).mails == ()
+    assert box.after(then.mark, most=10, size=100, total=1000).mails == ()
     assert tree(maildir) - before == {"new/4.host"}
 
 
 def test_of_many_new_mails_the_oldest_come_first_and_the_others_wait(maildir):
-    box = Maildir(maildir)
-    mark = box.after("", most=10, size=100).mark
+    box = settled(maildir)
+    mark = box.after("", most=10, size=100, total=1000).mark
     for number in range(5):
         (maildir / "new" / f"1{number}.host").write_bytes(b"%d" % number)
         time.sleep(0.02)
     seen: list[bytes] = []
     waiting: list[int] = []
-    while (batch := box.after(mark, most=2, size=100)).mails:
+    while (batch := box.after(mark, most=2, size=100, total=1000)).mails:
         seen += [raw for _, raw in batch.mails]
         waiting.append(batch.waiting)
         mark = batch.mark
@@ -102,15 +108,69 @@ def test_of_many_new_mails_the_oldest_come_first_and_the_others_wait(maildir):
 def test_without_a_mark_only_the_newest_mails_are_read(maildir):
     time.sleep(0.02)
     (maildir / "new" / "4.host").write_bytes(b"newest")
-    batch = Maildir(maildir).after("", most=1, size=100)
+    batch = settled(maildir).after("", most=1, size=100, total=1000)
     assert ([raw for _, raw in batch.mails], batch.waiting) == ([b"newest"], 0)
 
 
 def test_a_mail_of_the_same_instant_as_the_mark_is_not_lost(maildir):
+    first = settled(maildir).after("", most=10, size=100, total=1000)
+    instant, _, name = first.mark.partition(":")
+    assert name.endswith(".host")
+    then = settled(maildir).after(f"{instant}:", most=10, size=100, total=1000)
+    assert then.mails[-1] == first.mails[-1]
+
+
+def test_a_batch_ends_where_its_bytes_are_used_up_and_the_others_wait(maildir):
+    for number in range(10, 14):
+        (maildir / "new" / f"{number}.host").write_bytes(b"x" * 40)
+        time.sleep(0.02)
+    box, mark = settled(maildir), "0:"
+    seen: list[tuple[int, int]] = []
+    while (batch := box.after(mark, most=10, size=100, total=100)).mails:
+        seen.append((sum(len(raw) for _, raw in batch.mails), batch.waiting))
+        mark = batch.mark
+    assert seen == [(17 + 80, 2), (80, 0)]
+    # One that is too large alone is read all the same.
+    alone = box.after("0:", most=10, size=100, total=1)
+    assert (len(alone.mails), alone.waiting) == (1, 6)
+
+
+def test_a_mail_that_has_just_changed_waits_so_that_none_of_its_instant_is_skipped(maildir):
     box = Maildir(maildir)
-    mark = box.after("", most=10, size=100).mark
-    instant, _, count = mark.partition(":")
-    assert len(box.after(f"{instant}:{int(count) + 1}", most=10, size=100).mails) == int(count)
+    assert box.after("", most=10, size=100, total=1000) == Batch(mails=(), mark="", waiting=3)
+    clock = time.time_ns() + 2_000_000_000
+    mark = Maildir(maildir, clock=lambda: clock).after("", most=10, size=100, total=1000).mark
+    (maildir / "new" / "4.host").write_bytes(b"third")
+    late = Maildir(maildir, clock=lambda: clock).after(mark, most=10, size=100, total=1000)
+    assert late == Batch(mails=(), mark=mark, waiting=1)
+    assert [raw for _, raw in settled(maildir).after(mark, most=10, size=100, total=1000).mails] == [b"third"]
+
+
+def test_a_mail_that_moves_while_the_box_is_read_is_met_in_the_next_round(maildir, monkeypatch):
+    read = mailbox._read
+
+    def moving(path: Path, size: int) -> bytes:
+        if path.name == "2.host":
+            path.rename(maildir / "cur" / "2.host:2,S")
+        return read(path, size)
+
+    time.sleep(0.02)
+    os.utime(maildir / "new" / "1.host")  # the newest now
+    monkeypatch.setattr(mailbox, "_read", moving)
+    first = settled(maildir).after("", most=10, size=100, total=1000)
+    assert b"second" not in [raw for _, raw in first.mails]
+    then = settled(maildir).after(first.mark, most=10, size=100, total=1000)
+    assert {b"second", b"first\r\n"} <= {raw for _, raw in (*first.mails, *then.mails)}
+
+
+def test_all_mails_that_come_into_an_empty_maildir_are_new(maildir):
+    for path in (*(maildir / "new").glob("*.host"), *(maildir / "cur").iterdir()):
+        path.unlink()
+    mark = settled(maildir).after("", most=1, size=100, total=1000).mark
+    for number in range(3):
+        (maildir / "new" / f"{number}.host").write_bytes(b"%d" % number)
+    batch = settled(maildir).after(mark, most=1, size=100, total=1000)
+    assert (len(batch.mails), batch.waiting) == (1, 2)
 
 
 class ImapPeer:
@@ -185,6 +245,9 @@ class ImapPeer:
             # RFC 3501 section 6.4.8: the newest mail is among them, whatever its number.
             found = [uid for uid in self.mails if uid >= int(match[1]) or uid == max(self.mails)]
             return [b"* SEARCH " + b" ".join(b"%d" % uid for uid in found)]
+        if match := re.fullmatch(r"UID FETCH ([\d,]+) \(RFC822\.SIZE\)", command):
+            uids = map(int, match[1].split(","))
+            return [b"* 1 FETCH (RFC822.SIZE %d UID %d)" % (len(self.mails[uid]), uid) for uid in uids]
         if match := re.fullmatch(r"UID FETCH (\d+) \(BODY\.PEEK\[\]<0\.\d+>\)", command):
             raw = self.mails[int(match[1])]
             if int(match[1]) in self.drops:
@@ -222,19 +285,31 @@ def test_imap_gives_the_unseen_mails_without_marking_them(imap):
 
 def test_imap_gives_the_mails_after_a_mark_read_or_unread(imap):
     peer, box = imap
-    first = box.after("", most=2, size=100)
+    first = box.after("", most=2, size=100, total=1000)
     assert ([handle for handle, _ in first.mails], first.mark, first.waiting) == (["7:5", "7:9"], "7:9", 0)
-    assert box.after(first.mark, most=2, size=100).mails == ()
+    assert box.after(first.mark, most=2, size=100, total=1000).mails == ()
     peer.mails |= {10: b"third", 11: b"fourth", 12: b"fifth"}
-    then = box.after(first.mark, most=2, size=100)
+    then = box.after(first.mark, most=2, size=100, total=1000)
     assert (then.mails, then.mark, then.waiting) == ((("7:10", b"third"), ("7:11", b"fourth")), "7:11", 1)
-    assert [raw for _, raw in box.after(then.mark, most=2, size=100).mails] == [b"fifth"]
+    assert [raw for _, raw in box.after(then.mark, most=2, size=100, total=1000).mails] == [b"fifth"]
     assert peer.seen == {3}
+
+
+def test_a_batch_of_imap_ends_where_its_bytes_are_used_up_before_more_is_fetched(imap):
+    peer, box = imap
+    peer.mails |= {10: b"x" * 60, 11: b"x" * 60, 12: b"x" * 500}
+    first = box.after("7:9", most=9, size=100, total=100)
+    assert ([handle for handle, _ in first.mails], first.mark, first.waiting) == (["7:10"], "7:10", 2)
+    assert not any(command.startswith("UID FETCH 11 ") for command in peer.heard)
+    then = box.after(first.mark, most=9, size=100, total=160)
+    assert ([handle for handle, _ in then.mails], then.waiting) == (["7:11", "7:12"], 0)
+    new = box.after("", most=2, size=100, total=100)
+    assert (new.mark, new.waiting) == ("7:11", 1)
 
 
 def test_a_folder_made_anew_is_read_from_its_newest_mails(imap):
     _, box = imap
-    assert [handle for handle, _ in box.after("6:900", most=1, size=100).mails] == ["7:9"]
+    assert [handle for handle, _ in box.after("6:900", most=1, size=100, total=1000).mails] == ["7:9"]
 
 
 def test_a_folder_that_is_a_source_is_opened_for_reading_only(certificate):
@@ -248,7 +323,7 @@ def test_a_folder_that_is_a_source_is_opened_for_reading_only(certificate):
         ca_file=certificate.file,
         read_only=True,
     )
-    assert len(box.after("", most=9, size=100).mails) == 3
+    assert len(box.after("", most=9, size=100, total=1000).mails) == 3
     box.close()
     peer.close()
     assert [command for command in peer.heard if command.startswith(("SELECT", "EXAMINE"))] == ['EXAMINE "INBOX"']

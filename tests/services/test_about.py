@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -196,6 +196,27 @@ def test_a_work_that_another_digest_sent_is_not_in_the_first_edition_about_its_t
     road.deliver()
     road.reader("ada@example.org", "topic")
     assert numbers(edition_of(road, digest="topic", to="ada@example.org")) == []
+
+
+def test_why_a_reader_s_mail_is_empty_is_worked_out_over_the_days_since_his_own_last_one(open_road):
+    road = open_road(TOPIC)
+    road.app.sources.known()
+    road.bring(*(paper(number) for number in range(1, 4)), at=SLOT - 60 * DAY)
+    road.publish()
+    road.reader("new@example.org", since=SLOT + timedelta(hours=20))
+    first, second = (SLOT + number * DAY for number in (1, 2))
+
+    def read(at: datetime) -> int:
+        asked = road.app.silence.run(road.digest(), address="new@example.org", on=at.date().isoformat())
+        assert asked.verdict == "empty"
+        return sum(line.papers for line in asked.sources)
+
+    road.now = first + timedelta(minutes=1)
+    road.publish()
+    assert read(first) == 3, "his first one looks back ninety days, whatever the digest published before"
+    road.now = second + timedelta(minutes=1)
+    road.publish()
+    assert (read(first), read(second)) == (3, 0)
 
 
 def test_a_quiet_topic_says_so(open_road):

@@ -208,8 +208,8 @@ def test_a_catalogue_is_asked_once_a_week_and_the_first_that_knows_somebody_is_b
 
 @pytest.mark.parametrize(
     "trouble",
-    [("429 Too Many Requests", {"Retry-After": "60"}), ("403 Forbidden", {}), {"id": A1}, {"display_name": MIRA}],
-    ids=["throttled", "wrong key", "no name", "no id"],
+    [("429 Too Many Requests", {"Retry-After": "60"}), ("403 Forbidden", {}), ("500 Oops", {}), ("503 Busy", {})],
+    ids=["throttled", "wrong key", "broken", "busy"],
 )
 def test_a_catalogue_in_trouble_is_left_alone_for_the_round_and_what_it_said_stays(desk, trouble):
     desk.authors = (f"{MIRA} (openalex:A10001)", "Tomás Vega (openalex:A10002)")
@@ -220,6 +220,25 @@ def test_a_catalogue_in_trouble_is_left_alone_for_the_round_and_what_it_said_sta
     done = desk.people.refresh()
     assert ([one.state for one in done.answers], done.left) == (["failed"], 2)
     assert desk.facts().h_index == 24
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [("400 Bad Request", {}), ("204 No Content", {}), {"id": A1}, {"display_name": MIRA}, ["no object"]],
+    ids=["refused", "nothing", "no name", "no id", "a list"],
+)
+def test_who_has_no_usable_answer_does_not_keep_others_from_being_asked_for_and_what_was_known_stays(desk, odd):
+    desk.authors = (f"{MIRA} (openalex:A10001)", "Tomás Vega (openalex:A10002)")
+    desk.service.answers = {"/authors/A10001": openalex(), "/authors/A10002": openalex(A2, display_name="Tomás Vega")}
+    assert len(desk.said()) == 2
+    found_at, desk.now = desk.now, SLOT_AT + EVERY
+    desk.service.answers |= {"/authors/A10001": odd}
+    done = desk.people.refresh()
+    assert ([one.state for one in done.answers], done.left) == (["unknown", "found"], 0)
+    (asked,) = desk.people.about(desk.authors[0]).asked
+    assert (desk.facts().h_index, asked.found_at, asked.asked_at) == (24, found_at, desk.now)
+    assert asked.why.startswith("no usable answer: ")
+    assert desk.said() == []
 
 
 def test_without_a_network_the_card_shows_what_the_store_knows(desk):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from digest.delivery.inbound import Batch, MailboxError
 from digest.delivery.mailbox import Maildir
 from digest.model.errors import FetchError, ParseError
 from digest.model.feeds import FetchRequest, FetchResponse, Source, SourceId, Validators
-from digest.services.letters import Place, place_of, road
+from digest.services.letters import TOTAL, Place, place_of, road
 from digest.sources import kit
 from digest.sources.kinds.mailboxes import IMAP, MAILDIR
 
@@ -38,7 +39,7 @@ def source(maildir: Path) -> Source:
 
 
 def reader(maildir: Path) -> Callable[[Validators], FetchResponse]:
-    fetch = road(lambda place: Maildir(Path(place.folder)))
+    fetch = road(lambda place: Maildir(Path(place.folder), clock=lambda: time.time_ns() + 3_000_000_000))
     (request,) = MAILDIR.plan(source(maildir), NOW, None)
     return lambda validators: fetch(replace(request, validators=validators))
 
@@ -89,7 +90,7 @@ def test_the_same_paper_in_two_mails_is_one_entry(maildir):
 
 def test_mails_that_wait_are_said():
     class Full:
-        def after(self, mark: str, *, most: int, size: int) -> Batch:
+        def after(self, mark: str, *, most: int, size: int, total: int) -> Batch:
             return Batch(mails=(("1", b"Subject: x\n\nx"),), mark="7:1", waiting=12)
 
         def close(self) -> None:
@@ -98,6 +99,24 @@ def test_mails_that_wait_are_said():
     response = road(lambda place: Full())(FetchRequest(url="maildir:/x", allow_files=True))
     parsed = MAILDIR.parse(Source(id=SourceId("a"), kind="maildir"), response)
     assert parsed.problems[-1].what == "12 more mails wait for the next round"
+
+
+def test_mails_beyond_the_bytes_of_a_round_are_read_in_the_next_one_and_none_is_emptied(maildir):
+    mail = (MAILS / "google_scholar.eml").read_bytes()
+    for number in range(50):
+        (maildir / "new" / f"{number:02d}.host").write_bytes(
+            b"Subject: %d\nContent-Type: text/plain\n\n" % number + b"x" * 900_000
+        )
+    time.sleep(0.02)
+    (maildir / "new" / "99.host").write_bytes(mail)
+    read, seen, mark = reader(maildir), [], Validators()
+    while (response := read(mark)).status == 200:
+        told = json.loads(response.body)
+        seen += [bool(one["text"] or one["html"]) for one in told["digest_mails"]]
+        assert len(response.body) < TOTAL + 1_000_000
+        assert len(seen) + told["waiting"] == 51
+        mark = Validators(etag=response.headers["etag"])
+    assert seen == [True] * 51
 
 
 def test_a_box_that_cannot_be_read_is_a_sentence(tmp_path):
@@ -109,7 +128,7 @@ def test_a_box_is_closed_whatever_happens():
     closed: list[bool] = []
 
     class Broken:
-        def after(self, mark: str, *, most: int, size: int) -> Batch:
+        def after(self, mark: str, *, most: int, size: int, total: int) -> Batch:
             raise MailboxError("the mailbox cannot be used: gone", where="mail.example:993", try_="check host")
 
         def close(self) -> None:

@@ -70,6 +70,19 @@ def test_the_newest_edition_of_a_digest_may_be_a_readers_own(store):
         assert editions.last_of(tx, "weekly") is None
 
 
+def test_what_was_printed_before_is_known_of_each_slot_however_many_editions_it_had(store):
+    with store.transaction() as tx:
+        for day in range(12):
+            for reader in range(25):
+                at = EDITION.slot.at - timedelta(days=day)
+                slot = replace(EDITION.slot, at=at, local_date=at.date())
+                counts = replace(EDITION.counts, printed=day + (reader == 7))
+                editions.freeze(tx, replace(EDITION, slot=slot, counts=counts, history_key=str(reader)))
+        assert editions.printed_before(tx, EDITION.slot, EDITION.profile_key) == tuple(range(2, 12))
+        assert editions.printed_before(tx, EDITION.slot, EDITION.profile_key, limit=3) == (2, 3, 4)
+        assert editions.printed_before(tx, EDITION.slot, "another") == ()
+
+
 def test_a_digest_that_only_readers_got_in_their_own_slots_counts_as_published(store):
     with store.transaction() as tx:
         editions.freeze(tx, EDITION)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from digest.model.feeds import Health, Source, SourceId, SourceState, Validators
+from digest.model.feeds import FetchRequest, Health, Source, SourceId, SourceState, Validators
 from digest.model.people import SubscriptionState, Suppression, SuppressionReason
-from digest.storage import meta, people, sources
+from digest.storage import backfills, meta, people, sources
+from digest.storage.backfills import HeldBackfill
 from tests.storage.papers import SLOT_AT
 
 NOW = SLOT_AT
@@ -57,6 +58,44 @@ def test_a_source_that_was_taken_out_comes_back_with_the_configuration(store):
         sources.sync(tx, [FEED])
         (held,) = sources.all_held(tx)
         assert held.origin == "config"
+
+
+def test_what_was_read_and_planned_at_another_address_is_forgotten(store):
+    since = SLOT_AT.date()
+    with store.transaction() as tx:
+        sources.sync(tx, [FEED])
+        begin(tx, since)
+        sources.sync(tx, [replace(FEED, every=timedelta(hours=2))])
+        assert backfills.unfinished(tx, FEED.id, since) is not None
+        sources.sync(tx, [replace(FEED, kind="arxiv")])
+        assert backfills.unfinished(tx, FEED.id, since) is None
+
+
+def test_an_id_that_is_taken_up_again_has_neither_documents_nor_a_past(store):
+    since = SLOT_AT.date()
+    with store.transaction() as tx:
+        sources.add(tx, FEED)
+        begin(tx, since)
+        sources.remember(tx, FEED.id, FEED.url, Validators(body_hash="1"), NOW)
+        sources.remove(tx, FEED.id)
+        assert sources.add(tx, replace(FEED, kind="arxiv"))
+        assert (sources.validators(tx, FEED.id), backfills.unfinished(tx, FEED.id, since)) == ({}, None)
+        sources.remember(tx, FEED.id, FEED.url, Validators(body_hash="1"), NOW)
+        assert not sources.add(tx, FEED)
+        assert sources.validators(tx, FEED.id)
+
+
+def begin(tx, since):
+    waiting = (FetchRequest(url=FEED.url),)
+    backfills.keep(tx, HeldBackfill(source_id=FEED.id, since=since, started_at=NOW, waiting=waiting))
+
+
+def test_who_added_a_source_is_kept(store):
+    web = replace(FEED, id=SourceId("web"), from_operator=False)
+    with store.transaction() as tx:
+        sources.sync(tx, [FEED])
+        sources.add(tx, web)
+        assert {one.source.id: one.source.from_operator for one in sources.all_held(tx)} == {"feed": True, "web": False}
 
 
 def test_validators_unseen_for_two_weeks_are_dropped(store):
