@@ -148,6 +148,11 @@ class App:
         """Learns from the store's own papers where that is due and wished for."""
         return refit(self.store, self.clock()) if self.config.ranking.refit else None
 
+    def hurry(self) -> None:
+        """Sources are asked for nothing more, and a program that one of them runs is ended: we are told to stop."""
+        self.fetcher.close()
+        self.programs.close()
+
     def category_title(self, code: str) -> str:
         return title_of(code)
 

@@ -67,8 +67,11 @@ class SourceSettings(BaseModel):
     repositories: Words = option([], "Repositories, as owner/name.", kind="list", example=["pytorch/pytorch"])
     topics: Words = option([], "Topics of repositories.", kind="list", example=["large-language-models"])
     venue: str = option("", "Venue of OpenReview.", example="ICLR.cc/2027/Conference", max_length=200)
-    period: Literal["", "daily", "weekly", "monthly", "trending"] = option(
-        "", "Which list of Hugging Face; empty is daily.", kind="daily | weekly | monthly | trending", example="weekly"
+    period: Literal["daily", "weekly", "monthly", "trending"] | None = option(
+        None,
+        "Which list of Hugging Face; without it, daily.",
+        kind="daily | weekly | monthly | trending",
+        example="weekly",
     )
     announce: tuple[Literal["new", "cross", "replace", "replace-cross"], ...] = option(
         [], "Which announcements of arXiv; empty is all.", kind="list", example=["new", "cross"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from digest.model.errors import InputError
 from digest.model.feeds import Source
-from digest.services.sources import without_password
+from digest.sources.requests import without_password
 
 ARXIV_FEED = "https://rss.arxiv.org/atom/"
 

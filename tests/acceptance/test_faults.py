@@ -153,6 +153,8 @@ QUICK = ("drop", "reset", "421", "4xx", "5xx", "garbage", "endless", "long", "nu
 SOME = (2, 3, 7)
 #: (point, how, when, waits). Those with HASTY wait for what never comes.
 EVERY = bool(os.environ.get("EVERY"))
+#: How many random plans are played; ``SEEDS=1000`` plays more.
+SEEDS = int(os.environ.get("SEEDS", "150"))
 FAULTS = [
     ("greeting", "421", (1, 2), PATIENT),
     ("greeting", "554", (1, 2), PATIENT),
@@ -305,7 +307,7 @@ def one_seed(desks: Desks, seed: int) -> None:
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("start", range(0, 300, 50))
+@pytest.mark.parametrize("start", range(0, SEEDS, 50))
 def test_random_faults_at_random_points(desks: Desks, start: int) -> None:
     for seed in range(start, start + 50):
         one_seed(desks, seed)

@@ -87,7 +87,8 @@ def check(source: Source, kinds: Mapping[str, SourceKind] = KINDS, *, where: str
             )
     wanting = kind.wants(source)
     if wanting:
-        raise ConfigError(f"{named} {wanting}", where=where, try_=f"docs/sources.md tells what {kind.name} takes")
+        advice = f"`digest sources kinds` tells what {kind.name} takes, docs/sources.md more"
+        raise ConfigError(f"{named} {wanting}", where=where, try_=advice)
 
 
 def sniff(url_or_path: str, body: bytes) -> str:
