@@ -13,17 +13,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
-from digest.entries.diff import diff
-from digest.model.errors import Conflict, DigestError, FetchError, ParseError, UsageError
+from digest.model.errors import DigestError, FetchError, ParseError, UsageError
 from digest.model.feeds import ChangeKind, ParsedFeed, Problem, Source, SourceKind, SourceState
 from digest.services.ingest import FetchedSource
 from digest.services.joining import join_categories
-from digest.services.keeping import keep, known
+from digest.services.keeping import again, is_everybodys, take
 from digest.services.ports import Clock, Fetch
 from digest.services.queues import Queues
-from digest.services.reading import is_gone, read_document
+from digest.services.reading import first_address, is_gone, read_document
+from digest.sources.health import sentence
 from digest.sources.requests import without_password
-from digest.storage import backfills, entries, sources
+from digest.storage import backfills, sources
 from digest.storage.backfills import HeldBackfill
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
@@ -90,10 +90,12 @@ class Backfill:
         def one(held: HeldSource) -> None:
             rows[held.source.id] = self._source(held, since, ending, progress)
 
-        Queues(asked, one, key=self._queue_of, free_in=lambda held: 0.0).run(self.threads, "backfill")
-        if asked and self.arxiv_api and not ending.is_set():
-            join_categories(self.store, self.fetch, self.clock, arxiv_api=self.arxiv_api)
-        self.hang_up()
+        try:
+            Queues(asked, one, key=self._queue_of, free_in=lambda held: 0.0).run(self.threads, "backfill")
+            if asked and self.arxiv_api and not ending.is_set():
+                join_categories(self.store, self.fetch, self.clock, arxiv_api=self.arxiv_api)
+        finally:
+            self.hang_up()
         return tuple(rows[held.source.id] for held in asked)
 
     def _asked(self, ids: Sequence[str] | None) -> tuple[HeldSource, ...]:
@@ -110,11 +112,7 @@ class Backfill:
         return tuple(held[name] for name in sorted(set(ids))) if ids else tuple(held.values())
 
     def _queue_of(self, held: HeldSource) -> str:
-        try:
-            requests = self.kinds[held.source.kind].plan(held.source, self.clock(), None)
-        except Exception:  # what cannot be planned fails in its own turn
-            requests = ()
-        return next((self.queue(request.url) for request in requests), "") or held.source.id
+        return self.queue(first_address(self.kinds, held.source, self.clock())) or held.source.id
 
     def _source(
         self, held: HeldSource, since: date, stop: threading.Event, progress: Callable[[Progress], None]
@@ -130,6 +128,8 @@ class Backfill:
             state = SourceState.THROTTLED if error.throttled else SourceState.BROKEN
             detail, status = _sentence(error), error.http_status
         except Exception as error:  # a fault of ours in one source is told as its state; the others go on
+            if is_everybodys(error):
+                raise
             state, detail = SourceState.BROKEN, _sentence(error)
         if state is SourceState.OK and not tally.changes[ChangeKind.NEW] + tally.changes[ChangeKind.REVISED]:
             state = SourceState.QUIET
@@ -161,6 +161,8 @@ class Backfill:
                 reached = self._document(held.source, reached, tally)
                 resumed = False
             except (FetchError, ParseError) as error:
+                if stop.is_set():
+                    break  # it was cut short by us
                 if not _never_comes(error):
                     pauses += 1
                     if isinstance(error, ParseError) or not self._pause(error, pauses, stop):
@@ -209,27 +211,16 @@ class Backfill:
             entries=reached.entries + len(parsed.entries),
             ended_at=None if left else self.clock(),
         )
-        tally.changes += self._store(source, parsed, after)
+        tally.changes += again(lambda: self._store(source, parsed, after))
         tally.problems += parsed.problems
         tally.documents += 1
         return after
 
     def _store(self, source: Source, parsed: ParsedFeed, after: HeldBackfill) -> Counter[ChangeKind]:
-        """One transaction; another process may have taken an alias meanwhile, then it is diffed once more."""
-        for last in (False, False, True):
-            now = self.clock()
-            try:
-                with self.store.transaction() as tx:
-                    entries.lock(tx)
-                    found, held = known(tx, parsed.entries, now=now)
-                    changes = diff(found, held, source=source, now=now, backfill=True)
-                    keep(tx, changes, now=now)
-                    backfills.keep(tx, after)
-                return Counter(change.kind for change in changes)
-            except Conflict:
-                if last:
-                    raise
-        raise AssertionError("unreachable")
+        with self.store.transaction() as tx:
+            changes = take(tx, parsed.entries, source=source, now=self.clock(), backfill=True)
+            backfills.keep(tx, after)
+        return Counter(change.kind for change in changes)
 
     def _pause(self, error: FetchError, pauses: int, stop: threading.Event) -> bool:
         """Waits as long as a busy server asks; False where that is too long or too often."""
@@ -270,7 +261,7 @@ def _told(reached: HeldBackfill, kind: SourceKind) -> str:
 
 
 def _sentence(error: Exception) -> str:
+    kept = "What was read is kept; the same command goes on where it stopped."
     if not isinstance(error, DigestError):
-        return f"Reading it failed unexpectedly ({type(error).__name__}: {error}); please report this."
-    what = f"{error.what[:1].upper()}{error.what[1:]}"
-    return f"{what}. What was read is kept; the same command goes on where it stopped."
+        return f"{sentence(error)} {kept}"
+    return f"{error.what[:1].upper()}{error.what[1:]}. {kept}"

@@ -14,9 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from digest.entries.diff import diff
 from digest.entries.normalize import clean_title
-from digest.model.errors import ConfigError, Conflict, DigestError, StorageError, UsageError
+from digest.model.errors import ConfigError, DigestError, UsageError
 from digest.model.feeds import (
     ChangeKind,
     EntryChange,
@@ -29,13 +28,13 @@ from digest.model.feeds import (
     SourceState,
 )
 from digest.services.joining import join_categories
-from digest.services.keeping import keep, known
+from digest.services.keeping import again, is_everybodys, take
 from digest.services.ports import Clock, Fetch
 from digest.services.queues import Batches, Queues
-from digest.services.reading import Reading, is_gone, read, told
+from digest.services.reading import Reading, first_address, is_gone, read, told
 from digest.sources.health import judge
 from digest.sources.requests import without_password
-from digest.storage import entries, rounds, sources
+from digest.storage import rounds, sources
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 from digest.storage.rounds import Round
@@ -149,7 +148,7 @@ class Ingest:
                 row = self._stored(done)
             run.ended(row)
 
-        first = {each.held.source.id: self._first_address(each.held.source) for each in claimed}
+        first = {each.held.source.id: first_address(self.kinds, each.held.source, self.clock()) for each in claimed}
         queues = Queues(
             claimed,
             one,
@@ -170,13 +169,6 @@ class Ingest:
     def join_categories(self) -> int:
         """Asks arXiv for the categories of works that came without; gives how many got some."""
         return join_categories(self.store, self.fetch, self.clock, arxiv_api=self.arxiv_api)
-
-    def _first_address(self, source: Source) -> str:
-        """The address that tells which queue a source stands in; what cannot be planned fails in its own round."""
-        try:
-            return next((request.url for request in self.kinds[source.kind].plan(source, self.clock(), None)), "")
-        except Exception:
-            return ""
 
     def _claim(self, ids: Sequence[str] | None, *, due_only: bool) -> tuple[Claimed, ...]:
         now = self.clock()
@@ -230,9 +222,9 @@ class Ingest:
         Raises StorageError where the database itself cannot be used: no other round could be written either.
         """
         try:
-            return self._store(done, backfill=done.claimed.held.first_fetched_at is None)
+            return again(lambda: self._store(done))
         except Exception as error:
-            if _is_everybodys(error):
+            if is_everybodys(error):
                 raise
             got = Reading(error=error, documents=done.got.documents, http_status=done.got.http_status)
             failed = replace(done, got=got)
@@ -241,23 +233,11 @@ class Ingest:
             self._record(tx, [failed], [ended], [noted])
         return row
 
-    def _store(self, done: _Done, *, backfill: bool) -> FetchedSource:
-        """Writes a round; another process may have taken an alias meanwhile, then it is diffed once more."""
-        for last in (False, False, True):
-            try:
-                return self._store_once(done, backfill=backfill)
-            except Conflict:
-                if last:
-                    raise
-        raise AssertionError("unreachable")
-
-    def _store_once(self, done: _Done, *, backfill: bool) -> FetchedSource:
-        now, source = self.clock(), done.claimed.held.source
+    def _store(self, done: _Done) -> FetchedSource:
+        now, held = self.clock(), done.claimed.held
         with self.store.transaction() as tx:
-            entries.lock(tx)
-            found, held_works = known(tx, done.got.entries, now=now)
-            changes = diff(found, held_works, source=source, now=now, backfill=backfill)
-            keep(tx, changes, now=now)
+            is_first = held.first_fetched_at is None
+            changes = take(tx, done.got.entries, source=held.source, now=now, backfill=is_first)
             row, ended, noted = self._ended(done, changes, now)
             self._record(tx, [done], [ended], [noted])
         return row
@@ -268,7 +248,7 @@ class Ingest:
             try:
                 rows = self._store_together(some)
             except Exception as error:
-                if _is_everybodys(error):
+                if is_everybodys(error):
                     raise
                 rows = [self._stored(done) for done in some]
         for row in rows:
@@ -408,11 +388,6 @@ def _told_back(health: Health, held: HeldSource, error: Exception, now: datetime
         "The configured address is asked again."
     )
     return replace(health, detail=detail, next_at=now + held.source.every)
-
-
-def _is_everybodys(error: Exception) -> bool:
-    """Whether the database cannot be used at all; a conflict is one round's own."""
-    return isinstance(error, StorageError) and not isinstance(error, Conflict)
 
 
 def _detail(detail: str, problems: Sequence[Problem]) -> str:

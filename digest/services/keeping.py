@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
-from digest.entries.diff import bands, bands_of, keys
+from digest.entries.diff import bands, bands_of, diff, keys
 from digest.entries.works import COMMON, Held
-from digest.model.feeds import Alias, ChangeKind, Entry, EntryChange, EntryData, EntryId
+from digest.model.errors import Conflict, StorageError
+from digest.model.feeds import Alias, ChangeKind, Entry, EntryChange, EntryData, EntryId, Source
 from digest.ranking.pool import text_of
 from digest.ranking.text import words
 from digest.storage import authorships, entries, likeness, terms
 from digest.storage.base import Tx
+
+T = TypeVar("T")
 
 #: So many works of an older database are found by their words after the upgrade; the others by names and titles.
 _CATCH_UP = 20_000
@@ -30,6 +34,32 @@ def known(tx: Tx, said: Sequence[EntryData], *, now: datetime) -> tuple[tuple[En
     alike = {entry.id: entry for entry in entries.load(tx, {row for rows in under.values() for row in rows})}
     by_band = {band: tuple(alike[EntryId(row)] for row in rows) for band, rows in under.items()}
     return taken, Held(by_alias=by_alias, by_title=by_title, by_band=by_band, apart=likeness.apart(tx))
+
+
+def take(
+    tx: Tx, said: Sequence[EntryData], *, source: Source, now: datetime, backfill: bool
+) -> tuple[EntryChange, ...]:
+    """What a source's entries change, written; alone with it, so that nobody takes an alias meanwhile."""
+    entries.lock(tx)
+    found, held = known(tx, said, now=now)
+    changes = diff(found, held, source=source, now=now, backfill=backfill)
+    keep(tx, changes, now=now)
+    return tuple(changes)
+
+
+def is_everybodys(error: Exception) -> bool:
+    """Whether the database cannot be used at all; a conflict is one source's own."""
+    return isinstance(error, StorageError) and not isinstance(error, Conflict)
+
+
+def again(write: Callable[[], T]) -> T:
+    """What ``write`` gives; where another process took an alias meanwhile it is tried twice more."""
+    for _ in range(2):
+        try:
+            return write()
+        except Conflict:
+            continue
+    return write()
 
 
 def keep(

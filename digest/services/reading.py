@@ -212,6 +212,15 @@ def is_gone(error: Exception | None) -> bool:
     )
 
 
+def first_address(kinds: Mapping[str, SourceKind], source: Source, now: datetime) -> str:
+    """The address that tells which queue a source stands in; empty where nothing can be planned: that is told in its
+    own turn."""
+    try:
+        return next((request.url for request in kinds[source.kind].plan(source, now, None)), "")
+    except Exception:
+        return ""
+
+
 def read_document(kind: SourceKind, source: Source, fetch: Fetch, request: FetchRequest) -> ParsedFeed:
     """One document as its kind reads it, with clean entries (`digest sources check`)."""
     parsed = kind.parse(source, fetch(request))

@@ -22,7 +22,7 @@ from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Event as Signal
 from typing import Any, NoReturn
 
-from digest.app import dead_holders
+from digest.app.holders import dead_holders
 from digest.delivery.exchange import Exchange
 from digest.delivery.pool import Throttle
 from digest.delivery.smtp import SmtpSession

@@ -24,7 +24,7 @@ print(json.dumps({"version": "https://jsonfeed.org/version/1.1", "title": "House
 @pytest.fixture
 def configured(tmp_path, monkeypatch) -> Path:
     """An installation whose mails have lain there for a while when they are looked at."""
-    monkeypatch.setattr("digest.app.Maildir", partial(Maildir, clock=lambda: time.time_ns() + 3_000_000_000))
+    monkeypatch.setattr("digest.app.documents.Maildir", partial(Maildir, clock=lambda: time.time_ns() + 3_000_000_000))
     for name in ("new", "cur", "tmp"):
         (tmp_path / "alerts" / name).mkdir(parents=True)
     for name in ("google_scholar", "no_alert"):

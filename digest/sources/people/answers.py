@@ -1,6 +1,6 @@
 """What the catalogues of people have in common: reading their JSON. Pure.
 
-One catalogue is one file (people_openalex.py, people_semanticscholar.py) with a Catalogue of model/catalogue.py.
+One catalogue is one file (people/openalex.py, people/semanticscholar.py) with a Catalogue of model/catalogue.py.
 """
 
 from __future__ import annotations
@@ -43,22 +43,6 @@ def text(fields: Fields, name: str) -> str:
 def count(fields: Fields, name: str) -> int | None:
     value = fields.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**12 else None
-
-
-def inner(fields: Fields, name: str) -> Fields:
-    """An object within; empty where there is none."""
-    value = fields.get(name)
-    return cast(Fields, value) if isinstance(value, dict) else {}
-
-
-def objects(fields: Fields, name: str) -> list[Fields]:
-    """A list of objects within; anything else in it is passed over."""
-    value = fields.get(name)
-    return (
-        [cast(Fields, one) for one in cast(list[Any], value) if isinstance(one, dict)]
-        if isinstance(value, list)
-        else []
-    )
 
 
 def texts(fields: Fields, name: str) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from urllib.parse import quote
 from digest.model.catalogue import Catalogue, Facts
 from digest.model.errors import ParseError
 from digest.model.feeds import FetchRequest, FetchResponse, WorkId
-from digest.sources.people.answers import ACCEPT, CHANGED, Fields, count, inner, needed, objects, text, whole
+from digest.sources.people.answers import ACCEPT, CHANGED, Fields, count, needed, text, whole
+from digest.sources.reading.records import objects, within
 
 API_URL = "https://api.openalex.org"
 _AUTHOR = "id,orcid,display_name,works_count,cited_by_count,summary_stats,last_known_institutions,topics"
@@ -47,7 +48,7 @@ def author(response: FetchResponse) -> Facts:
             filter(None, (text(one, "display_name") for one in objects(fields, "last_known_institutions")[:_MOST]))
         ),
         field=_field(fields),
-        h_index=count(inner(fields, "summary_stats"), "h_index"),
+        h_index=count(within(fields, "summary_stats"), "h_index"),
         papers=count(fields, "works_count"),
         citations=count(fields, "cited_by_count"),
     )
@@ -59,7 +60,7 @@ def authors(response: FetchResponse) -> tuple[Facts, ...]:
         raise ParseError(f"the answer of {_NAME} has no `authorships`", where=response.url, try_=CHANGED)
     found: list[Facts] = []
     for authorship in objects(fields, "authorships"):
-        one = inner(authorship, "author")
+        one = within(authorship, "author")
         if text(one, "id") and text(one, "display_name"):
             found.append(Facts(id=_id(text(one, "id"), response), name=text(one, "display_name")))
     return tuple(found)
@@ -80,7 +81,7 @@ def _field(fields: Fields) -> str:
     """The subfield of most papers: topics come with how many papers each has."""
     papers: dict[str, int] = {}
     for topic in objects(fields, "topics"):
-        name = text(inner(topic, "subfield"), "display_name")
+        name = text(within(topic, "subfield"), "display_name")
         if name:
             papers[name] = papers.get(name, 0) + (count(topic, "count") or 0)
     return max(papers, key=lambda name: papers[name], default="")

@@ -12,7 +12,8 @@ from urllib.parse import quote
 from digest.model.catalogue import Catalogue, Facts
 from digest.model.errors import ParseError
 from digest.model.feeds import FetchRequest, FetchResponse, WorkId
-from digest.sources.people.answers import ACCEPT, CHANGED, Fields, count, needed, objects, text, texts, web, whole
+from digest.sources.people.answers import ACCEPT, CHANGED, Fields, count, needed, text, texts, web, whole
+from digest.sources.reading.records import objects
 
 API_URL = "https://api.semanticscholar.org/graph/v1"
 _FACTS = ("name", "url", "affiliations", "hIndex", "paperCount", "citationCount")

@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import random
-import re
 import secrets
-import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from digest import __version__
-from digest.config import (
-    Config,
-    FetchSettings,
-    RelaySettings,
-    SigningSettings,
-    apply_preferences,
-    read_secret,
-)
-from digest.config.loading import read_text
+from digest.app.documents import Ways, ways
+from digest.app.holders import dead_holders, new_holder
+from digest.app.keys import key_reader, keys_of, secret_files, signer
+from digest.app.post import can_read, mailbox_of, outlet, relay, return_path
+from digest.config import Config, apply_preferences
 from digest.delivery.catchall import CatchAll
 from digest.delivery.exchange import Exchange, hand_over, look_in
 from digest.delivery.folder import arrived
-from digest.delivery.inbound import Letterbox, Mailbox
-from digest.delivery.mailbox import Imap, Maildir
-from digest.delivery.oauth import TokenCommand
-from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.records import text_records
-from digest.delivery.relay import ANSWER_SECONDS, Relay
-from digest.delivery.sign import Signer
-from digest.delivery.signing_key import ascii_domain, new_key, read_key
+from digest.delivery.relay import Relay
 from digest.delivery.tokens import new_secret
 from digest.model.editions import Digest, Edition
-from digest.model.errors import ConfigError
 from digest.model.feeds import Entry, SourceKind
 from digest.model.mail import Message
 from digest.model.people import Profile, Subscription
 from digest.model.ranking import Evidence
-from digest.model.signing import KeyKind, SigningKey
 from digest.ranking.categories import title_of
 from digest.ranking.pool import Pool
 from digest.ranking.rank import Ranking, rank_pool
@@ -50,23 +34,19 @@ from digest.ranking.semantic import Model
 from digest.ranking.semantic import load as load_model
 from digest.ranking.taste import lean
 from digest.rendering.render import Renderer, default_template_folder
-from digest.services import letters
 from digest.services.backfill import Backfill
 from digest.services.catalogue import People
 from digest.services.check import Checked, check
 from digest.services.deliver import Deliver
 from digest.services.discover import Discover
-from digest.services.doctor import Doctor, Exit, Secret
+from digest.services.doctor import Doctor, Exit
 from digest.services.explain import Explain
 from digest.services.feedback import Feedback, Obeyed
 from digest.services.ingest import Ingest
 from digest.services.ledger import Ledger
-from digest.services.letters import Place
 from digest.services.meaning import Meaning
 from digest.services.notify import Notify
-from digest.services.outlets import Outlet
-from digest.services.packing import ReturnPath
-from digest.services.ports import Clock, Fetch
+from digest.services.ports import Clock
 from digest.services.preview import Preview
 from digest.services.publish import Publish
 from digest.services.reconcile import Reconcile
@@ -79,16 +59,12 @@ from digest.services.subscribe import Subscribe
 from digest.services.taste import Tastes
 from digest.services.upkeep import Pruned, Upkeep
 from digest.services.works import Works
-from digest.sources.asking.credentials import Credentials
-from digest.sources.asking.fetch import Fetcher
-from digest.sources.asking.programs import Programs
-from digest.sources.asking.roads import by_scheme
 from digest.sources.kinds import KINDS, installed
 from digest.sources.kinds import check as check_source
 from digest.sources.kinds.elsewhere import Foreign
 from digest.sources.people.openalex import OPENALEX
 from digest.sources.people.semanticscholar import SEMANTIC_SCHOLAR
-from digest.storage import meta, migrate
+from digest.storage import migrate
 from digest.storage.engine import Store, open_store
 
 
@@ -100,8 +76,7 @@ class App:
     clock: Clock
     store: Store
     keys: Keys
-    fetcher: Fetcher
-    programs: Programs
+    ways: Ways
     renderer: Renderer
     relays: tuple[Relay, ...]
     ingest: Ingest
@@ -129,7 +104,7 @@ class App:
 
     def read_mailbox(self) -> Obeyed:
         """Acts upon the new mails of the mailbox that [inbound] names, if one is. Raises MailboxError."""
-        box = _mailbox(self.config)
+        box = mailbox_of(self.config)
         if box is None:
             return Obeyed()
         try:
@@ -150,15 +125,13 @@ class App:
 
     def hurry(self) -> None:
         """Sources are asked for nothing more, and a program that one of them runs is ended: we are told to stop."""
-        self.fetcher.close()
-        self.programs.close()
+        self.ways.close()
 
     def category_title(self, code: str) -> str:
         return title_of(code)
 
     def close(self) -> None:
-        self.programs.close()
-        self.fetcher.close()
+        self.ways.close()
         self.store.close()
 
 
@@ -174,20 +147,12 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
     store = open_store(config.database_url)
     if check_schema:
         migrate.ready(store)
-    keys = _keys(store, config)
-    fetcher = Fetcher(
-        config.fetch.contact,
-        timeout=config.fetch.timeout.total_seconds(),
-        max_bytes=config.fetch.max_bytes,
-        version=__version__,
-        credentials=Credentials(partial(_key_of, config)),
-        now=clock,
-    )
-    programs = Programs(config.folder, max_bytes=config.fetch.max_bytes)
-    fetch = _roads(fetcher, programs)
+    keys = keys_of(store, config)
+    asking = ways(config, clock)
+    fetcher, fetch = asking.fetcher, asking.fetch
     renderer = make_renderer(config)
-    relays = tuple(_relay(settings, number, len(config.relays)) for number, settings in enumerate(config.relays, 1))
-    holder = f"{socket.gethostname()[:30]}:{os.getpid()}:{time.time_ns()}"
+    relays = tuple(relay(settings, number, len(config.relays)) for number, settings in enumerate(config.relays, 1))
+    holder = new_holder()
     public = bool(config.sender.public_url)
     meaning = Meaning(store=store, load=_model_reader(config))
 
@@ -220,8 +185,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         clock=clock,
         store=store,
         keys=keys,
-        fetcher=fetcher,
-        programs=programs,
+        ways=asking,
         renderer=renderer,
         relays=relays,
         ingest=Ingest(
@@ -270,13 +234,13 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         ),
         deliver=Deliver(
             store=store,
-            outlets=tuple(map(_outlet, relays, config.relays)),
+            outlets=tuple(map(outlet, relays, config.relays)),
             exchange=Exchange,
             hand_over=hand_over,
             arrived=arrived,
             keys=keys,
-            return_path=_return_path(config),
-            signer=lambda: _signer(config, clock),
+            return_path=return_path(config),
+            signer=lambda: signer(config, clock),
             resend=config.delivery.uncertain == "resend",
             soft_bounces=config.delivery.soft_bounces,
             soft_window=config.delivery.soft_window,
@@ -332,7 +296,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             store=store,
             digests=config.digests,
             keys=keys,
-            return_path=_return_path(config),
+            return_path=return_path(config),
             host=config.sender.from_address.rpartition("@")[2],
             folders=tuple(relay.place for relay in relays if relay.path is not None),
             clock=clock,
@@ -354,10 +318,10 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             print_edition=print_edition,
             print_question=print_question,
             text_records=text_records,
-            signing=tuple(_key_reader(settings, config) for settings in config.signing),
-            read_inbox=lambda: _can_read(config),
+            signing=tuple(key_reader(settings, config) for settings in config.signing),
+            read_inbox=lambda: can_read(config),
             bounces_to=config.mail.bounces_to,
-            secrets=lambda: tuple(_secrets(config)),
+            secrets=lambda: tuple(secret_files(config)),
             load_model=_model_reader(config),
             clock=clock,
         ),
@@ -368,22 +332,11 @@ def check_sources(
     config: Config | None, inputs: Sequence[str], *, kind: str = "", allow_private: bool = False, clock: Clock
 ) -> tuple[Checked, ...]:
     """What would be taken from these files and URLs; needs no database, and no configuration either."""
-    settings = config.fetch if config else FetchSettings()
-    fetcher = Fetcher(
-        settings.contact,
-        timeout=settings.timeout.total_seconds(),
-        max_bytes=settings.max_bytes,
-        version=__version__,
-        credentials=Credentials(partial(_key_of, config)) if config else None,
-        now=clock,
-    )
-    programs = Programs(config.folder if config else Path.cwd(), max_bytes=settings.max_bytes)
-    fetch = _roads(fetcher, programs)
+    asking = ways(config, clock)
     try:
-        return check(inputs, fetch, kind=kind, allow_private=allow_private, kinds=installed())
+        return check(inputs, asking.fetch, kind=kind, allow_private=allow_private, kinds=installed())
     finally:
-        programs.close()
-        fetcher.close()
+        asking.close()
 
 
 def source_kinds() -> tuple[tuple[SourceKind, ...], tuple[Foreign, ...]]:
@@ -424,16 +377,6 @@ def template_folders(config: Config) -> tuple[Path, ...]:
     return (*own, default_template_folder())
 
 
-def signing_keys(config: Config) -> tuple[SigningKey, ...]:
-    """The keys of [[dkim]], read from their files. Raises ConfigError for the first that cannot be used."""
-    return tuple(_signing_key(settings, config) for settings in config.signing)
-
-
-def new_signing_key(kind: str, *, selector: str, domain: str) -> tuple[str, SigningKey]:
-    """(PEM, key) of a new key, ``kind`` rsa or ed25519. ValueError for what is no domain, ConfigError as read_key."""
-    return new_key(KeyKind(kind), selector=selector, domain=ascii_domain(domain))
-
-
 def _model_reader(config: Config) -> Callable[[], Model] | None:
     """Loads the model of sentences that is configured, raising ConfigError; None where none is."""
     if not config.ranking.semantic:
@@ -461,183 +404,3 @@ def profile_of(digest: Digest, reader: Subscription | None) -> Profile:
     base = apply_preferences(digest.profile, reader.preferences, where=f"preferences of {reader.address or 'a reader'}")
     language = reader.language or digest.profile.language
     return replace(base, language=language).having(reader.likes, reader.dislikes)
-
-
-#: ``://user:password@`` in a line that is no comment.
-_PASSWORD_IN_URL = re.compile(r"^[^#\n]*://[^\s/@:]*:[^\s/@]+@", re.MULTILINE)
-
-
-#: When this process began to make lease holders; an older one of its number was another process.
-_STARTED = time.time_ns()
-
-
-def dead_holders(holders: Sequence[str]) -> list[str]:
-    """Lease holders ("host:pid:start:run") that were processes of this machine and are gone."""
-    host = socket.gethostname()[:30]
-    return [holder for holder in holders if holder.startswith(f"{host}:") and _is_dead(*holder.split(":")[1:3])]
-
-
-def _is_dead(pid: str, start: str) -> bool:
-    if pid == str(os.getpid()):
-        # In a container every process may have this number.
-        return start.isdecimal() and int(start) < _STARTED
-    return not _alive(pid)
-
-
-def _alive(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _keys(store: Store, config: Config) -> Keys:
-    with store.transaction() as tx:
-        lasting = meta.secret(tx)
-        copied = meta.get(tx, "secret_file")
-    if config.web.secret_file is not None:
-        lines = read_secret_lines(config.web.secret_file)
-    else:
-        lines = tuple(line for line in (copied or "").splitlines() if line.strip())
-    return Keys(lasting=lasting, links=tuple(line.strip().encode() for line in lines) or (lasting,))
-
-
-def _key_of(config: Config, name: str) -> tuple[str, ...]:
-    """The lines of the file that [keys] names for a service; none where it names none."""
-    file: Path | None = getattr(config.keys, name, None)
-    return read_secret_lines(file) if file is not None else ()
-
-
-def read_secret_lines(file: Path) -> tuple[str, ...]:
-    """The keys of a secret file, newest first; raises ConfigError when there is none."""
-    first = read_secret(file)
-    return (first, *(line for line in file.read_text("utf-8").splitlines()[1:] if line.strip()))
-
-
-def _signer(config: Config, clock: Clock) -> Signer | None:
-    """What signs the mails of a run; None without [[dkim]]. Raises ConfigError for a key that cannot be used."""
-    keys = signing_keys(config)
-    return Signer(keys, clock=clock) if keys else None
-
-
-def _key_reader(settings: SigningSettings, config: Config) -> Callable[[], SigningKey]:
-    return lambda: _signing_key(settings, config)
-
-
-def _signing_key(settings: SigningSettings, config: Config) -> SigningKey:
-    file = settings.key_file
-    assert file is not None, "settings refuse a [[dkim]] without"
-    domain = settings.domain or config.sender.from_address.rpartition("@")[2]
-    try:
-        spelt = ascii_domain(domain)
-    except ValueError as error:
-        raise ConfigError(str(error), where="domain of [[dkim]]", try_="leave it out: it is the sender's") from error
-    return read_key(read_text(file), where=str(file), selector=settings.selector, domain=spelt)
-
-
-def _secrets(config: Config) -> Iterator[Secret]:
-    """The files of a configuration that nobody else should read."""
-    if config.path is not None and _PASSWORD_IN_URL.search(config.path.read_text("utf-8", "replace")):
-        yield Secret(holds="a password", file=config.path)
-    found = [
-        *(("a DKIM key", settings.key_file) for settings in config.signing),
-        *(("the mail server's password", settings.password_file) for settings in config.relays),
-        *(("a mailbox's password", Path(file)) for one in config.sources for file in one.given("password_file")),
-        ("the mailbox's password", config.inbound.password_file),
-        ("the secret of all links", config.web.secret_file),
-        *((f"the key of {name}", file) for name, file in config.keys),
-    ]
-    told: set[Path] = set()
-    for holds, file in found:
-        if file is not None and file not in told:  # two relays may share one
-            told.add(file)
-            yield Secret(holds=holds, file=file)
-
-
-def _relay(settings: RelaySettings, number: int, of: int) -> Relay:
-    file = settings.password_file
-    return Relay(
-        name="smtp" if of == 1 else f"smtp {number}",
-        transport=settings.transport,
-        host=settings.host,
-        port=settings.port_used,
-        security=settings.security,
-        username=settings.username,
-        password=(lambda: read_secret(file)) if file is not None else None,
-        token=TokenCommand(settings.token_command) if settings.token_command else None,
-        allow_plain_auth=settings.allow_plain_auth,
-        connections=settings.connections,
-        chunking=settings.chunking,
-        timeout=settings.timeout.total_seconds(),
-        answer_timeout=max(ANSWER_SECONDS, settings.timeout.total_seconds()),
-        path=settings.path,
-        ca_file=settings.ca_file,
-    )
-
-
-def _mailbox(config: Config) -> Mailbox | None:
-    inbound = config.inbound
-    if inbound.maildir is not None:
-        return Maildir(inbound.maildir)
-    file = inbound.password_file
-    if not inbound.host or file is None:
-        return None
-    return Imap(
-        host=inbound.host,
-        port=inbound.port,
-        security=inbound.security,
-        username=inbound.username,
-        password=lambda: read_secret(file),
-        folder=inbound.folder,
-    )
-
-
-def _roads(fetcher: Fetcher, programs: Programs) -> Fetch:
-    """How documents come, whatever their address begins with."""
-    mails = letters.road(_letterbox)
-    roads = {"maildir": mails, "imap": mails, "imaps": mails, "command": programs.fetch}
-    return by_scheme(fetcher.fetch, roads)
-
-
-def _letterbox(place: Place) -> Letterbox:
-    """A mailbox that is a source: it is only looked into."""
-    file = place.password_file
-    if file is None:
-        return Maildir(Path(place.folder))
-    return Imap(
-        host=place.host,
-        port=place.port,
-        security=place.security,
-        username=place.username,
-        password=lambda: read_secret(file),
-        folder=place.folder,
-        read_only=True,
-    )
-
-
-def _can_read(config: Config) -> bool:
-    """Opens the mailbox and looks; False when none is named. Raises MailboxError."""
-    box = _mailbox(config)
-    if box is None:
-        return False
-    try:
-        next(iter(box.unread()), None)
-    finally:
-        box.close()
-    return True
-
-
-def _outlet(relay: Relay, settings: RelaySettings) -> Outlet:
-    return Outlet(
-        relay=relay,
-        throttle=Throttle(relay.connections),
-        rates=RateLimit(settings.rate, settings.domain_rates),
-    )
-
-
-def _return_path(config: Config) -> ReturnPath:
-    bounces = config.mail.bounces_to
-    return ReturnPath(address=bounces or config.sender.from_address, tokens=bool(bounces))
