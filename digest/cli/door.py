@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import inspect
 import os
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
@@ -131,27 +127,6 @@ class Door:
     def progress_ends(self) -> None:
         if self.on_terminal:
             sys.stderr.write("\r\x1b[K")
-
-    @contextmanager
-    def stoppable(self, hurry: Callable[[], None] = lambda: None) -> Generator[threading.Event]:
-        """An event that Ctrl-C or SIGTERM sets, so that what is on the wire is finished; the second Ctrl-C insists.
-
-        ``hurry`` is called then, to end what waits for others.
-        """
-        stop = threading.Event()
-
-        def on_signal(_number: int, _frame: FrameType | None) -> None:
-            if stop.is_set():
-                raise KeyboardInterrupt
-            stop.set()
-            hurry()
-
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield stop
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def fail(self, error: BaseException) -> int:
         """Tells what went wrong; gives the exit code."""

@@ -10,6 +10,7 @@ import typer
 
 from digest.cli.door import Door, with_door
 from digest.cli.failures import DONE, INTERRUPTED, share
+from digest.cli.stopping import stoppable
 from digest.cli.terminal import Rows, when
 from digest.model.errors import UsageError
 from digest.model.feeds import SourceState
@@ -37,7 +38,7 @@ def fetch(
     """Fetch what is due and store what is new."""
     app = door.app
     day = _day(since, door.clock()) if since else None
-    with door.stoppable(app.hurry) as stop:
+    with stoppable(app.hurry) as stop:
         if day is not None:
             rows = app.backfill.run(day, source or None, stop=stop, progress=lambda one: door.progress(_reached(one)))
         else:

@@ -8,6 +8,7 @@ import typer
 
 from digest.cli.door import Door, with_door
 from digest.cli.failures import DONE, INTERRUPTED, share
+from digest.cli.stopping import stoppable
 from digest.cli.terminal import Rows, when
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def refresh(
             "No catalogue may be asked: name a key of openalex or semanticscholar in [keys], or [catalogue] services.",
         )
         return DONE
-    with door.stoppable() as stop:
+    with stoppable() as stop:
         done = people.refresh(
             everybody=everybody,
             stop=stop,

@@ -11,6 +11,7 @@ import typer
 
 from digest.cli.door import At, Door, Named, reader_address, with_door
 from digest.cli.failures import DONE, FAILED, INTERRUPTED, PARTLY
+from digest.cli.stopping import stoppable
 from digest.cli.terminal import slot
 from digest.model.errors import DigestError, UsageError
 
@@ -50,7 +51,7 @@ def send(
     published, busy = _publish(door, instants, insist=bool(at))
     names = [one.name for one in chosen] if digest else None
     door.app.deliver.wake(names)
-    with door.stoppable() as stop:
+    with stoppable() as stop:
         sent = door.app.deliver.run(digests=names, stop=stop, progress=lambda count: door.progress(f"{count} mails"))
         door.progress_ends()
     seconds = round(time.monotonic() - started, 3)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
+from digest.cli.stopping import stoppable
 from digest.cli.workbench.clients import FRAMES
 from digest.cli.workbench.wish import Wish
 from digest.model.errors import DigestError
@@ -65,7 +66,7 @@ def serve(door: Door, wish: Wish, *, profiles: Iterable[Path], port: int, browse
     if browser:
         webbrowser.open(url)
     try:
-        with door.stoppable() as stop:
+        with stoppable() as stop:
             threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
             stop.wait()
             server.shutdown()
