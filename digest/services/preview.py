@@ -127,7 +127,7 @@ class Preview:
             message = editions.message(tx, storable(key))
             if message is None or message.kind != "edition":
                 return None
-            whole = {name: editions.find(tx, name) for name, _ in message.omitted}
+            whole = {name: editions.find(tx, name) for name in {name for name, _ in message.omitted}}
         html = parts(b"".join(fill(segments(message), dead_stamps("reader@example.org"))))[0]
         known = {name: edition for name, edition in whole.items() if edition is not None}
         if not known:
