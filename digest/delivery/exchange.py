@@ -99,18 +99,21 @@ class Exchange:
     def close(self) -> None:
         with self._lock:
             self._closed = True
+        self._welcome()
+        self._awaited.clear()
         for session in self._sessions.values():
             session.quit()
+        for _, session, _ in self.opened:
+            if isinstance(session, FolderSession):
+                session.close()
+        # Nobody takes them any more; a poll would come back at once for each.
+        self.opened.clear()
         until = time.monotonic() + PARTING_SECONDS
         while self._sessions and (left := until - time.monotonic()) > 0:
             self.poll(left)
         for session in self._sessions.values():
             session.wire.close()
         self._sessions.clear()
-        self._welcome()
-        for _, session, _ in self.opened:
-            if session is not None:
-                session.close()
         with self._lock:
             os.close(self._ear)
             os.close(self._mouth)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 
+from digest.delivery.exchange import Exchange
 from digest.model.mail import Envelope, Outcome, OutcomeKind, Scope
 from tests.delivery.peers import (
     CONTENT,
@@ -456,3 +458,23 @@ def test_lmtp_goes_over_a_unix_socket_too(tmp_path):
             outcome = submit(relay_to(1, transport="lmtp", host=str(path)))
     assert outcome.kind is OutcomeKind.ACCEPTED
     assert peer.heard[0] == b"lhlo sender.example.org"
+
+
+def test_a_connection_that_nobody_took_is_left_politely_and_waited_for_without_turning_in_circles(monkeypatch):
+    def script(talk: Talk) -> None:
+        talk.greet(*FEATURES)
+        assert talk.line() == b"QUIT"
+        time.sleep(0.2)
+        talk.say("221 bye")
+
+    exchange = Exchange()
+    with playing(script) as peer:
+        exchange.open(relay_to(peer.port))
+        while not exchange.opened:
+            exchange.poll(3)
+        turns: list[float] = []
+        poll = exchange.poll
+        monkeypatch.setattr(exchange, "poll", lambda seconds: turns.append(seconds) or poll(seconds))
+        exchange.close()
+    assert peer.heard[-1] == b"QUIT"
+    assert len(turns) < 10
