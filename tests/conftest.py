@@ -20,6 +20,8 @@ from digest.storage import migrate
 from digest.storage.engine import Store, open_store
 
 KINDS = ("sqlite", "postgresql")
+#: A database that a test made larger is not used again.
+_REUSED_BYTES = 20_000_000
 _numbers = itertools.count(1)
 
 
@@ -37,6 +39,9 @@ class PostgreSQL:
         for setting in ("fsync", "full_page_writes"):
             self.run(f"ALTER SYSTEM SET {setting} = off")
         self.run("SELECT pg_reload_conf()")
+        self._free: list[str] = []
+        self.shape: list[tuple[str, str]] = []
+        """What stands in the template: (name, kind)."""
 
     def create(self, template: str = "template0") -> str:
         """A new database; gives its URL."""
@@ -44,12 +49,59 @@ class PostgreSQL:
         self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.admin.replace("/postgres?", f"/{name}?")
 
+    def lend(self, template: str) -> str:
+        """A database like the template; gives its URL. One that was given back is half as dear as a new one."""
+        return self._free.pop() if self._free else self.create(template)
+
+    def take_back(self, url: str) -> None:
+        """Empties it for the next test, unless that may not make it as it was."""
+        try:
+            as_it_was = self._empty(url)
+        except psycopg.Error:
+            as_it_was = False
+        if as_it_was:
+            self._free.append(url)
+        else:
+            self.drop(url)
+
+    def _empty(self, url: str) -> bool:
+        """Whether it is again as a new one is: no rows but the template's one, no table more or less, not grown."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            (size,) = connection.execute("SELECT pg_database_size(current_database())").fetchone() or (0,)
+            if size > _REUSED_BYTES or _shape(connection) != self.shape:
+                return False
+            tables = [name for name, kind in self.shape if kind == "r" and name != "alembic_version"]
+            held = " UNION ALL ".join(f"SELECT '{t}' WHERE EXISTS (SELECT 1 FROM public.{t})" for t in tables)
+            connection.execute("SET session_replication_role = replica")  # rows go in any order
+            for (table,) in connection.execute(held).fetchall():
+                connection.execute(f"DELETE FROM public.{table}")
+            connection.execute(
+                "SELECT setval(oid::regclass, 1, false) FROM pg_class"
+                " WHERE relnamespace = 'public'::regnamespace AND relkind = 'S'"
+            )
+        return True
+
     def drop(self, url: str) -> None:
         self.run(f"DROP DATABASE IF EXISTS {name_of(url)} WITH (FORCE)")
 
     def run(self, statement: str) -> None:
         with psycopg.connect(self.admin, autocommit=True) as connection:
             connection.execute(statement)
+
+
+def _shape(connection: psycopg.Connection) -> list[tuple[str, str]]:
+    """Tables, columns, indices and sequences with their kind, and the revision."""
+    return connection.execute(
+        "SELECT relname, relkind::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        " UNION ALL SELECT attrelid::regclass || '.' || attname, format_type(atttypid, atttypmod) || attnotnull"
+        " FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid"
+        " WHERE relnamespace = 'public'::regnamespace AND attnum > 0"
+        " UNION ALL SELECT version_num, 'revision' FROM public.alembic_version ORDER BY 1, 2"
+    ).fetchall()
 
 
 def name_of(url: str) -> str:
@@ -71,6 +123,8 @@ def built_postgresql(postgres: PostgreSQL) -> str:
     """The name of a database that has our tables."""
     url = postgres.create()
     _build(url)
+    with psycopg.connect(url) as connection:
+        postgres.shape = _shape(connection)
     return name_of(url)
 
 
@@ -103,9 +157,9 @@ def url(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         yield f"sqlite:///{path}"
         return
     server: PostgreSQL = request.getfixturevalue("postgres")
-    made = server.create(request.getfixturevalue("built_postgresql"))
+    made = server.lend(request.getfixturevalue("built_postgresql"))
     yield made
-    server.drop(made)
+    server.take_back(made)
 
 
 @pytest.fixture

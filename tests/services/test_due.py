@@ -49,7 +49,7 @@ def test_whoever_lacks_a_slot_is_found_and_nobody_else(url: str, tmp_path: Path,
     digest = {"name": "daily", "timezone": "America/Havana", **({"days": days} if days else {})}
     road = Road.open(tmp_path, url, digest)
     chance = random.Random(7)
-    crowd(road, 80, chance)
+    crowd(road, 30, chance)
     (daily,) = road.app.config.digests
     with road.app.store.reading() as tx:
         readers = people.readers(tx, "daily", limit=10_000)

@@ -136,14 +136,14 @@ class Walk:
                 sent[row.address] |= works
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 4])
 def test_nothing_is_sent_twice_whatever_happens(road, seed):
     walk = Walk(road, seed)
     road.now = SLOT
     for address in ADDRESSES[:4]:
         for digest in DIGESTS:
             road.app.subscribe.add(address, str(digest["name"]), choices=Choices(joined=address < ADDRESSES[2]))
-    for _ in range(45):
+    for _ in range(30):
         walk.step()
     with road.app.store.reading() as tx:
         rows = deliveries.listing(tx, limit=10_000)
