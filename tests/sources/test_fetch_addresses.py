@@ -69,6 +69,29 @@ def test_a_redirect_to_an_inner_address_is_refused(serve, target):
     assert world.dialled == [PUBLIC]
 
 
+@pytest.mark.parametrize("target", ["http://169.254.169.254/latest/", "http://other.example/", "http://10.0.0.9/"])
+def test_leave_for_one_host_of_the_own_network_is_no_leave_for_others(serve, target):
+    server = serve(answer("302 Found", {"Location": target}))
+    world = World({"lab.example": [["10.0.0.7"]], "other.example": [["10.0.0.8"]]}, {"10.0.0.7": server.port})
+    with pytest.raises(FetchError, match="is not a public address"):
+        world.fetcher().fetch(FetchRequest(url="http://lab.example/", allow_private=True))
+    assert world.dialled == ["10.0.0.7"]
+
+
+def test_leave_for_a_host_holds_on_its_own_redirects(serve):
+    server = serve({"/": answer("302 Found", {"Location": "/next"}), "/next": answer("200 OK", {}, FEED)})
+    world = World({"lab.example": [["10.0.0.7"]]}, {"10.0.0.7": server.port})
+    assert world.fetcher().fetch(FetchRequest(url="http://lab.example/", allow_private=True)).body == FEED
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "fe80::1%eth0"])
+def test_where_clouds_keep_their_secrets_nobody_is_led_with_leave_either(address):
+    world = World({"lab.example": [[address]]}, {})
+    with pytest.raises(FetchError, match="is not a public address"):
+        world.fetcher().fetch(FetchRequest(url="http://lab.example/", allow_private=True))
+    assert world.dialled == []
+
+
 def test_a_name_is_resolved_once_and_the_judged_address_is_the_one_dialled(serve):
     server = serve(answer("200 OK", {}, FEED))
     world = World({"feed.example": [[PUBLIC], ["127.0.0.1"]]}, {PUBLIC: server.port})

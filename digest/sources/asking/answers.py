@@ -159,7 +159,7 @@ def not_public(url: str, host: str, addresses: tuple[str, ...]) -> FetchError:
     return FetchError(
         f"{host} is not a public address ({', '.join(addresses) or 'it has none'}), so it is not contacted",
         where=url,
-        try_="if it is your own machine, set `allow_private = true` for this source",
+        try_="if it is your own machine, give a source this very address as its url, and `allow_private = true`",
     )
 
 
@@ -171,11 +171,13 @@ def no_such_name(url: str, host: str) -> FetchError:
     )
 
 
-def too_big(url: str, limit: int) -> FetchError:
+def too_big(url: str, limit: int, *, status: int | None = None) -> FetchError:
+    """``status`` where a server answered: then the fault is this document's."""
     return FetchError(
         f"the document is larger than {limit / 1e6:g} MB",
         where=url,
         try_="check that the address is a feed; a feed with the newest entries only is what is wanted",
+        http_status=status,
     )
 
 

@@ -62,6 +62,7 @@ _A_DAY = 86_400.0
 class _Hop:
     """One answer of the chain: the document, or where to go on."""
 
+    status: int
     response: FetchResponse | None = None
     location: str = ""
     permanent: bool = False
@@ -167,21 +168,21 @@ class Fetcher:
 
     def _follow(self, trip: _Trip) -> FetchResponse:
         request = trip.request
-        url, permanent = request.url, True
+        url, permanent, status = request.url, True, None
         for _ in range(self._max_redirects + 1):
             address = _address(url)
             state = (str(address), _cookie(trip.cookies, address))
             if state in trip.seen:
-                raise FetchError("the redirects go round in a circle", where=without_password(request.url), try_=_LOOK)
+                raise _lost("the redirects go round in a circle", request.url, status)
             trip.seen.add(state)
             given = self._given(request.credential, str(address))
             hop = self._in_turn(trip, address, given)
             if hop.response is not None:
                 moved = hop.response.url if url != request.url and permanent else None
                 return replace(hop.response, moved_to=moved)
-            permanent = permanent and hop.permanent
+            permanent, status = permanent and hop.permanent, hop.status
             url = given.scrubbed(hop.location)
-        raise FetchError(f"more than {self._max_redirects} redirects", where=without_password(request.url), try_=_LOOK)
+        raise _lost(f"more than {self._max_redirects} redirects", request.url, status)
 
     def _given(self, name: str, url: str) -> Given:
         return self._credentials.given(name, url, self._post) if name else NOTHING
@@ -213,11 +214,12 @@ class Fetcher:
 
     def _ask(self, trip: _Trip, address: httpx2.URL, given: Given) -> _Hop:
         """Send one request and read its answer; every way in which that fails becomes a FetchError here."""
-        url, allowance = without_password(str(address)), trip.allowance
+        url, allowance, status = without_password(str(address)), trip.allowance, None
+        # Leave is given to the host that the operator named; nobody else's redirect leads further into his network.
+        private = trip.request.allow_private and address.host == _address(trip.request.url).host
         try:
-            answer = self._connections.ask(
-                self._message(trip, address, given), allowance, allow_private=trip.request.allow_private
-            )
+            answer = self._connections.ask(self._message(trip, address, given), allowance, allow_private=private)
+            status = answer.status
             try:
                 return self._read(trip, address, given, answer)
             finally:
@@ -232,7 +234,7 @@ class Fetcher:
             self._turns.rest(address.host, self._longer(address.host), slow=True)
             raise answers.too_slow(url, self._deadline) from error
         except TooMuch as error:
-            raise answers.too_big(url, self._max_bytes) from error
+            raise answers.too_big(url, self._max_bytes, status=status) from error
         except httpcore2.TimeoutException as error:
             over = time.monotonic() >= allowance.ends_at
             self._turns.rest(address.host, self._longer(address.host), slow=True)
@@ -243,7 +245,10 @@ class Fetcher:
             raise answers.broken_off(url, given.scrubbed(str(error)).rstrip(".")) from error
         except Damaged as error:
             raise FetchError(
-                "the document's compression is damaged", where=url, try_="nothing; it is tried again later"
+                "the document's compression is damaged",
+                where=url,
+                try_="nothing; it is tried again later",
+                http_status=status,
             ) from error
 
     def _message(self, trip: _Trip, address: httpx2.URL, given: Given) -> httpcore2.Request:
@@ -284,11 +289,12 @@ class Fetcher:
         if status in _REDIRECTS and headers.get("location"):
             trip.cookies = _cookies(trip.cookies, url, answer)
             _drain(answer)
-            return _Hop(location=_joined(address, headers["location"]), permanent=status in _PERMANENT)
+            location = _joined(address, headers["location"], status)
+            return _Hop(status=status, location=location, permanent=status in _PERMANENT)
         asked = trip.request.validators.etag or trip.request.validators.last_modified
         if status == 304 and asked:
             _drain(answer)
-            return _Hop(response=FetchResponse(url=url, status=304, headers=headers))
+            return _Hop(status=status, response=FetchResponse(url=url, status=304, headers=headers))
         if status not in _DOCUMENT:
             if status in (401, 403) and given.secret:
                 raise answers.key_refused(
@@ -299,7 +305,8 @@ class Fetcher:
                     without_password(url), status, self._credentials.named(trip.request.credential)
                 )
             raise answers.refusal(without_password(url), status, headers, now=self._now())
-        return _Hop(response=FetchResponse(url=url, status=200, headers=headers, body=self._body(url, headers, answer)))
+        body = self._body(url, headers, answer)
+        return _Hop(status=status, response=FetchResponse(url=url, status=200, headers=headers, body=body))
 
     def _keep_to(self, host: str, status: int, headers: Mapping[str, str]) -> None:
         """Lets the host rest if its answer asks for that, or if it throttles us and leaves open for how long."""
@@ -323,7 +330,7 @@ class Fetcher:
         where = without_password(url)
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._max_bytes:
-            raise answers.too_big(where, self._max_bytes)
+            raise answers.too_big(where, self._max_bytes, status=answer.status)
         encodings = [part.strip().lower() for part in headers.get("content-encoding", "").split(",")]
         strange = sorted({*encodings} - _ENCODINGS)
         if strange:
@@ -331,16 +338,22 @@ class Fetcher:
                 f"the server compresses in a way we did not ask for ({', '.join(strange)})",
                 where=where,
                 try_="tell the publisher; Accept-Encoding says gzip, deflate",
+                http_status=answer.status,
             )
         body = bytearray()
         for piece in unpacked(answer.chunks(), encodings):
             body += piece
             if len(body) > self._max_bytes:
-                raise answers.too_big(where, self._max_bytes)
+                raise answers.too_big(where, self._max_bytes, status=answer.status)
         return bytes(body)
 
 
 _LOOK = "open the address in a browser and take the one it ends at"
+
+
+def _lost(what: str, url: str, status: int | None) -> FetchError:
+    """``status`` is that of the last redirect: the server answered, if with nothing of use."""
+    return FetchError(what, where=without_password(url), try_=_LOOK, http_status=status)
 
 
 #: Taking an address apart costs as much as the rest of our part in asking for it.
@@ -369,12 +382,11 @@ def _host(url: str) -> str:
         return ""
 
 
-def _joined(base: httpx2.URL, location: str) -> str:
+def _joined(base: httpx2.URL, location: str, status: int) -> str:
     try:
         return str(base.join(location))
     except (httpx2.InvalidURL, ValueError) as error:
-        what = "the server points to something that is not an address"
-        raise FetchError(what, where=without_password(str(base)), try_=_LOOK) from error
+        raise _lost("the server points to something that is not an address", str(base), status) from error
 
 
 def _joined_headers(answer: Answer) -> dict[str, str]:

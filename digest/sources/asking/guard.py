@@ -34,6 +34,24 @@ def public_only(addresses: Iterable[str]) -> tuple[str, ...]:
     return tuple(address for address in addresses if is_public(address))
 
 
+def of_own_network(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Those that a source of one's own network may have: any but link-local ones, where clouds keep their secrets."""
+    return tuple(address for address in addresses if not _is_link_local(address))
+
+
+def _is_link_local(address: str) -> bool:
+    try:
+        parsed = ip_address(address.split("%", 1)[0])
+    except ValueError:
+        return True
+    return any(one.is_link_local for one in (parsed, *_embedded(parsed), *_mapped(parsed)))
+
+
+def _mapped(address: Address) -> Iterator[IPv4Address]:
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        yield address.ipv4_mapped
+
+
 def _is_public(address: Address) -> bool:
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import httpcore2
 
-from digest.sources.asking.guard import public_only
+from digest.sources.asking.guard import of_own_network, public_only
 
 #: (host, port) -> addresses, best first. Raises OSError when the name has none.
 Resolve = Callable[[str, int], Sequence[str]]
@@ -246,7 +246,7 @@ class Connections:
             found = self._resolve(host, key.port)
         except (OSError, UnicodeError) as error:
             raise NoSuchName(host) from error
-        allowed = found if key.allow_private else public_only(found)
+        allowed = of_own_network(found) if key.allow_private else public_only(found)
         if not allowed:
             raise NotPublic(key.host.decode("ascii"), found)
         stream = _Stream(self._first_that_answers(allowed, key.port, allowance), allowance)
