@@ -14,6 +14,7 @@ import pytest
 #: The programs of a need, any of which will do; a need that is not listed is a program of its own name.
 PROGRAMS = {
     "needs_chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "needs_dovecot_imapd": ("dovecot", "/usr/sbin/dovecot"),
     # These two exclude Postfix, so their tests install them in a root of their own.
     "needs_exim4": ("unshare",),
     "needs_opensmtpd": ("unshare",),

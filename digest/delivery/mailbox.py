@@ -258,13 +258,20 @@ class Imap:
             client, self._client = self._client, None
             if client is not None:
                 _drop(client)
-            said = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
-            text = " ".join(said.split())[:300]
+            text = " ".join(_said(exc).split())[:300]
             raise MailboxError(
                 f"the mailbox cannot be used: {text}",
                 where=self._where,
                 try_="check host, port, security, username, password_file and folder",
             ) from exc
+
+
+def _said(error: Exception) -> str:
+    """A fault in words; of a refused login imaplib has the server's answer as bytes."""
+    answer = error.args[0] if error.args else ""
+    if isinstance(answer, bytes):
+        return answer.decode("utf-8", "replace")
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _read(path: Path, size: int) -> bytes:
