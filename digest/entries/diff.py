@@ -33,13 +33,13 @@ def bands(entries: Sequence[EntryData], by_alias: Mapping[Alias, Entry]) -> tupl
     for data, names in zip(entries, _feed_aliases(entries), strict=True):
         held = [by_alias[name] for name in names if name in by_alias]
         if not any(one.title == data.title and one.abstract == data.abstract for one in held):
-            found |= dict.fromkeys(near.text_of(data).bands)
+            found |= dict.fromkeys(near.bands_of(data.title, data.abstract))
     return tuple(found)
 
 
 def bands_of(entry: Entry) -> tuple[int, ...]:
     """The bands under which a held entry is found from now on."""
-    return near.Text(entry.title, entry.abstract).bands
+    return near.bands_of(entry.title, entry.abstract)
 
 
 def diff(

@@ -58,8 +58,12 @@ _TRACKING = re.compile(
 def find_arxiv_id(text: str) -> tuple[str, int | None] | None:
     """The arXiv id in an id, a DOI or a link, and its version if said; None for anything else, free text included."""
     text = text.strip()
-    if len(text) > 2_000:
-        return None
+    return _arxiv_id_in(text) if len(text) <= 2_000 else None
+
+
+@lru_cache(maxsize=5_000)
+def _arxiv_id_in(text: str) -> tuple[str, int | None] | None:
+    """Remembered: a link is asked for its ids when it is cleaned and for each alias, and often it is the key, too."""
     if found := _BARE.fullmatch(text):
         return _arxiv(found)
     if "://" not in text:
@@ -99,8 +103,14 @@ def find_doi(text: str) -> str | None:
     10.48550/arXiv.X is no DOI but an arXiv id.
     """
     text = text.strip()
-    if len(text) > 2_000:
-        return None
+    if "10." not in text and "%" not in text:
+        return None  # most links, at a tenth of the time
+    return _doi_in(text) if len(text) <= 2_000 else None
+
+
+@lru_cache(maxsize=5_000)
+def _doi_in(text: str) -> str | None:
+    """Remembered for the same reason."""
     if "://" in text or text.lower().startswith(("doi.org/", "dx.doi.org/")):
         found = _doi_of_url(text if "://" in text else "https://" + text)
     else:
@@ -120,7 +130,6 @@ def _doi_of_url(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         host = _host(parts.hostname or "")
-        query = dict(parse_qsl(parts.query))
     except ValueError:
         return None
     path = unquote(parts.path)
@@ -129,6 +138,7 @@ def _doi_of_url(url: str) -> str | None:
         return found.group() if found else None
     if found := _DOI_IN_PATH.search(path):
         return _DOI_TAIL.sub("", found.group(1))
+    query = dict(parse_qsl(parts.query)) if parts.query else {}
     for name in ("id", "doi"):
         if found := _DOI.fullmatch(query.get(name, "")):
             return found.group()

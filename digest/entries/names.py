@@ -6,7 +6,7 @@ Takes the author strings of a feed (text without HTML or LaTeX), gives one name 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 MAX_NAMES = 2_000
 MAX_NAME = 200
@@ -33,16 +33,28 @@ _CJK = re.compile(
 _MARKS = re.compile(r"(?:\^\{?[\da-z,*†‡§ ]{1,8}\}?|[⁰¹²³⁴⁵⁶⁷⁸⁹ᵃᵇᶜᵈᵉ˒⁎*†‡§¶‖#✉^,\s]+)$")
 _DIGITS = re.compile(r"(?<=[^\W\d_]{2})\d{1,2}(?:,\d{1,2})*$")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.?[\s-]?){1,4}")
+#: "Ann Doe", "J. P. Roe", "Jean-Luc Poe": most names. Nothing here changes them, nor does anything that reads markup.
+_USUAL = re.compile(r"(?!And |By )(?:[A-Z](?:\.|[a-z]+(?:-[A-Z]?[a-z]+)*)? ){1,6}[A-Z][a-z]+(?:-[A-Z]?[a-z]+)*")
 
 
-def put_right(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, one a person, "First Last"."""
+def _is_usual(name: str) -> bool:
+    return len(name) <= MAX_NAME and _USUAL.fullmatch(name) is not None
+
+
+def put_right(names: Sequence[str], read: Callable[[str], str] = str) -> tuple[str, ...]:
+    """The names, one a person, "First Last"; ``read`` takes markup and TeX out of one, where there may be any."""
+    usual = set(filter(_is_usual, names))
+    if len(usual) == len(names):
+        return tuple(names[:MAX_NAMES])
     parts: list[str] = []
     for name in names[: MAX_NAMES * 2]:
-        parts += _split(_without_affiliation(name), alone=len(names) == 1)
+        parts += [name] if name in usual else _split(_without_affiliation(read(name)), alone=len(names) == 1)
     parts = _family_named(parts[: MAX_NAMES * 2])
     found: list[str] = []
     for part in parts:
+        if part in usual:
+            found.append(part)
+            continue
         name = _unmarked(part[: 2 * MAX_NAME])  # marks are searched for from every place
         name = _cased(_turned(name))[:MAX_NAME].strip(" ,;.&" if part.endswith((",", ";")) else " ,;&")
         if any(c.isalpha() for c in name) and name.casefold().rstrip(".") not in ("et al", "and", "others", "et al."):
@@ -70,10 +82,12 @@ def _unmarked(name: str) -> str:
 
 def _family_named(parts: list[str]) -> list[str]:
     """Lists in the French way, "DUPONT Jean" or "Jean DUPONT", as "Jean Dupont", where nearly every name has it."""
-    fitting = [len(part) <= MAX_NAME and _is_family_in_capitals(part.split()) for part in parts]
     # "PRS De Silva" begins with initials: most families have four letters and more.
     long = sum(any(len(word) >= 4 and word.isupper() for word in part.split()) for part in parts)
-    if len(parts) < 2 or sum(fitting) < 0.8 * len(parts) or 2 * long < len(parts):
+    if len(parts) < 2 or 2 * long < len(parts):
+        return parts
+    fitting = [len(part) <= MAX_NAME and _is_family_in_capitals(part.split()) for part in parts]
+    if sum(fitting) < 0.8 * len(parts):
         return parts
     return [_family_put_right(part) if fits else part for part, fits in zip(parts, fitting, strict=True)]
 

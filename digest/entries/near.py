@@ -118,8 +118,9 @@ def bands_of(title: str, abstract: str) -> tuple[int, ...]:
     if len(text.words) >= 6:  # one misspelt word leaves one end of a title as it is
         titles += ["".join(text.words[:5]), "".join(text.words[-5:])]
     found = [_hash("title " + name) for name in titles]
-    sketch = text.runs[:SKETCH] if len(text.runs) >= _FEW_RUNS else text.runs[:0]
-    return tuple(dict.fromkeys([*found, *map(int, sketch.view(np.int64))]))
+    runs = text.runs
+    sketch: list[int] = runs[:SKETCH].view(np.int64).tolist() if len(runs) >= _FEW_RUNS else []
+    return tuple(dict.fromkeys([*found, *sketch]))
 
 
 def text_of(data: EntryData) -> Text:
@@ -177,12 +178,13 @@ def ids_agree(arxiv_ids: frozenset[str], dois: frozenset[str]) -> bool:
 def words(text: str) -> list[str]:
     """The words without case, accents, punctuation; Greek letters by name, each Chinese or Japanese character alone."""
     if text.isascii():
-        return _ASCII_WORD.findall(text.lower())
+        return text.translate(_ASCII).split()  # as below, many times as fast
     plain = _MARKS.sub("", unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()))
     return _WORD.findall(plain.translate(_LETTERS))
 
 
-_ASCII_WORD = re.compile(r"[a-z0-9]+")
+#: What is no letter or digit of ASCII becomes a space, and capitals small.
+_ASCII = "".join(chr(code).lower() if chr(code).isalnum() else " " for code in range(128))
 _MARKS = re.compile(r"[\u0300-\u036f\u20d0-\u20ff\u00ad\u200b-\u200f]")
 _EACH_ALONE = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_EACH_ALONE}]|[^\W_{_EACH_ALONE}]+")
@@ -193,7 +195,8 @@ _GREEK = {
 }  # fmt: skip
 _LETTERS = str.maketrans({**_GREEK, "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 
-_SEPARATOR = re.compile(r"\s*[:：]\s+|\s*：\s*|\s+[-–|·]\s+|\s*—\s*|(?<=[?!])\s+")
+#: A colon, a dash, a bar or the end of a sentence. One set comes first, as only that is looked for quickly.
+_SEPARATOR = re.compile(r"[\s:：?!—](?:(?<=[:：?!])\s|(?<=[：—])|(?<=\s)[-–|·]\s)")
 #: What lists and sites put around a title; "(v2)" is not among it: that may be a model's name.
 _DECORATION = re.compile(
     r"^\s*\[(?:R|D|P|N|PDF|HTML)\]\s+"
@@ -221,7 +224,7 @@ _ROLE = re.compile(
 
 
 def _undecorated(title: str) -> str:
-    return _DECORATION.sub("", title) or title
+    return _DECORATION.sub("", title) or title if "[" in title or "(" in title else title
 
 
 def _role(title: str) -> str:
@@ -233,13 +236,13 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), signed=True)
 
 
-class _Hashes(dict[str, int]):
-    """Words' hashes, remembered: most words of a text were met before."""
+class _Hashes(dict[str, bytes]):
+    """Words' hashes as numpy reads them, remembered: most words of a text were met before."""
 
-    def __missing__(self, word: str) -> int:
+    def __missing__(self, word: str) -> bytes:
         if len(self) > 1 << 18:
             self.clear()
-        self[word] = found = _hash(word)
+        self[word] = found = _hash(word).to_bytes(8, "little", signed=True)
         return found
 
 
@@ -254,10 +257,11 @@ def _runs(said: Sequence[str]) -> NDArray[np.uint64]:
     count = len(said) - RUN + 1
     if count < 1:
         return np.empty(0, dtype=np.uint64)
-    hashed = np.fromiter(map(_HASHES.__getitem__, said), dtype=np.int64, count=len(said)).view(np.uint64)
+    hashed = np.frombuffer(b"".join(map(_HASHES.__getitem__, said)), dtype="<u8")
     mixed = np.zeros(count, dtype=np.uint64)
     for place, factor in enumerate(_FACTORS):
-        mixed = (mixed ^ hashed[place : place + count]) * factor
+        mixed ^= hashed[place : place + count]
+        mixed *= factor
     mixed ^= mixed >> np.uint64(29)
     mixed.sort()
     return mixed[np.append(True, mixed[1:] != mixed[:-1])]

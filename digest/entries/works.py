@@ -103,7 +103,7 @@ class Works:
                 self._owners[alias] = work
                 work.aliases[alias] = None
         work.arxiv = work.arxiv or identity.arxiv_of(names)
-        for key in (identity.title_key(data.title), *near.text_of(data).bands):
+        for key in (identity.title_key(data.title), *near.bands_of(data.title, data.abstract)):
             if key:
                 self._alike[key].append(work)
 
@@ -138,7 +138,10 @@ class Works:
     def _pairs(self) -> Iterable[tuple[Work, Work, near.Likeness]]:
         """Works with like words and the likeness of their likest records, each pair once; one is of this feed."""
         met: set[tuple[int, int]] = set()
-        for key, found in list(self._alike.items()):
+        held = self._held.by_title.keys() | self._held.by_band.keys()
+        # Most words are one work's own.
+        shared = [(key, found) for key, found in self._alike.items() if len(found) > 1 or key in held]
+        for key, found in shared:
             known = [work.root() for work in found] + [self._drawn_in(entry) for entry in self._of_store(key)]
             works = list(dict.fromkeys(known))
             if len(works) > COMMON:

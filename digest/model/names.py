@@ -28,4 +28,10 @@ def _bare(text: str) -> str:
         decomposed = unicodedata.normalize("NFKD", text.casefold())
         text = "".join(char for char in decomposed if not unicodedata.combining(char))
     text = text.lower().replace("'", "").replace("’", "")
+    if text.isascii():
+        return " ".join(text.translate(_ASCII).split())  # as below, many times as fast
     return " ".join("".join(char if char.isalnum() else " " for char in text).split())
+
+
+#: What is no letter or digit of ASCII becomes a space.
+_ASCII = "".join(chr(code) if chr(code).isalnum() else " " for code in range(128))

@@ -11,7 +11,7 @@ from digest.entries.works import COMMON, Held
 from digest.model.errors import Conflict, StorageError
 from digest.model.feeds import Alias, ChangeKind, Entry, EntryChange, EntryData, EntryId, Source
 from digest.ranking.pool import text_of
-from digest.ranking.text import words
+from digest.ranking.text import fold, written
 from digest.storage import authorships, entries, likeness, terms
 from digest.storage.base import Tx
 
@@ -27,7 +27,7 @@ def known(tx: Tx, said: Sequence[EntryData], *, now: datetime) -> tuple[tuple[En
         before = entries.recent(tx, before=now, limit=_CATCH_UP)
         likeness.note(tx, {one.id: bands_of(one) for one in before})
         authorships.note_all(tx, {one.id: (one.authors, one.institutions) for one in before})
-        terms.note(tx, [words(text_of(one)) for one in before])
+        terms.note(tx, _terms(before))
     by_alias, by_title = entries.find(tx, *keys(said))
     taken = _without_strangers(said, by_alias)
     under = likeness.alike(tx, bands(taken, by_alias), most=COMMON)
@@ -80,8 +80,7 @@ def keep(
     ]
     likeness.note(tx, {row: bands_of(entry) for row, entry in fresh})
     authorships.note_all(tx, {row: (entry.authors, entry.institutions) for row, entry in fresh})
-    new = [change.after for change in changes if change.kind is ChangeKind.NEW]
-    terms.note(tx, [words(text_of(entry)) for entry in new])
+    terms.note(tx, _terms([change.after for change in changes if change.kind is ChangeKind.NEW]))
     resembling = [(row, like) for row, change in zip(rows, changes, strict=True) for like in change.resembles]
     others, _ = entries.find(tx, [like.alias for _, like in resembling], ())
     for row, like in resembling:
@@ -89,6 +88,13 @@ def keep(
         if other is not None:
             likeness.tell(tx, row, other.id, title_ratio=like.title_ratio, overlap=like.overlap, at=now)
     return rows
+
+
+def _terms(works: Sequence[Entry]) -> list[set[str]]:
+    """The words of each work, as the ranking takes them; what many of them say is folded once."""
+    said = [set(written(text_of(work))) for work in works]
+    folded = {word: fold(word) for word in set[str]().union(*said)}
+    return [set(map(folded.__getitem__, words)) for words in said]
 
 
 def _without_strangers(found: Sequence[EntryData], held: Mapping[Alias, Entry]) -> tuple[EntryData, ...]:

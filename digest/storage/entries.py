@@ -40,7 +40,7 @@ from digest.model.feeds import (
     VoteObservation,
     WorkId,
 )
-from digest.storage.base import Instant, Tx, add_missing, batched, metadata
+from digest.storage.base import Instant, Tx, add_missing, among, batched, metadata
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 
@@ -140,11 +140,12 @@ def find(
     """What we hold under these aliases and title keys."""
     rows: list[tuple[str, int]] = []
     for some in batched(dict.fromkeys(by_aliases), 500):
-        rows += [(r.alias, r.entry_id) for r in tx.execute(select(aliases).where(aliases.c.alias.in_(some)))]
+        query = select(aliases.c.alias, aliases.c.entry_id).where(among(tx, aliases.c.alias, some))
+        rows += [(r.alias, r.entry_id) for r in tx.execute(query)]
     titled: dict[str, list[int]] = defaultdict(list)
     for some in batched((key for key in dict.fromkeys(by_titles) if key), 500):
         query = select(entries.c.title_key, entries.c.id).where(
-            entries.c.title_key.in_(some), entries.c.merged_into.is_(None)
+            among(tx, entries.c.title_key, some), entries.c.merged_into.is_(None)
         )
         for row in tx.execute(query):
             titled[row.title_key].append(row.id)

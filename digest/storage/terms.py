@@ -38,7 +38,10 @@ def note(tx: Tx, works: Sequence[Collection[str]]) -> None:
     if not works:
         return
     before = _documents(tx)
-    given = Counter(term for work in works for term in set(work) if 0 < len(term) <= LONGEST)
+    counted = Counter[str]()
+    for work in works:
+        counted.update(set(work))
+    given = {term: number for term, number in counted.items() if 0 < len(term) <= LONGEST}
     given[ALL] = len(works)
     new = insert(tx, terms).from_select(["term", "documents"], _rows(tx, given))
     more = terms.c.documents + new.excluded.documents

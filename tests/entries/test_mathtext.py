@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from digest.entries import stripped
 from digest.entries.mathtext import MAX_CHARS, to_unicode
 from digest.entries.normalize import clean_abstract
 
@@ -102,6 +103,21 @@ UNTOUCHED = [
 @pytest.mark.parametrize(("latex", "shown"), [*FORMULAS.items(), *PROSE.items(), *DAMAGED.items()])
 def test_latex_is_shown_as_unicode(latex: str, shown: str) -> None:
     assert to_unicode(latex) == shown
+
+
+def test_every_sign_is_known_without_its_backslash() -> None:
+    signs = stripped._SIGNS
+    assert {name: to_unicode(f"here {name} there") for name in signs} == {
+        name: f"here {sign} there" for name, sign in signs.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("(le 5 of them)", "(≤ 5 of them)"), ("(ge 5)", "(≥ 5)"), ("if n ge 3", "if n ≥ 3"), ("large 5", "large 5")],
+)
+def test_a_relation_is_known_by_the_number_behind_it(text: str, shown: str) -> None:
+    assert to_unicode(text) == shown
 
 
 @pytest.mark.parametrize("text", UNTOUCHED)

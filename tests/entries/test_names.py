@@ -62,6 +62,10 @@ ONE = {
     "Jane Doe <jane@x.example>": "Jane Doe",
     "jane@x.example (Jane Doe)": "Jane Doe",
     "and Jane Doe": "Jane Doe",
+    "And Jane Doe": "Jane Doe",
+    "By Jane Doe": "Jane Doe",
+    "J. P. Doe": "J. P. Doe",
+    "Jean-luc Doe-Roe": "Jean-luc Doe-Roe",
     "by Jane Doe": "Jane Doe",
     "Po–Jui Lu": "Po-Jui Lu",
     'Hai "Helen" Li': 'Hai "Helen" Li',
@@ -88,6 +92,8 @@ LISTS = {
     ("PRS De Silva", "MKA Ariyaratne"): ("PRS De Silva", "MKA Ariyaratne"),
     ("NVIDIA Research", "Ann One", "Bob Two"): ("NVIDIA Research", "Ann One", "Bob Two"),
     ("Wei Wang", "Wei Wang"): ("Wei Wang", "Wei Wang"),
+    ("Ann One", "Wei Wang", "Wei Wang"): ("Ann One", "Wei Wang", "Wei Wang"),
+    ("Ann One", "TWO, BOB", "and Cy Three"): ("Ann One", "Bob Two", "Cy Three"),
     ("Ann One", "Bob Two", "Ann One", "Bob Two"): ("Ann One", "Bob Two"),
     ("Team X", ":", "Ann One", "others"): ("Team X", "Ann One"),
     ("Ann One et al.",): ("Ann One",),
@@ -111,6 +117,11 @@ def test_accents_written_in_tex_are_put_right_before_the_order() -> None:
     data = EntryData(key="k", title="T", authors=(r"Erd\H{o}s, P\'al", r"Nguy\~{\^e}n, V\u{a}n", 'M{\\"u}ller, J.'))
     assert clean(data).authors[0] == "Pál Erdős"
     assert clean(data).authors[2] == "J. Müller"
+
+
+def test_markup_and_tex_are_looked_for_in_every_name_that_may_hold_them() -> None:
+    data = EntryData(key="k", title="T", authors=("Ann One", "<b>Bob</b> Two", r"Cy Thr\'ee", "De Four, A &amp; Co"))
+    assert clean(data).authors == ("Ann One", "Bob Two", "Cy Thrée", "A & Co De Four")
 
 
 @given(st.lists(st.text(alphabet=st.sampled_from("AaBb éÉ李.,;-'()&@1¹*^{}"), max_size=30), max_size=8))

@@ -144,6 +144,21 @@ def test_fingerprints_are_the_same_in_every_process_and_fit_a_database():
     assert Text("", "").bands == () == Text("!?", "a b c").bands
 
 
+@pytest.mark.parametrize(
+    ("title", "parts"),
+    [
+        ("GaugeNet: Reading the Sea", ("gaugenet", "readingthesea")),
+        ("GaugeNet：海", ("gaugenet", "海")),
+        ("What Do Gauges Read? The Sea", ("whatdogaugesread", "thesea")),
+        ("GaugeNet — the Sea: a Reader", ("gaugenet", "theseaareader")),
+        ("Gauges - and | Lanterns", ("gauges", "andlanterns")),
+        ("Gauge-Net 1:2 of the Sea", ("", "")),
+    ],
+)
+def test_a_title_has_a_part_before_and_one_behind_its_first_separator(title, parts):
+    assert Text(title).parts == parts
+
+
 @given(st.text(max_size=200), st.text(max_size=400), st.lists(st.text(max_size=30), max_size=4))
 def test_any_record_can_be_compared_and_is_like_itself(title, abstract, authors):
     one, other = Text(title, abstract, authors), Text(title, abstract, authors)

@@ -84,6 +84,10 @@ def test_titles_are_one_plain_line(raw: str, shown: str) -> None:
         ("<jats:p>We use <jats:italic>E. coli</jats:italic>.</jats:p>", "We use E. coli."),
         ("plain a &amp; b\n  and c", "plain a & b and c"),
         ("<!-- hidden -->seen<style>p{}</style>", "seen"),
+        ("<P>one</P>two<br />three <div>four", "one two three four"),
+        ("<p>x < y</p> and <pre>z</pre>", "x < y and z"),
+        ("<p>cut ]]> off</p>", "cut off"),
+        ("<p>a\ud800b</p> <i>c</i>&lt;", "ab c<"),
         ('<a href="x" onclick="y">link</a>ed <img src=x onerror=z>end', "linked end"),
     ],
 )

@@ -163,6 +163,18 @@ def test_dates_that_cannot_be_are_left_out(written, read):
     assert (at.isoformat() if at else None) == read
 
 
+def test_only_the_end_of_a_word_that_is_far_too_long_is_left_out_wherever_it_begins():
+    for before in (0, 1, 374, 375, 749):
+        title = f"{'a ' * before}{'x' * 1_500}"
+        (entry,) = parse(rss(f"<item><title>{title}yy tail</title></item>")).entries
+        assert entry.title == f"{title} tail"
+
+
+def test_authors_in_one_element_cost_the_item_nothing():
+    got = parse(rss("<item><title>T</title><authors>Jane Doe</authors><links>x</links></item>"))
+    assert [entry.title for entry in got.entries] == ["T"] and got.problems == ()
+
+
 def test_a_title_of_a_megabyte_is_read_quickly():
     began = time.perf_counter()
     for title in ("x" * 1_000_000, "&lt;" * 200_000, "((" * 400_000, "(a)" * 300_000, "a, " * 300_000, "a@" * 400_000):

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, cast
 from urllib.parse import urljoin
 
@@ -40,10 +41,15 @@ _ELSEVIER_DATE = re.compile(
 #: Pensoft's ``<p>DOI: …</p><p>Authors: …</p><p>Abstract: …</p>``.
 _PARAGRAPHS = re.compile(r"<p>\s*(DOI|Authors?|Abstract)\s*:\s*(.{0,30000}?)\s*</p>", re.S)
 #: HighWire's pages, as copies of bioRxiv's lists carry them: a citation, and no abstract.
-_HIGHWIRE = re.compile(r"nlm-given-names\">([^<]{1,100})</span>\s*<span class=\"nlm-surname\">([^<]{1,100})<")
+_HIGHWIRE = re.compile(
+    r"nlm-given-names\">([^<]{1,100})</span>\s*<span class=\"nlm-surname\">([^<]{1,100})<"
+    r"|\"nlm-collab\"[^<>]{0,200}>([^<]{1,200})<"
+)
 #: Schweizerbart's ``</h1> <b>Last, First; …</b>``, and its heading above the abstract.
 _BOLD_AUTHORS = re.compile(r"</h1>\s*<b>([^<]{3,2000})</b>")
 _ABSTRACT_HEADING = re.compile(r"<h\d>\s*Abstract\s*</h\d>", re.IGNORECASE)
+#: A last paragraph that names the place of its link and nothing more (Google Scholar's alerts as a feed).
+_PLACE_LAST = re.compile(r"<p>\s*<a\s[^<>]{0,2000}>\s*[\w-]+(?:\.[\w-]+)+\s*</a>\s*</p>\s*\Z")
 #: PubMed's content: the journal's line, a heading, the abstract, the numbers.
 _PUBMED = re.compile(r"<p[^>]{0,200}>\s*<b>ABSTRACT</b>\s*</p>(.{0,50000}?)(?=<p[^>]{0,200}>\s*PMID:|\Z)", re.S)
 #: What stands where an abstract would: nothing, or the pages of an issue (Taylor & Francis, Wiley).
@@ -51,8 +57,13 @@ _NO_ABSTRACT = re.compile(r"[\s.…–-]*|n/?a\W*|(?:[^.,]{0,100},\s*)?volume \d
 #: CNKI's ``First LAST;First LAST;</br>`` before the abstract.
 _NAMES_FIRST = re.compile(r"\s*((?:[^<>;]{2,60};){1,100})\s*</?br\s*/?>")
 _COMMENTS = re.compile(r"\bComments:\s*(\d{1,7})\b|\[(\d{1,7})\s+comments?\]|\bcomments?\s*\((\d{1,7})\)", re.I)
-_VOTES = re.compile(r"\b(?:Points|Upvotes):\s*(\d{1,7})\b", re.I)
+#: The colon first: it is found at once, where a word would be tried at every place.
+_VOTES = re.compile(r":(?:(?<=\bPoints:)|(?<=\bUpvotes:))\s*(\d{1,7})\b", re.I)
 _ARXIV_SUFFIX = re.compile(r"\s*\(arXiv:(\S+?)(?:\s+\[([\w.-]+)\])?(?:\s+UPDATED)?\)\s*$")
+
+
+#: A link that says everything: completing it changes nothing, and takes most of the time that an item's links take.
+_WHOLE = re.compile(r"https?://[\w.-]+/[\w./-]*[\w/]", re.ASCII)
 
 
 class BadItem(Exception):
@@ -77,21 +88,23 @@ def entry_of(item: Mapping[str, Any], base: str) -> EntryData:
     title, suffix = _title(item, told.abstract)
     guid, link = text(item, "id"), link_of(item, base)
     guid = absolute(base, guid) if guid.startswith("/") else guid
-    identities = (guid, link, text(item, "prism_url"), suffix, *(text(item, key) for key in _DOI_KEYS))
+    named = tuple(text(item, key) for key in _DOI_KEYS if key in item)
+    identities = (guid, link, text(item, "prism_url"), suffix, *named)
     arxiv_id, version = first_arxiv_id(identities)
-    authors = names_of(_author_lines(item)) or told.authors
+    people = _people(item)
+    authors = names_of(name for name, _ in people) or told.authors
     return EntryData(
         key=guid or link or digest_of(title, told.abstract),
         title=title,
         url=link,
         abstract=told.abstract,
         authors=authors,
-        author_ids=_author_ids(item, len(authors)),
+        author_ids=_author_ids(people, len(authors)),
         categories=_categories(item),
         published_at=_date(item, "published", "updated", "created", "prism_publicationdate") or told.published_at,
         arxiv_id=arxiv_id,
         version=version,
-        doi=first_doi((*(text(item, key) for key in _DOI_KEYS), guid, link)) or told.doi,
+        doi=first_doi((*named, guid, link)) or told.doi,
         upvotes=told.upvotes,
         comments=_number(text(item, "slash_comments")) if text(item, "slash_comments") else told.comments,
         pdf_url=next((absolute(base, href) for href, kind in _links(item) if kind == "application/pdf"), ""),
@@ -121,12 +134,14 @@ def date_of(item: Mapping[str, Any], key: str) -> datetime | None:
 def link_of(item: Mapping[str, Any], base: str) -> str:
     """The item's own page: feedburner's original link, the alternate link, or a guid that is a link."""
     linked = (text(item, "feedburner_origlink"), text(item, "link"), *(href for href, _ in _links(item)))
-    candidates = (*(absolute(base, link) for link in linked if link), text(item, "id"))
+    candidates = chain((absolute(base, link) for link in linked if link), (text(item, "id"),))
     return next((link for link in candidates if re.match(r"https?://", link, re.I)), "")
 
 
 def absolute(base: str, link: str) -> str:
     """The link, completed from ``base``; as it is if it cannot be taken apart."""
+    if _WHOLE.fullmatch(link):
+        return link
     try:
         return urljoin(base, link)
     except ValueError:
@@ -174,7 +189,8 @@ def _start(markup: str) -> str:
 
 
 def _told(body: str) -> _Told:
-    comments = _first_number(_COMMENTS, body[-5_000:])
+    end = body[-5_000:]
+    comments = _first_number(_COMMENTS, end) if "comment" in end.lower() else None
     labelled = {label.lower().rstrip("s"): value for label, value in _LABELLED.findall(body)}
     if "upvote" in labelled:
         return _Told(
@@ -195,7 +211,7 @@ def _told(body: str) -> _Told:
     bibliography = _bibliography(body)
     if bibliography is not None:
         return bibliography
-    return _Told(abstract=body, upvotes=_first_number(_VOTES, _plain(body[-5_000:])), comments=comments)
+    return _Told(abstract=body, upvotes=_first_number(_VOTES, _plain(end)), comments=comments)
 
 
 def _bibliography(body: str) -> _Told | None:
@@ -208,13 +224,17 @@ def _bibliography(body: str) -> _Told | None:
                 abstract=told.get("Abstract", ""), authors=authors, doi=first_doi((_plain(told.get("DOI", "")),))
             )
     if "highwire-cite" in body[:5_000] and (people := _HIGHWIRE.findall(body)):
-        return _Told(abstract="", authors=tuple(f"{_plain(given)} {_plain(family)}" for given, family in people))
+        return _Told(abstract="", authors=tuple(_plain(" ".join(filter(None, parts))) for parts in people))
     if "</h1>" in body and (heading := _ABSTRACT_HEADING.search(body)) and (line := _BOLD_AUTHORS.search(body)):
         return _Told(abstract=body[heading.end() :], authors=split_names(_plain(line[1])))
     if "<b>ABSTRACT</b>" in body and (pubmed := _PUBMED.search(body)):
         return _Told(abstract=pubmed[1])
     if len(body) < 600 and _NO_ABSTRACT.fullmatch(" ".join((_plain(body) or body).split())):
         return _Told(abstract="")
+    if heading := _ABSTRACT_HEADING.match(body.lstrip()):
+        return _Told(abstract=body.lstrip()[heading.end() :])
+    if (link := body.rfind("<p>")) > 0 and _PLACE_LAST.match(body, link):
+        return _Told(abstract=body[:link])
     first = _NAMES_FIRST.match(body)
     return _Told(abstract=body[first.end() :], authors=split_names(_plain(first[1]))) if first else None
 
@@ -232,27 +252,35 @@ def _number(value: str) -> int | None:
     return int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
 
 
-def _author_lines(item: Mapping[str, Any]) -> Iterator[str]:
-    for author in item.get("authors") or ():
-        name = author.get("name")
-        if isinstance(name, str):
-            yield re.sub(r"^/u/", "", name)
+def _people(item: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, link) of each author element that has a name."""
+    if not item.get("authors"):
+        return [(text(item, "creator"), "")]  # Dublin Core whose maker lost the prefix
+    return [
+        (name.removeprefix("/u/"), href if isinstance(href := author.get("href"), str) else "")
+        for author in _elements(item, "authors")
+        if isinstance(name := author.get("name"), str)
+    ]
 
 
-def _author_ids(item: Mapping[str, Any], names: int) -> tuple[str, ...]:
+def _author_ids(people: Sequence[tuple[str, str]], names: int) -> tuple[str, ...]:
     """The ids that Atom's uri elements are, beside the names; none unless each name has an element of its own."""
-    people = [author for author in item.get("authors") or () if isinstance(author.get("name"), str)]
-    ids = tuple(author_id(href if isinstance(href := author.get("href"), str) else "") for author in people)
+    ids = tuple(author_id(href) if href else "" for _, href in people)
     return ids if any(ids) and len(ids) == names else ()
 
 
+def _elements(item: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
+    """What feedparser lists under a key, as plain mappings: its own are many times slower to look things up in."""
+    return (dict(cast(Mapping[str, Any], part)) for part in item.get(key) or () if isinstance(part, dict))
+
+
 def _categories(item: Mapping[str, Any]) -> tuple[str, ...]:
-    terms = (tag.get("term") or tag.get("label") for tag in item.get("tags") or ())
+    terms = (tag.get("term") or tag.get("label") for tag in _elements(item, "tags"))
     return tuple(dict.fromkeys(term.strip() for term in terms if isinstance(term, str) and term.strip()))
 
 
 def _links(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for link in item.get("links") or ():
+    for link in _elements(item, "links"):
         href, kind = link.get("href"), link.get("type")
         if isinstance(href, str):
             yield href.strip(), kind if isinstance(kind, str) else ""

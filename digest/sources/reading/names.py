@@ -38,13 +38,16 @@ def names_of(lines: Iterable[str]) -> tuple[str, ...]:
     present = [line for line in lines if line.strip()]
     if len(present) == 1:
         return split_names(present[0])
-    if any(";" in line for line in present):
+    joined = "".join(present)
+    if ";" in joined:
         return tuple(dict.fromkeys(name for line in present for name in split_names(line)))
-    return _clean(turn(line) for line in present)
+    return _clean(map(turn if "," in joined else str.strip, present))
 
 
 def turn(name: str) -> str:
     """ "Last, First" becomes "First Last"; "Last, First, Jr." keeps its suffix."""
+    if "," not in name:
+        return name.strip()
     parts = [part.strip() for part in name.split(",") if part.strip()]
     if len(parts) == 2 and not re.fullmatch(r"(?:Jr|Sr|Dr|PhD|Ph\.D|MD|M\.D|I{2,3}|IV)\.?", parts[1]):
         return f"{parts[1]} {parts[0]}"
@@ -104,7 +107,7 @@ def _top_level(line: str) -> Iterator[str]:
 
 def _clean(names: Iterable[str]) -> tuple[str, ...]:
     short = (name[:_LONGEST_NAME] for name in names)
-    kept = (_EMAIL.sub("", name).strip(" ,;") for name in short)
+    kept = ((_EMAIL.sub("", name) if "@" in name else name).strip(" ,;") for name in short)
     return tuple(dict.fromkeys(name for name in kept if name.lower() not in _NOBODY))
 
 

@@ -39,16 +39,18 @@ _END = re.compile(rb"</(?:[\w.-]+:)?(?:rss|feed|rdf|channel)\s*>?\s*(?:<!--.*?--
 _FEEDLIKE = re.compile(rb"<channel[\s>]|//channel\.netscape\.com/rdf/simple/0\.9/", re.IGNORECASE)
 #: Bluesky's link element holds an address of its own network beside the web's; feedparser would take that one only.
 _AT_URI = re.compile(rb"(<link)\s+uri\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*')(?=\s*>)")
-#: Control characters that XML 1.0 forbids; ESC stays, ISO-2022 encodings need it.
 #: No word is this long. feedparser looks for mail addresses in time that grows with the square of a run like this.
-_LONG_RUN = re.compile(rb"([\w.+-]{1500})[\w.+-]+")
+_LONGEST_RUN = 1_500
+_LONG_RUN = re.compile(rb"([\w.+-]{%d})[\w.+-]+" % _LONGEST_RUN)
+_HALF_RUN = re.compile(rb"[\w.+-]{%d}" % (_LONGEST_RUN // 2))
+#: Control characters that XML 1.0 forbids; ESC stays, ISO-2022 encodings need it.
 _FORBIDDEN = bytes(set(range(32)) - {0x09, 0x0A, 0x0D, 0x1B})
 
 
 def parse_xml(response: FetchResponse, read: Callable[[Item, str], EntryData]) -> ParsedFeed:
     """RSS or Atom, each item read by ``read(item, base)``, which raises BadItem for one that says nothing."""
     body = document.narrowed(response.body).translate(None, _FORBIDDEN)
-    body = _AT_URI.sub(rb"\1", _LONG_RUN.sub(rb"\1", body))
+    body = _AT_URI.sub(rb"\1", _shortened(body))
     result = _feedparser(body, response)
     head = cast(Item, result["feed"])
     items = cast(Sequence[Item], result["entries"])
@@ -84,6 +86,15 @@ def parse_xml(response: FetchResponse, read: Callable[[Item, str], EntryData]) -
         ttl=_ttl(_text(head, "ttl")) or max_age(response.headers),
         updated_at=date_of(head, "updated") or date_of(head, "published"),
     )
+
+
+def _shortened(body: bytes) -> bytes:
+    """Without the ends of runs that are too long; looked for only if there is one, as that takes long, too.
+
+    Wherever such a run begins, one of its halves fills a place of this grid.
+    """
+    grid = range(0, len(body), _LONGEST_RUN // 2)
+    return _LONG_RUN.sub(rb"\1", body) if any(_HALF_RUN.match(body, at) for at in grid) else body
 
 
 def read_all(
