@@ -148,7 +148,8 @@ def test_a_key_file_that_cannot_be_read_is_told_and_stops_only_its_source(store,
     told = desk.run()
     assert (told["works"].state, told["works"].detail) == (
         SourceState.BROKEN,
-        "Cannot be read: No such file. Check the path.",
+        "The key of [keys] openalex cannot be used: openalex-key: cannot be read: No such file. "
+        "Write it into that file (the key is the whole first line), or take openalex out of [keys].",
     )
     assert told["good"].state is SourceState.OK
 

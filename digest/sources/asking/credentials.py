@@ -98,7 +98,11 @@ class Credentials:
         try:
             lines = self._read(name)
         except DigestError as error:
-            raise FetchError(error.what, where=error.where, try_=error.try_) from error
+            raise FetchError(
+                f"{self.named(name)} cannot be used: {error.where}: {error.what}",
+                where=name,
+                try_=f"write it into that file ({self._lines(name)}), or take {name} out of [keys]",
+            ) from error
         if not lines:
             return NOTHING
         secret = self._token(name, service, lines, post) if service.login else lines[0]
@@ -117,6 +121,14 @@ class Credentials:
         """What a person calls it."""
         return f"the {'login' if self._services[name].login else 'key'} of [keys] {name}"
 
+    def _lines(self, name: str) -> str:
+        """What its file should hold."""
+        return (
+            "the address on its first line, the password on its second"
+            if self._services[name].login
+            else ("the key is the whole first line")
+        )
+
     def _token(self, name: str, service: Service, lines: Sequence[str], post: Post) -> str:
         with self._lock:
             if name not in self._tokens:
@@ -124,7 +136,7 @@ class Credentials:
                     raise FetchError(
                         f"{self.named(name)} has no password",
                         where=name,
-                        try_="write the address on the first line of its file, the password on the second",
+                        try_=f"write it into its file: {self._lines(name)}",
                     )
                 said = {"id": lines[0], "password": lines[1]}
                 try:
