@@ -27,6 +27,7 @@ from digest.model.feeds import (
     SourceKind,
     SourceState,
 )
+from digest.services.claims import LASTS, renewed
 from digest.services.joining import join_categories
 from digest.services.keeping import again, is_everybodys, take
 from digest.services.ports import Clock, Fetch
@@ -40,8 +41,6 @@ from digest.storage.engine import Store
 from digest.storage.rounds import Round
 from digest.storage.sources import Ended, HeldSource, Known, Times
 
-#: How long a claimed source is left alone by others; a crash leaves it due again after that.
-_BUSY = timedelta(minutes=15)
 #: A permanent redirect that held for so long is believed: the new address is then asked.
 _MOVED = timedelta(days=7)
 #: The validators of a document that stays the same are written again once a day, so that they are not dropped.
@@ -129,7 +128,8 @@ class Ingest:
         progress: Callable[[FetchedSource], None] | None = None,
     ) -> tuple[FetchedSource, ...]:
         """Fetches the sources that are due (or those named, or all), a queue a host; gives a row a source, by id."""
-        claimed = self._claim(ids, due_only=not everything and ids is None)
+        until = self.clock() + LASTS
+        claimed = self._claim(ids, until, due_only=not everything and ids is None)
         run = _Run(progress or (lambda row: None))
         plain = Batches[_Done](lambda some: self._store_plain(run, some), gap=_TOGETHER)
 
@@ -156,10 +156,11 @@ class Ingest:
             free_in=lambda each: self.free_in(first[each.held.source.id]),
         )
         try:
-            try:
-                queues.run(self.threads, "fetch")
-            finally:
-                plain.close()
+            with renewed(self.store, self.clock, tuple(first), until=until):
+                try:
+                    queues.run(self.threads, "fetch")
+                finally:
+                    plain.close()
             if claimed and self.arxiv_api:
                 self.join_categories()
         finally:
@@ -170,7 +171,7 @@ class Ingest:
         """Asks arXiv for the categories of works that came without; gives how many got some."""
         return join_categories(self.store, self.fetch, self.clock, arxiv_api=self.arxiv_api)
 
-    def _claim(self, ids: Sequence[str] | None, *, due_only: bool) -> tuple[Claimed, ...]:
+    def _claim(self, ids: Sequence[str] | None, until: datetime, *, due_only: bool) -> tuple[Claimed, ...]:
         now = self.clock()
         with self.store.transaction() as tx:
             sources.sync(tx, self.configured)
@@ -183,7 +184,7 @@ class Ingest:
                         try_=f"known are: {', '.join(sorted(held)) or 'none'}",
                     )
             wanted = [SourceId(name) for name in ids] if ids else None
-            taken = sources.claim(tx, wanted, now=now, busy_until=now + _BUSY, due_only=due_only)
+            taken = sources.claim(tx, wanted, now=now, busy_until=until, due_only=due_only)
             names = [one.source.id for one in taken]
             documents, news = sources.known_documents(tx, names), rounds.news(tx, names)
         return tuple(

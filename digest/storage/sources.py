@@ -206,6 +206,12 @@ def claim(
     return tuple(_held(row) for row in rows)
 
 
+def renew(tx: Tx, ids: Collection[SourceId], *, held_until: datetime, until: datetime) -> None:
+    """Moves those claims further that are still as they were made: neither ended nor taken by somebody else."""
+    mine = among(tx, sources.c.id, ids), sources.c.next_at == held_until
+    tx.execute(update(sources).where(*mine).values(next_at=until))
+
+
 def validators(tx: Tx, source_id: SourceId) -> Mapping[str, Validators]:
     rows = tx.execute(select(documents).where(documents.c.source_id == source_id))
     return {
@@ -252,7 +258,7 @@ def _ended(one: Ended) -> dict[str, object]:
         "detail": one.health.detail,
         "failures": one.health.failures,
         "next_at": one.health.next_at,
-        "stopped_at": one.at if one.health.next_at is None else None,
+        "stopped_at": (held.stopped_at or one.at) if one.health.next_at is None else None,
         "http_status": one.http_status,
         "last_fetched_at": one.at,
         "moved_to": one.moved_to,

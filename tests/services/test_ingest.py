@@ -19,6 +19,7 @@ from sqlalchemy import event
 
 from digest.model.errors import Conflict, StorageError, UsageError
 from digest.model.feeds import Alias, FetchResponse, Source, SourceId, SourceState
+from digest.services import claims
 from digest.services.backfill import Backfill
 from digest.services.ingest import Ingest
 from digest.sources.asking.fetch import Fetcher
@@ -488,6 +489,44 @@ class TestTwoProcesses:
         )
         assert [row.new for row in service.run()] == [1]
         assert inner == [()]
+
+    def test_what_a_killed_process_had_claimed_is_fetched_again_after_minutes(self, store, tmp_path):
+        feed = tmp_path / "feed.xml"
+        feed.write_bytes(rss(item(1)))
+        desk = Desk(store, source("lab", feed))
+
+        def killed(request):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            replace(desk.service, fetch=killed).run()
+        desk.now += timedelta(minutes=2)
+        assert desk.service.run() == ()
+        desk.now += timedelta(minutes=1)
+        assert [row.new for row in desk.service.run()] == [1]
+
+    def test_a_source_that_takes_long_stays_claimed_while_somebody_works_on_it(self, store, tmp_path, monkeypatch):
+        feed = tmp_path / "feed.xml"
+        feed.write_bytes(rss(item(1)))
+        desk = Desk(store, source("lab", feed), source("other", feed), threads=1)
+        monkeypatch.setattr(claims, "_EVERY", 0.005)
+        others = []
+
+        def slow(request):
+            for _ in range(5):
+                desk.now += timedelta(minutes=2)
+                wanted = desk.now + timedelta(minutes=2)
+                for _ in range(2000):
+                    with store.reading() as tx:
+                        if {one.source.id: one.next_at for one in sources.all_held(tx)}["other"] >= wanted:
+                            break
+                    time.sleep(0.005)
+                others.append(desk.service.run())
+            return desk.fetcher.fetch(request)
+
+        rows = replace(desk.service, fetch=slow).run()
+        assert others == [()] * 10
+        assert [(row.id, row.next_at > desk.now) for row in rows] == [("lab", True), ("other", True)]
 
     def test_stopped_in_the_middle_the_rest_is_due_again(self, store, tmp_path):
         feed = tmp_path / "feed.xml"

@@ -53,3 +53,27 @@ def test_a_source_that_its_kind_cannot_read_is_refused_with_its_place(source, wh
 )
 def test_where_the_content_does_not_tell_the_address_does(where, body, kind):
     assert sniff(where, body) == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("crossref", b'{"status":"ok","message-type":"work-list","message":{"items":[{"DOI":"10.1/x"}]}}'),
+        ("crossref", b'{"status":"ok","message-type":"work","message":{"DOI":"10.1/x"}}'),
+        ("openalex", b'{"meta": {"count": 1}, "results": [{"id": "https://openalex.org/W44", "title": "T"}]}'),
+        ("semanticscholar", b'{"total": 1, "data": [{"paperId": "ab", "title": "T"}]}'),
+        ("semanticscholar", b'{"offset": 0, "data": [{"citingPaper": {"paperId": "ab", "title": "T"}}]}'),
+        ("hackernews", b'{"hits": [{"title": "T", "objectID": "4", "points": 9}], "nbHits": 1}'),
+        ("github", b'{"total_count": 1, "incomplete_results": false, "items": [{"full_name": "a/b"}]}'),
+        ("openreview", b'{"notes": [{"id": "a", "content": {"title": {"value": "T"}}}], "count": 1}'),
+        ("pubmed", b'<?xml version="1.0"?>\n<!DOCTYPE PubmedArticleSet>\n<PubmedArticleSet><PubmedArticle/>'),
+        ("pubmed", b'{"header": {"type": "esearch"}, "esearchresult": {"count": "1", "idlist": ["4"]}}'),
+        ("huggingface", b'[{"paper": {"id": "2605.00001", "summary": "notes"}}]'),
+        ("feed", b'{"version": "https://jsonfeed.org/version/1.1", "items": [{"content_text": "\\"objectID\\": 4"}]}'),
+        ("feed", b'{"items": [{"title": "a \\"paperId\\": of no service"}]}'),
+        ("file", b'{"title": "T", "paperId": "ab"}\n{"title": "U", "paperId": "ac"}\n'),
+    ],
+)
+def test_the_answers_of_services_are_known_by_their_shape(kind, body):
+    assert sniff("https://api.example/answer", body) == kind
+    assert sniff("answer", b"\xef\xbb\xbf  " + body) == kind

@@ -83,6 +83,7 @@ def test_openalex_says_who_somebody_is_and_the_subfield_of_most_papers():
     assert OPENALEX.author(answer(PERSON)) == Facts(
         id="openalex:A5023888391",
         name="Mira Halden",
+        orcid="orcid:0000-0001-6187-6610",
         url="https://openalex.org/A5023888391",
         institutions=("Wren Hall",),
         field="Computer Vision",

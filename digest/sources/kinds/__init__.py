@@ -99,11 +99,18 @@ def sniff(url_or_path: str, body: bytes) -> str:
             return "maildir"
         if _is_lines(url_or_path, head):
             return "file"
-        return "feed" if _is_json_feed(head) or not _is_papers(url_or_path, head) else "huggingface"
+        if _is_json_feed(head):
+            return "feed"
+        return "huggingface" if _is_papers(url_or_path, head) else _by_shape(head)
     host = (urlsplit(url_or_path).hostname or "") if "://" in url_or_path else ""
     if host in ("rss.arxiv.org", "export.arxiv.org"):
         return "arxiv"
-    return "arxiv" if re.search(rb"xmlns:\w+\s*=\s*[\"']https?://arxiv\.org/schemas/atom", head) else "feed"
+    return "arxiv" if re.search(rb"xmlns:\w+\s*=\s*[\"']https?://arxiv\.org/schemas/atom", head) else _by_shape(head)
+
+
+def _by_shape(head: bytes) -> str:
+    """The kind whose service answers so; ``feed`` if none does."""
+    return next((name for name, kind in KINDS.items() if kind.shape and kind.shape.search(head)), FEED.name)
 
 
 #: How the road to a mailbox begins its document (services/letters.py).

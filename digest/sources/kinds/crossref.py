@@ -217,4 +217,5 @@ CROSSREF = SourceKind(
         "query": "words of titles or authors; the 100 likeliest are taken, from the journals if any are named",
     },
     has_past=True,
+    shape=re.compile(rb'"message-type"\s*:\s*"work'),
 )

@@ -150,4 +150,5 @@ GITHUB = SourceKind(
         "repositories": "owner/name of those whose releases are wanted",
         "topics": f"topics whose new repositories are wanted, those of {DAYS} days with the most stars",
     },
+    shape=re.compile(rb'"incomplete_results"\s*:'),
 )

@@ -138,4 +138,5 @@ HACKERNEWS = SourceKind(
         "all": "in [source.options]: true takes stories that link to anything",
     },
     has_past=True,
+    shape=re.compile(rb'"objectID"\s*:'),
 )

@@ -273,4 +273,5 @@ OPENALEX = SourceKind(
         "query": "words to search for in titles and abstracts",
     },
     has_past=True,
+    shape=re.compile(rb'"id"\s*:\s*"https://openalex\.org/W\d'),
 )

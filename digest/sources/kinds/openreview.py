@@ -137,4 +137,5 @@ OPENREVIEW = SourceKind(
     wants=wants,
     options={"venue": "the venue, such as ICLR.cc/2027/Conference, or an invitation of it"},
     has_past=True,
+    shape=re.compile(rb'\{\s*"notes"\s*:\s*\['),
 )

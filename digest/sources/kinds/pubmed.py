@@ -312,4 +312,5 @@ PUBMED = SourceKind(
     wants=wants,
     options={"query": "what to search for, as in PubMed's own search field"},
     has_past=True,
+    shape=re.compile(rb'<PubmedArticleSet\b|"esearchresult"\s*:'),
 )

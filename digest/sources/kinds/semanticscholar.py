@@ -178,4 +178,5 @@ SEMANTICSCHOLAR = SourceKind(
         "query": "words to search for in titles and abstracts",
     },
     has_past=True,
+    shape=re.compile(rb'"paperId"\s*:'),
 )

@@ -43,6 +43,7 @@ def author(response: FetchResponse) -> Facts:
     return Facts(
         id=_id(needed(fields, "id", response, _NAME), response),
         name=needed(fields, "display_name", response, _NAME),
+        orcid=_orcid(text(fields, "orcid")),
         url=text(fields, "id"),
         institutions=tuple(
             filter(None, (text(one, "display_name") for one in objects(fields, "last_known_institutions")[:_MOST]))
@@ -75,6 +76,11 @@ def _id(url: str, response: FetchResponse) -> str:
     if found is None:
         raise ParseError(f"the `id` that {_NAME} gives is no author's: {url[:80]}", where=response.url, try_=CHANGED)
     return f"openalex:{found[1].upper()}"
+
+
+def _orcid(url: str) -> str:
+    found = re.search(r"\d{4}-\d{4}-\d{4}-\d{3}[\dX]$", url)
+    return f"orcid:{found[0]}" if found else ""
 
 
 def _field(fields: Fields) -> str:
