@@ -25,6 +25,8 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: Last labels of names that never reach the public mail system: fine at home and in tests, whatever the library says.
 PRIVATE_DOMAINS = frozenset({"localhost", "local", "lan", "internal", "home", "test", "example", "invalid"})
+#: A topic of Amazon SNS; its region names the host that is believed.
+_TOPIC = re.compile(r"arn:aws(?:-cn|-us-gov)?:sns:[a-z]{2}(?:-[a-z]{1,20}){1,3}-\d{1,2}:\d{12}:[A-Za-z0-9_-]{1,256}")
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhdw])+")
 
 
@@ -56,6 +58,13 @@ def _timedelta(seconds: float) -> timedelta:
 
 def _duration(value: object) -> timedelta:
     return value if isinstance(value, timedelta) else _timedelta(_seconds(value, 1))
+
+
+def _every(value: object) -> timedelta:
+    found = _duration(value)
+    if found < timedelta(minutes=1):
+        raise ValueError('should be at least a minute, such as "30m" or "1h"')
+    return found
 
 
 def _days_long(value: object) -> timedelta:
@@ -148,6 +157,16 @@ def _addresses(value: object) -> tuple[str, ...]:
     return tuple(ascii_address(str(item)) for item in cast("Sequence[object]", given) if item != "")
 
 
+def _topics(value: object) -> tuple[str, ...]:
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, Sequence):
+        raise ValueError("should be a topic's ARN or a list of them")
+    for item in cast("Sequence[object]", given):
+        if not isinstance(item, str) or not _TOPIC.fullmatch(item):
+            raise ValueError('should hold ARNs such as "arn:aws:sns:eu-west-1:123456789012:bounces"')
+    return tuple(dict.fromkeys(cast("Sequence[str]", given)))
+
+
 def _web_url(value: str) -> str:
     if not value:
         return ""
@@ -219,6 +238,7 @@ Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1_000_000, allow_inf_nan=False)]
 Rate = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Every = Annotated[timedelta, BeforeValidator(_every)]
 DaysLong = Annotated[timedelta, BeforeValidator(_days_long)]
 Clock = Annotated[time, BeforeValidator(_clock)]
 Zone = Annotated[str, AfterValidator(_zone)]
@@ -226,8 +246,10 @@ Weekdays = Annotated[tuple[int, ...], BeforeValidator(_weekdays)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Address = Annotated[str, AfterValidator(_optional_address)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(_addresses)]
+Topics = Annotated[tuple[str, ...], BeforeValidator(_topics)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 Bind = Annotated[str, AfterValidator(_bind)]
+OptionalBind = Annotated[str, AfterValidator(lambda value: value and _bind(value))]
 OptionalPath = Annotated[Path | None, BeforeValidator(_no_empty_path)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]

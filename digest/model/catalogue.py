@@ -16,6 +16,8 @@ class Facts:
     id: str
     """``openalex:A5023888391``, ``semanticscholar:1741101``: the one that the catalogue uses now, after a merge."""
     name: str
+    orcid: str = ""
+    """``orcid:0000-0002-1825-0097``."""
     url: str = ""
     """A page about this person."""
     institutions: tuple[str, ...] = ()
@@ -24,6 +26,10 @@ class Facts:
     h_index: int | None = None
     papers: int | None = None
     citations: int | None = None
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return frozenset(filter(None, (self.id, self.orcid)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

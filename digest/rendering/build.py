@@ -221,10 +221,33 @@ def _intro(edition: Edition, language: Language) -> str:
     if profile.topics and items and all(_has_part(item, "topic") for item in items):
         topics = language.listed(tuple(quoted(plain(topic, 80), language) for topic in profile.topics[:3]))
         return language.say("The papers closest to %(topics)s.", topics=topics)
-    if profile.authors and items and all(_has_part(item, "people") for item in items):
-        names = tuple(plain(name, 80) for name in ([card.name for card in edition.cards] or profile.authors)[:3])
-        return language.say("New papers by %(authors)s.", authors=language.listed(names))
+    if (profile.authors or profile.institutions) and items and all(_has_part(item, "people") for item in items):
+        return _followed(edition, language)
     return ""
+
+
+def _followed(edition: Edition, language: Language) -> str:
+    """Whose papers these are: the people with cards, and the institutions for whose sake alone a paper is there."""
+    houses = tuple(dict.fromkeys(house for item in edition.items for house in _houses(item)))
+    people = tuple(card.name for card in edition.cards) or (() if houses else edition.profile.authors)
+    authors = language.listed(tuple(plain(name, 80) for name in people[:3]))
+    institutions = language.listed(tuple(plain(name, 80) for name in houses[:3]))
+    if authors and institutions:
+        return language.say(
+            "New papers by %(authors)s, and from %(institutions)s.", authors=authors, institutions=institutions
+        )
+    if institutions:
+        return language.say("New papers from %(institutions)s.", institutions=institutions)
+    return language.say("New papers by %(authors)s.", authors=authors) if authors else ""
+
+
+def _houses(item: Item) -> tuple[str, ...]:
+    """The followed institutions of a paper that no followed author wrote, as far as is sure."""
+    figures = next((part.figures for part in item.parts if part.key == "people"), None)
+    if figures is None or figures.get("authors"):
+        return ()
+    found = figures.get("institutions", ())
+    return found if isinstance(found, tuple) else ()
 
 
 def _has_part(item: Item, key: str) -> bool:

@@ -7,7 +7,7 @@
 | ``unfit`` | how many papers each cause kept out: the keys of CAUSES |
 | ``best-of`` | ``days``, how far back the papers reach |
 | ``quiet-topics`` | ``topics`` that no new paper is near |
-| ``quiet-people`` | ``papers``, how many new ones there are, none of them by anybody who is followed |
+| ``quiet-people`` | ``papers``, how many there were to choose from, none of them by anybody who is followed |
 | ``short`` | ``printed`` papers, and how many are ``usual`` |
 | ``source`` | ``id``, ``source`` its title, ``state`` (empty before its first fetch), ``kind``, ``detail`` in English |
 
@@ -100,8 +100,8 @@ def _quiet_topics(figures: Figures, language: Language) -> str:
 
 def _quiet_people(figures: Figures, language: Language) -> str:
     return language.count(
-        "%(n)s new paper, but not by anyone you follow.",
-        "%(n)s new papers, none of them by anyone you follow.",
+        "%(n)s paper came for this mail, but not by anyone you follow.",
+        "%(n)s papers came for this mail, none of them by anyone you follow.",
         _number(figures, "papers"),
     )
 
@@ -181,7 +181,12 @@ def _brought(figures: Figures, language: Language) -> str:
     told: list[str] = []
     if papers:
         causes = _causes(figures, CAUSES | BESIDES, language)
-        told.append(language.count("%(n)s paper (%(causes)s)", "%(n)s papers (%(causes)s)", papers, causes=causes))
+        # Before its mail goes out, nothing became of a paper that will be printed.
+        told.append(
+            language.count("%(n)s paper (%(causes)s)", "%(n)s papers (%(causes)s)", papers, causes=causes)
+            if causes
+            else language.count("%(n)s paper", "%(n)s papers", papers)
+        )
     if older:
         told.append(
             language.count("%(n)s from before the days of this mail", "%(n)s from before the days of this mail", older)

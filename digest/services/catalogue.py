@@ -6,6 +6,7 @@ is that person's beyond doubt. Where neither tells namesakes apart nothing is ta
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,16 @@ from digest.storage import catalogue, people
 from digest.storage.engine import Store
 
 T = TypeVar("T")
+
+_NO_CATALOGUE = (
+    "No catalogue may be asked: name a key of openalex or semanticscholar in [keys], or [catalogue] services."
+)
+#: No name looks like one of these.
+_BARE: Mapping[str, re.Pattern[str]] = {
+    "openalex": re.compile(r"[Aa]\d{4,12}"),
+    "orcid": re.compile(r"\d{4}-\d{4}-\d{4}-\d{3}[\dXx]"),
+    "semanticscholar": re.compile(r"\d{1,15}"),
+}
 
 EVERY = timedelta(days=7)
 #: A paper that names the person settles who is meant; a second one guards against a mistake of the catalogue.
@@ -43,10 +54,14 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refreshed:
-    """What one round asked. ``left`` are questions that are still due, after a limit or a trouble."""
+    """What one round asked. ``left`` are questions that are still due, after a limit or a trouble.
+
+    ``why`` tells what kept it from asking: a sentence for each catalogue that is in trouble, or that there is none.
+    """
 
     answers: tuple[Answer, ...]
     left: int = 0
+    why: tuple[str, ...] = ()
 
 
 class _Trouble(Exception):
@@ -86,15 +101,29 @@ class People:
         return tuple(known(self.store, written, (), now) for written in self.followed())
 
     def about(self, written: str) -> Known:
-        """Everything about one person, followed or not. Raises NotFound where nothing is known."""
-        one = known(self.store, written, (), self.clock())
+        """Everything about one person, followed or not; an id also as it stands in a catalogue's address, and of
+        somebody who is followed by name. Raises NotFound where nothing is known.
+        """
+        one = known(self.store, self._meant(written), (), self.clock())
         if not one.asked and not one.portrait.works and not one.portrait.doubtful:
             raise NotFound(
                 "nobody of that name or id is known",
                 where=written,
-                try_="`digest people list` shows who is followed",
+                try_="`digest people list` shows who is followed; catalogues are asked for nobody else",
             )
         return one
+
+    def _meant(self, written: str) -> str:
+        """Whoever is followed and has one of the ids, as he was written; else the text itself."""
+        spelt = _with_its_kind(written)
+        ids = person(spelt).ids
+        if not ids:
+            return written
+        followed = self.followed()
+        with self.store.reading() as tx:
+            kept = catalogue.known(tx, {person_id(other) for other in followed})
+        theirs = {name for (name, _), one in kept.items() if one.facts is not None and ids & one.facts.ids}
+        return next((one for one in followed if ids & person(one).ids or person_id(one) in theirs), spelt)
 
     def refresh(
         self,
@@ -113,9 +142,11 @@ class People:
         followed = self.followed()
         with self.store.transaction() as tx:
             catalogue.forget_others(tx, {person_id(written) for written in followed})
+        if not self.catalogues:
+            return Refreshed(answers=(), why=(_NO_CATALOGUE,))
         due = self._due(followed, everybody)
         answers: list[Answer] = []
-        troubled: set[str] = set()
+        troubled: dict[str, str] = {}
         open_ = 0
         for written, one in due:
             over = (most is not None and len(answers) >= most) or (stop is not None and stop.is_set())
@@ -124,11 +155,11 @@ class People:
                 continue
             answer = self._ask(written, one)
             if answer.state == "failed":
-                troubled.add(one.name)
+                troubled[one.name] = f"{one.title} is left alone until the next round: {answer.why}"
                 open_ += 1
             answers.append(answer)
             progress(answer)
-        return Refreshed(answers=tuple(answers), left=open_)
+        return Refreshed(answers=tuple(answers), left=open_, why=tuple(troubled.values()))
 
     def _due(self, followed: Sequence[str], everybody: bool) -> Sequence[tuple[str, Catalogue]]:
         """Who is to be asked for where, the longest unasked first."""
@@ -234,6 +265,13 @@ class People:
             raise _Unreadable from error
         except DigestError as error:
             raise _Trouble from error
+
+
+def _with_its_kind(written: str) -> str:
+    """An id as a catalogue shows it, such as ``A5023888391``, as readers write it; any other text as it is."""
+    bare = written.strip()
+    kind = next((kind for kind, shape in _BARE.items() if shape.fullmatch(bare)), "")
+    return f"{kind}:{bare}" if kind else written
 
 
 def _authors(preferences: Mapping[str, object]) -> tuple[str, ...]:

@@ -120,8 +120,12 @@ class _Search:
                 what = f"{NO_FILE}, and it is no address, no category of arXiv, no DOI and no ISSN with its check digit"
             self.failed.append(Problem(where=without_password(self._given), what=what))
             return
+        kind = self._world.kinds[sniff(self._given, response.body)]
+        if kind.shape is not None:
+            self.failed.append(Problem(where=without_password(self._given), what=_no_address(kind)))
+            return
         try:
-            self._keep(self._document(response), without_password(self._given))
+            self._keep(self._document(response, kind.name), without_password(self._given))
         except ParseError as error:
             pages = of_page(response.body, response.url)
             self.try_all(pages[:MOST_TRIED])
@@ -149,9 +153,8 @@ class _Search:
             if once and self.found:
                 return
 
-    def _document(self, response: FetchResponse) -> Found:
+    def _document(self, response: FetchResponse, kind: str) -> Found:
         """The address is a feed itself."""
-        kind = sniff(self._given, response.body)
         proposal = Proposal(kind=kind, url=self._given, why="it can be read as it is")
         return self._read(_source(proposal, self._leave), proposal, lambda _: response)
 
@@ -183,6 +186,14 @@ class _Search:
             return
         self._seen.add(ids)
         self.found.append(one)
+
+
+def _no_address(kind: SourceKind) -> str:
+    """Of a service that is asked by what is wanted of it, not by an address."""
+    return (
+        f"this is one answer to one question, of the service that kind {kind.name} asks anew each time; "
+        f'write a [[source]] with kind = "{kind.name}" and what you want to follow ({", ".join(sorted(kind.options))})'
+    )
 
 
 def _source(proposal: Proposal, leave: _Leave) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -23,6 +23,7 @@ from digest.services.meaning import Reads
 from digest.services.ports import Clock, Fetch, Print, PrintQuestion
 from digest.services.publish import MOST_WITHOUT_URL
 from digest.services.reading import read_document
+from digest.services.sources import gone
 from digest.sources.kinds import kind_of
 from digest.sources.kinds.elsewhere import Foreign
 from digest.storage import fits, meta, people, sources
@@ -64,6 +65,8 @@ class Secret:
 
     holds: str
     file: Path
+    read: Callable[[], object] | None = None
+    """Tries to, for the key of a service, which is not needed before it is asked; raises ConfigError."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +93,8 @@ class Doctor:
     """Opens the mailbox; False when none is named. Raises DigestError."""
     bounces_to: str
     """Where bounces come back to, if an address of their own."""
+    webhooks: Callable[[], Iterable[tuple[str, DigestError | None]]]
+    """The providers that tell over HTTP, and what is wrong with their keys."""
     secrets: Callable[[], Sequence[Secret]]
     load_model: Callable[[], Reads] | None
     """Loads the model of sentences; raises ConfigError. None where none is configured."""
@@ -108,6 +113,7 @@ class Doctor:
         yield from self._sources(live)
         yield from self._exits()
         yield from self._leaving()
+        yield from self._webhooks()
         yield from self._domain()
 
     def _database(self) -> Iterator[Finding]:
@@ -130,9 +136,20 @@ class Doctor:
             )
 
     def _secrets(self) -> Iterator[Finding]:
-        """Who else may read them; that one is missing or empty is told by what needs it."""
+        """Who else may read them; that one is missing or empty is told by what needs it now, of a key here."""
         closed: list[str] = []
         for one in self.secrets():
+            if one.read is not None:
+                try:
+                    one.read()
+                except DigestError as error:
+                    yield Finding(
+                        what="secrets",
+                        state=State.FAIL,
+                        detail=f"{one.holds} cannot be used: {error.where}: {error.what}",
+                        try_="write it as the first line of that file, or take the file out of [keys]",
+                    )
+                    continue
             try:
                 mode = one.file.stat().st_mode
             except OSError:
@@ -305,6 +322,23 @@ class Doctor:
             try_="name its mailbox in [inbound], or pipe it to digest bounce",
         )
 
+    def _webhooks(self) -> Iterator[Finding]:
+        for name, problem in self.webhooks():
+            what, url = f"webhook {name}", self.sender.public_url
+            if problem is not None:
+                yield _failed(what, problem)
+            elif not url.startswith("https://"):
+                yield Finding(
+                    what=what,
+                    state=State.WARN,
+                    detail="its provider cannot reach it, or everybody on the way reads it: public_url is not https",
+                    try_="put a TLS proxy before it, and set public_url in [web]",
+                )
+            else:
+                yield Finding(
+                    what=what, state=State.OK, detail=f"bounces and complaints are taken at {url}/webhooks/{name}"
+                )
+
     def _domain(self) -> Iterator[Finding]:
         domain = self.sender.from_address.rpartition("@")[2]
         keys: list[SigningKey] = []
@@ -359,6 +393,9 @@ def _remembered(held: HeldSource) -> Finding:
         return Finding(
             what=what, state=State.WARN, detail="not fetched yet", try_="digest fetch --all, or doctor --live"
         )
+    sentence, remedy = gone(held)
+    if sentence:
+        return Finding(what=what, state=State.FAIL, detail=f"it {sentence}", try_=remedy)
     if state is SourceState.BROKEN:
         return Finding(
             what=what,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from digest.editions.schedule import due_slot, is_due, schedule_for, window_start
-from digest.model.editions import Digest, Schedule, Slot
+from digest.editions.schedule import due_slot, is_due, local_day, schedule_for, slot_on, window_start
+from digest.model.editions import Digest, Edition, Schedule, Slot
 from digest.model.people import Subscription
 from digest.services.composing import Wanted
 from digest.services.ports import ProfileOf
@@ -79,3 +79,14 @@ class Wishes:
         # Who joined later on the slot's own day is still for it.
         end = datetime.combine(slot.local_date + timedelta(days=1), time.min, tzinfo=ZoneInfo(schedule.timezone))
         return Due(slot=slot, joined_until=max(slot.at, end.astimezone(UTC) + _SLACK))
+
+
+def public_due(digest: Digest, last: Edition | None, now: datetime) -> Slot | None:
+    """The slot whose public edition is still to be frozen; ``last`` is the newest that was. None when none is."""
+    slot = due_slot(digest.name, digest.schedule, now)
+    if slot is None:
+        return None
+    if last is None:  # a slot from before the first day is nobody's
+        today = slot_on(digest.name, digest.schedule, local_day(digest.schedule, now))
+        return slot if slot == today else None
+    return slot if slot.at > last.slot.at else None

@@ -74,7 +74,7 @@ class Explain:
             entry = find_entry(tx, typed)
             others = _possibly_same(tx, entry)
         reader = reader_of(self.store, digest, address)
-        slot, as_of, closed = slot_for(digest, reader, at, self.clock)
+        slot, as_of, closed = slot_for(self.store, digest, reader, at, self.clock)
         if not at and reader is not None:
             due = due_slot(digest.name, schedule_for(digest, reader), as_of)
             slot = due if due is not None and self._frozen(reader, due) is not None else slot

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from digest.delivery.inbound import Letterbox, MailboxError
 from digest.delivery.mime import Part, read
-from digest.model.errors import FetchError
+from digest.model.errors import ConfigError, FetchError
 from digest.model.feeds import FetchRequest, FetchResponse
 from digest.services.ports import Fetch
 
@@ -54,6 +54,12 @@ def road(open_box: Callable[[Place], Letterbox]) -> Fetch:
             batch = box.after(before, most=MOST, size=SIZE, total=TOTAL)
         except MailboxError as error:
             raise FetchError(error.what, where=error.where, try_=error.try_) from error
+        except ConfigError as error:
+            raise FetchError(
+                f"the password of the mailbox cannot be used: {error.where}: {error.what}",
+                where=request.url,
+                try_="write it as the first line of that file, or name another as the source's password_file",
+            ) from error
         finally:
             box.close()
         if before and not batch.mails:

@@ -12,6 +12,8 @@ from digest.model.feeds import Source
 from digest.sources.requests import without_password
 
 ARXIV_FEED = "https://rss.arxiv.org/atom/"
+#: Kinds whose url, where nothing else is given, is a feed's.
+_FEEDS = frozenset({"feed", "arxiv", "biorxiv", "medrxiv", "pubmed"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,14 +48,14 @@ def read_opml(document: bytes, *, name: str) -> tuple[Outline, ...]:
 
 
 def write_opml(sources: Sequence[Source], titles: Sequence[str]) -> tuple[str, tuple[Source, ...]]:
-    """(the list, the sources that are no feed another program could read)."""
+    """(the list, the sources that are no feed another program could read: searches, services, mailboxes, programs)."""
     root = ElementTree.Element("opml", version="2.0")
     ElementTree.SubElement(ElementTree.SubElement(root, "head"), "title").text = "Sources of Digest"
     body = ElementTree.SubElement(root, "body")
     left_out: list[Source] = []
     for source, title in zip(sources, titles, strict=True):
-        url = without_password(source.url) or (ARXIV_FEED + source.category if source.category else "")
-        if source.kind == "huggingface" or not url.lower().startswith(("http://", "https://")):
+        url = _feed(source)
+        if not url:
             left_out.append(source)
             continue
         ElementTree.SubElement(
@@ -62,3 +64,12 @@ def write_opml(sources: Sequence[Source], titles: Sequence[str]) -> tuple[str, t
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n', tuple(left_out)
+
+
+def _feed(source: Source) -> str:
+    """The address under which any reader finds what the source brings; empty where there is none."""
+    if source.kind == "arxiv" and source.category and not source.url:
+        return ARXIV_FEED + source.category
+    url = without_password(source.url)
+    is_feed = source.kind in _FEEDS and not source.options and not source.category
+    return url if is_feed and url.lower().startswith(("http://", "https://")) else ""

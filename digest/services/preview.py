@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 from digest.editions.schedule import (
     due_slot,
+    is_due,
     next_slot,
     parse_instant,
     publishes_on,
@@ -25,7 +26,7 @@ from digest.model.people import Profile, Subscription, SubscriptionState
 from digest.rendering import remarks
 from digest.rendering.message import fill, parts, segments
 from digest.services.composing import Composer, Wanted
-from digest.services.due import Wishes
+from digest.services.due import Wishes, public_due
 from digest.services.ports import Clock, Prepare, Print, ProfileOf, ReadPage
 from digest.services.press import Press
 from digest.services.publish import compose_chain, composer_base, one_mail
@@ -79,7 +80,8 @@ class Preview:
         profile: Profile | None = None,
         language: str = "",
     ) -> Previewed:
-        """The edition of the slot due at ``at`` (an INSTANT), without one the next.
+        """The edition of the slot due at ``at`` (an INSTANT); without one the next mail, which is that of a slot that
+        has passed where it still waits to be published.
 
         ``afresh`` prints it with the templates of now even where its bytes are kept. ``profile`` and ``language``
         make the reader a hypothetical one, who differs in them and lacks this slot still. Raises UsageError for a bad
@@ -87,7 +89,7 @@ class Preview:
         """
         reader = reader_of(self.store, digest, address)
         schedule = schedule_for(digest, reader)
-        slot, as_of, closed = slot_for(digest, reader, at, self.clock)
+        slot, as_of, closed = slot_for(self.store, digest, reader, at, self.clock)
         if closed:
             after = next_slot(digest.name, schedule, as_of)
             when = f" The next one is {after.key}." if after else ""
@@ -220,36 +222,53 @@ def reader_of(store: Store, digest: Digest, address: str) -> Subscription | None
     return next(mine, None)
 
 
-def slot_for(digest: Digest, reader: Subscription | None, at: str, clock: Clock) -> tuple[Slot, datetime, bool]:
-    """(the slot due at an INSTANT, as of when, whether the digest does not go out that day); without one the next slot.
+def slot_for(
+    store: Store, digest: Digest, reader: Subscription | None, at: str, clock: Clock
+) -> tuple[Slot, datetime, bool]:
+    """(slot, as of when, whether the digest does not go out that day): due at an INSTANT, without one the next mail's.
 
     Raises UsageError for a text that is no instant.
     """
-    schedule = schedule_for(digest, reader)
     if at:
-        try:
-            instant, bare = parse_instant(at, schedule)
-        except ValueError as error:
-            raise UsageError(
-                f"{at!r} is not an instant",
-                where="--at",
-                try_="write 2026-05-04, 2026-05-04T07:30 or 2026-05-04T05:30Z",
-            ) from error
-        if bare:
-            slot = slot_on(digest.name, schedule, date.fromisoformat(at))
-            return slot, slot.at, not publishes_on(schedule, slot.local_date)
-        due = due_slot(digest.name, schedule, instant)
-        assert due is not None
-        return due, instant, False
+        return slot_at(digest, reader, at)
     now = clock()
-    due = due_slot(digest.name, schedule, now)
-    if due is not None and reader is not None and _lacks(reader, due):
-        return due, now, False
-    following = next_slot(digest.name, schedule, now)
+    waiting = _waiting(store, digest, reader, now)
+    if waiting is not None:
+        return waiting, now, False
+    following = next_slot(digest.name, schedule_for(digest, reader), now)
     assert following is not None
     return following, now, False
 
 
-def _lacks(reader: Subscription, slot: Slot) -> bool:
-    """Whether a due slot still waits for a reader who was served before."""
-    return reader.last_slot_at is not None and slot.at > reader.last_slot_at
+def slot_at(digest: Digest, reader: Subscription | None, at: str) -> tuple[Slot, datetime, bool]:
+    """(the slot due at an INSTANT, as of when, whether the digest does not go out that day).
+
+    Raises UsageError for a text that is no instant.
+    """
+    schedule = schedule_for(digest, reader)
+    try:
+        instant, bare = parse_instant(at, schedule)
+    except ValueError as error:
+        raise UsageError(
+            f"{at!r} is not an instant",
+            where="--at",
+            try_="write 2026-05-04, 2026-05-04T07:30 or 2026-05-04T05:30Z",
+        ) from error
+    if bare:
+        slot = slot_on(digest.name, schedule, date.fromisoformat(at))
+        return slot, slot.at, not publishes_on(schedule, slot.local_date)
+    due = due_slot(digest.name, schedule, instant)
+    assert due is not None
+    return due, instant, False
+
+
+def _waiting(store: Store, digest: Digest, reader: Subscription | None, now: datetime) -> Slot | None:
+    """The slot that has passed and would be published now: for a reader, else for the digest."""
+    if reader is None:
+        with store.reading() as tx:
+            return public_due(digest, editions.last_public(tx, digest.name), now)
+    schedule = schedule_for(digest, reader)
+    due = due_slot(digest.name, schedule, now)
+    if due is None or reader.state is not SubscriptionState.CONFIRMED:
+        return None
+    return due if is_due(due, reader, timezone=schedule.timezone, insist=False) else None

@@ -15,14 +15,14 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 
 from digest.delivery.tokens import address_key
-from digest.editions.schedule import due_slot, local_day, next_slot, slot_on, window_start
+from digest.editions.schedule import next_slot, window_start
 from digest.model.editions import Digest, Edition, EditionId, Remark, Slot
 from digest.model.errors import SendingRefused
 from digest.model.feeds import EntryId
 from digest.model.people import SubscriberId, Subscription, SubscriptionId
 from digest.rendering import remarks
 from digest.services.composing import Composer, Wanted
-from digest.services.due import Wishes
+from digest.services.due import Wishes, public_due
 from digest.services.ports import Clock, Prepare, Print, ProfileOf
 from digest.services.press import Press, Pressed
 from digest.storage import deliveries, editions, meta, people, tastes
@@ -347,16 +347,10 @@ class Publish:
 
     def _publish_public(self, digest: Digest, composer: Composer) -> Edition | None:
         """Freezes the digest's public edition of its own slot, even with no reader; None when that was done before."""
-        slot = due_slot(digest.name, digest.schedule, composer.as_of)
-        if slot is None:
-            return None
         with self.store.reading() as tx:
             last = editions.last_public(tx, digest.name)
-            if last is None and slot != slot_on(
-                digest.name, digest.schedule, local_day(digest.schedule, composer.as_of)
-            ):
-                return None  # a slot from before the first day is nobody's
-            if last is not None and last.slot.at >= slot.at:
+            slot = public_due(digest, last, composer.as_of)
+            if slot is None:
                 return None
             since = window_start(digest, digest.schedule, slot, last.slot.at if last else None)
             wanted = Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, None), since=since)

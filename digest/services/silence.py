@@ -21,7 +21,7 @@ from digest.editions.schedule import (
     window_start,
 )
 from digest.model.editions import Digest, Edition, Figures, Remark, Schedule, Slot
-from digest.model.errors import UsageError
+from digest.model.errors import NotFound, UsageError
 from digest.model.feeds import EntryId, Source
 from digest.model.mail import Delivery, DeliveryState
 from digest.model.people import Profile, Subscription, SubscriptionState
@@ -107,7 +107,9 @@ class Silence:
     clock: Clock
 
     def run(self, digest: Digest, *, address: str = "", on: str = "") -> DaySilence:
-        """``on`` is a local date, today without one. Raises UsageError for a text that is none."""
+        """``on`` is a local date, today without one. Raises UsageError for a text that is none, NotFound for an address
+        that never had to do with the digest.
+        """
         now = self.clock()
         with self.store.reading() as tx:
             reader = _subscription(tx, digest, address)
@@ -123,7 +125,7 @@ class Silence:
         lines, reason = self._lines(case, frozen, public)
         verdict = _verdict(case, frozen, usual)
         language = language_for(self.profile_of(digest, case.served).language)
-        sentences = [_about_digest(case, frozen, verdict, usual, reason, self._reads_nothing(digest))]
+        sentences = [_about_digest(case, frozen, verdict, usual, reason, idle=not lines)]
         with self.store.reading() as tx:
             sentences += _about_reader(tx, case, frozen, delivery)
         unexplained = verdict in ("printed", "to-come", "unpublished")
@@ -139,9 +141,6 @@ class Silence:
             told="" if unexplained else remarks.sentences(reason, language),
             sources=tuple(_source_line(one, language.code) for one in lines),
         )
-
-    def _reads_nothing(self, digest: Digest) -> bool:
-        return not digest.sources and not self.configured
 
     def _closed(
         self, digest: Digest, schedule: Schedule, reader: Subscription | None, address: str, slot: Slot
@@ -227,10 +226,21 @@ def _is_served(reader: Subscription | None) -> bool:
 
 
 def _subscription(tx: Tx, digest: Digest, address: str) -> Subscription | None:
-    """The link of an address to a digest, also one that has ended."""
-    found = people.subscriber(tx, address) if address else None
-    links = tastes.added(tx, people.subscriptions_of(tx, found.id)) if found else ()
-    return next((one for one in links if one.digest == digest.name), None)
+    """The link of an address to a digest, also one that has ended; None without an address. Raises NotFound."""
+    if not address:
+        return None
+    found = people.subscriber(tx, address)
+    if found is None:
+        raise NotFound("is not a subscriber", where=address, try_="`digest subscribers list` shows who is")
+    links = tastes.added(tx, people.subscriptions_of(tx, found.id))
+    reader = next((one for one in links if one.digest == digest.name), None)
+    if reader is None:
+        raise NotFound(
+            f"is not a subscriber of {digest.name}",
+            where=address,
+            try_=f"`digest subscribers show {address}` shows what they read",
+        )
+    return reader
 
 
 def _day(on: str, schedule: Schedule, now: datetime) -> date:
@@ -356,12 +366,10 @@ def _about_digest(
 
 def _about_reader(tx: Tx, case: _Case, frozen: Edition | None, delivery: Delivery | None) -> list[str]:
     """What became of the reader's own mail."""
-    if not case.address:
-        held = " Its mails are held: deliveries are paused." if _is_paused(tx, case.digest) else ""
-        return [held.strip()] if held else []
     reader = case.reader
     if reader is None:
-        return [f"{case.address} is no reader of {case.digest.title}."]
+        held = " Its mails are held: deliveries are paused." if _is_paused(tx, case.digest) else ""
+        return [held.strip()] if held else []
     if delivery is not None:
         return [_about_delivery(tx, case, delivery)]
     if reader.state is SubscriptionState.PENDING:

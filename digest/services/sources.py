@@ -9,6 +9,7 @@ from digest.model.errors import Conflict, NotFound
 from digest.model.feeds import Source, SourceId
 from digest.services.hush import hushes
 from digest.services.ports import Clock
+from digest.services.standing import said
 from digest.services.usual import Hush
 from digest.sources.requests import without_password
 from digest.storage import sources
@@ -63,6 +64,18 @@ class Sources:
                 "it stands in the configuration", where=source_id, try_="take its [[source]] out of the file"
             )
         raise NotFound("there is no such source", where=source_id, try_="`digest sources list` shows which there are")
+
+
+def gone(held: HeldSource) -> tuple[str, str]:
+    """(since when a source is gone for good, what to do); two empty texts for one that is not."""
+    if held.stopped_at is None:
+        return "", ""
+    leave = f"digest sources remove {held.source.id}" if held.origin == "added" else "take its [[source]] out"
+    return (
+        f"is gone for good since {said(held.stopped_at)}: its server says that it was taken down "
+        f"(HTTP {held.http_status}), so it is not asked any more",
+        f"{leave}, or give its new address; digest fetch {held.source.id} asks the old one once more",
+    )
 
 
 def shown_url(source: Source) -> str:

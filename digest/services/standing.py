@@ -140,6 +140,8 @@ def _without_rounds(held: HeldSource, at: datetime) -> Standing:
         )
     if held.first_fetched_at is not None and held.first_fetched_at <= at:
         return Standing(held=held, state=LOST, detail="How it stood then is no longer known.", was_read=True)
+    if held.first_fetched_at is not None:
+        return Standing(held=held, state="", detail="Not fetched by then; its papers of these days came later.")
     return Standing(held=held, state="", detail="not fetched yet")
 
 

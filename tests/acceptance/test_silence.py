@@ -18,7 +18,7 @@ from sqlalchemy import select
 from digest.app import App, build
 from digest.config import from_table
 from digest.editions.schedule import next_slot
-from digest.model.errors import UsageError
+from digest.model.errors import NotFound, UsageError
 from digest.model.people import SubscriptionState, SuppressionReason
 from digest.services.documents import proof
 from digest.services.silence import DaySilence, SourceLine
@@ -330,6 +330,13 @@ def test_not_fetched_yet(town, web):
     assert found.told == "No source could be read yet."
 
 
+def test_a_day_before_the_first_fetch(town, web):
+    web.pages["lab.example"] = always(feed(item(1)))
+    town.open(lab()).reader().live(MONDAY)
+    line = only(town.why(MONDAY - 2 * DAY))
+    assert line.sentence == "Harbour: Not fetched by then; its papers of these days came later."
+
+
 def test_nobody_looked(town, web):
     web.pages["lab.example"] = always(feed(item(1)))
     town.open(lab()).reader().live(MONDAY).live(WEDNESDAY, fetches=False)
@@ -408,7 +415,7 @@ def test_nothing_of_it_fits(town, web, digest, category, cause, words):
     [
         (
             {"about": "authors", "authors": ["Ada Lovelace"]},
-            "2 new papers, none of them by anyone you follow.",
+            "2 papers came for this mail, none of them by anyone you follow.",
             "nobody-followed",
             "by nobody you follow",
         ),
@@ -562,14 +569,13 @@ def test_paused_deliveries(town, web):
     assert found.sentences[1] == f"The mail to {ADA} is held: deliveries are paused (`digest deliveries resume`)."
 
 
-@pytest.mark.parametrize("state", ["pending", "unsubscribed", "nobody", "late", "suppressed"])
+@pytest.mark.parametrize("state", ["pending", "unsubscribed", "late", "suppressed"])
 def test_a_reader_without_a_mail(town, web, state):
     web.pages["lab.example"] = always(feed(item(1)))
     town.open(lab())
     town.services.sources.known()
     subscribe = town.services.subscribe
     expected = {
-        "nobody": f"{ADA} is no reader of The Daily.",
         "pending": f"{ADA} has not confirmed yet, and gets no mail.",
         "unsubscribed": f"{ADA} has left The Daily, and gets no mail.",
         "late": f"{ADA} joined on 2026-05-05 07:35 UTC, after it.",
@@ -588,6 +594,14 @@ def test_a_reader_without_a_mail(town, web, state):
         town.live(TUESDAY)
         subscribe.add(ADA, "daily")
     assert town.why(MONDAY, ADA).sentences[1] == expected
+
+
+def test_who_reads_something_else_only_is_refused(town):
+    town.open()
+    with town.services.store.transaction() as tx:
+        people.add_subscriber(tx, ADA, START)
+    with pytest.raises(NotFound, match=f"{ADA}: is not a subscriber of daily"):
+        town.why(MONDAY, ADA)
 
 
 def test_a_wrong_day_is_refused(town):

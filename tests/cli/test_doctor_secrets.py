@@ -110,3 +110,16 @@ def test_a_configuration_with_a_password_in_it_is_a_secret(installed, found, lin
     for state, detail, try_ in told:
         assert (state, "config.toml holds a password" in detail, try_.startswith("chmod 600 ")) == ("warn", True, True)
         assert "hunter2" not in detail + try_
+
+
+@pytest.mark.parametrize(("text", "why"), [(None, "cannot be read: No such file or directory"), ("\n", "is empty")])
+def test_a_key_that_is_not_in_its_file_is_told_with_its_path_and_what_to_do(installed, found, text, why):
+    configured('[keys]\nopenalex = "openalex-key"')
+    file = Path("openalex-key").absolute()
+    if text is not None:
+        file.write_text(text)
+        file.chmod(0o600)
+    ((state, detail, remedy),) = found()
+    assert state == "fail"
+    assert detail.startswith(f"the key of openalex in [keys] cannot be used: {file}: ") and detail.endswith(why)
+    assert remedy == "write it as the first line of that file, or take the file out of [keys]"

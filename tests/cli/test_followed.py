@@ -42,7 +42,8 @@ def test_one_person_is_shown_followed_or_not(call, follows):
 def test_without_a_catalogue_nobody_is_asked_and_it_is_said_how_to_change_that(call, follows):
     asked = call("people", "refresh")
     assert (asked.code, "[keys]" in asked.out) == (0, True)
-    assert call("people", "refresh", "--json").json == {"answers": [], "left": 0}
+    said = call("people", "refresh", "--json").json
+    assert (said["answers"], said["left"], said["why"]) == ([], 0, [asked.out.strip()])
 
 
 def test_without_anybody_followed_the_list_says_so(call, read):

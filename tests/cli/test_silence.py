@@ -19,11 +19,15 @@ def test_a_day_is_told_source_by_source(call, installed):
     assert "  Hugging Face Daily Papers: " in text
 
 
-def test_a_wrong_day_or_digest_is_2_and_a_stranger_is_an_answer(call, installed):
+def test_a_wrong_day_or_digest_is_2(call, installed):
     wrong = call("silence", "--on", "3.3.2026", "--json")
     assert (wrong.code, wrong.json["error"]["where"], wrong.json["error"]["try"]) == (2, "--on", "write 2026-05-04")
     assert call("silence", "--digest", "none").code == 2
     assert call("silence", "--for", "no address").code == 2
+
+
+def test_a_stranger_is_refused_in_the_words_of_other_commands(call, installed):
     stranger = call("silence", "--for", "zoe@example.org", "--json")
-    assert stranger.code == 0
-    assert "zoe@example.org is no reader of Trending papers." in stranger.json["sentences"]
+    shown = call("subscribers", "show", "zoe@example.org", "--json")
+    assert (stranger.code, stranger.json) == (1, shown.json)
+    assert shown.json["error"]["what"] == "is not a subscriber"

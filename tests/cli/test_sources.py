@@ -125,6 +125,62 @@ def test_opml_goes_both_ways(call, installed, tmp_path):
     assert (again.code, again.json["added"], len(again.json["known"])) == (0, [], 3)
 
 
+def test_an_opml_says_how_many_and_which_sources_it_leaves_out(call, installed):
+    more = """
+        [[source]]
+        id = "works"
+        kind = "openalex"
+        url = "https://mirror.example"
+        authors = ["A5023888391"]
+        [[source]]
+        id = "neuro"
+        kind = "biorxiv"
+        category = "neuroscience"
+        [[source]]
+        id = "cl"
+        kind = "arxiv"
+        category = "cs.CL"
+        """
+    with Path("config.toml").open("a", encoding="utf-8") as file:
+        file.write(more)
+    done = call("sources", "export-opml")
+    said = "left out 4 sources that no other program could read: "
+    assert said + "arxiv (arxiv), hf-daily (huggingface), neuro (biorxiv), works (openalex)" in done.err
+    assert [one.url for one in read_opml(done.out.encode(), name="")] == ["https://rss.arxiv.org/atom/cs.CL"]
+
+
+def test_the_answer_of_a_service_is_read_and_told_from_a_feed(call, installed):
+    Path("answer.json").write_text(
+        '{"meta": {"count": 1}, "results": [{"id": "https://openalex.org/W44", "title": "Harbour lights"}]}'
+    )
+    (checked,) = call("sources", "check", "answer.json", "--json").json["inputs"]
+    assert (checked["kind"], checked["ok"]) == ("openalex", True)
+    added = call("sources", "add", "answer.json")
+    assert added.code == 1
+    assert 'write a [[source]] with kind = "openalex"' in added.err
+    assert "(authors, cites, institutions, query)" in added.err
+
+
+def test_a_source_that_is_gone_says_since_when_and_what_to_do(call, installed, httpserver, monkeypatch):
+    httpserver.expect_request("/feed").respond_with_data(status=410)
+    url = httpserver.url_for("/feed").replace("localhost", "127.0.0.1")
+    config = Path("config.toml")
+    config.write_text(f'{config.read_text()}[[source]]\nid = "lab"\nurl = "{url}"\nallow_private = true\n')
+    monkeypatch.setenv("DIGEST_NOW", "2026-03-03T08:15:00Z")
+    call("fetch", "lab")
+    monkeypatch.setenv("DIGEST_NOW", "2026-03-05T08:15:00Z")
+    call("fetch", "lab")
+    monkeypatch.setattr("digest.app.text_records", lambda name: ())
+    (found,) = (one for one in call("doctor", "--json").json["findings"] if one["what"] == "source lab")
+    since = "is gone for good since 2026-03-03 08:15 UTC: its server says that it was taken down (HTTP 410)"
+    assert (found["state"], since in found["detail"]) == ("fail", True)
+    assert found["try"].startswith("take its [[source]] out, or give its new address; digest fetch lab asks")
+    listed = call("sources", "list")
+    assert f"lab {since}" in listed.out and " gone " in listed.out
+    (lab,) = (one for one in call("sources", "list", "--json").json["sources"] if one["id"] == "lab")
+    assert (lab["state"], lab["gone_at"]) == ("broken", "2026-03-03T08:15:00Z")
+
+
 @pytest.mark.parametrize(
     "document",
     [

@@ -128,7 +128,7 @@ def test_a_sender_is_all_that_must_be_given(tmp_path):
     config = load(written(tmp_path, MINIMAL), {})
     assert config.database_url == f"sqlite:///{tmp_path / 'digest.db'}"
     assert (config.sources, config.digests) == ((), ())
-    assert (config.web.host, config.web.port) == ("127.0.0.1", 8025)
+    assert config.web.bind == "127.0.0.1:8025"
 
 
 def test_relays_may_be_several_in_order(tmp_path):
@@ -172,6 +172,7 @@ def test_a_database_url_is_completed(tmp_path, url, expected):
         ),
         ("[database]\nurl = 'mysql://db/x'", 4, "[database] url should begin with sqlite:///", "known are"),
         ("[delivery]\nlease = 'soon'", 4, "[delivery] lease should be a length of time", ""),
+        ("[[source]]\nid = 'a'\nevery = '5'", 5, "every should be at least a minute, such as", ""),
         ("[delivery]\nexpire_after = 0", 4, "[delivery] expire_after should be longer than nothing", ""),
         ("[retention]\ndays = 30", 4, "[retention] days should be greater than or equal to 90", ""),
         ("[web]\npublic_url = 'papers.example.org'", 4, "[web] public_url should be an address such as", ""),

@@ -70,6 +70,27 @@ def test_only_papers_by_people_and_institutions_that_are_followed_are_printed_wi
         assert sum(part.points for part in item.parts) == item.score
 
 
+@pytest.mark.parametrize(
+    ("papers", "says"),
+    [
+        ((by(1, "Bo Writer", institutions=("Wren Hall",)),), "New papers from Wren Hall."),
+        (
+            (by(1, "Bo Writer", institutions=("Wren Hall",)), by(2, MIRA)),
+            f"New papers by {MIRA}, and from Wren Hall.",
+        ),
+        ((by(1, MIRA, institutions=("Wren Hall",)),), f"New papers by {MIRA}."),
+    ],
+)
+def test_an_edition_about_people_names_an_institution_for_whose_sake_a_paper_is_there(open_road, papers, says):
+    road = open_road(PEOPLE)
+    road.bring(*papers)
+    road.reader()
+    road.publish()
+    road.deliver()
+    (mail,) = road.mails()
+    assert says in " ".join(mail.get_body(("plain",)).get_content().split())
+
+
 def test_a_card_shows_what_a_catalogue_said_and_else_what_the_store_knows(open_road):
     road = open_road(PEOPLE)
     for number in range(1, 5):
@@ -120,7 +141,11 @@ def test_a_day_without_a_paper_by_anybody_who_is_followed_says_so(open_road):
     road.publish()
     assert road.deliver() == {"accepted": 1}
     (mail,) = road.mails()
-    assert "2 new papers, none of them by anyone you follow." in mail.get_body(("plain",)).get_content()
+    assert "2 papers came for this mail, none of them by anyone you follow." in mail.get_body(("plain",)).get_content()
+    # The next mail looks back over some days, and counts what it could choose from, not what came since.
+    road.bring(by(3, "Bo Writer"), at=SLOT + DAY - timedelta(hours=3))
+    later = road.preview(to="ada@example.org", at="2026-05-05")
+    assert later.reason == "3 papers came for this mail, none of them by anyone you follow."
     told = road.app.explain.run("arxiv:2605.00001", road.digest(), address="ada@example.org", at="2026-05-04")
     assert (told.verdict, told.sentence) == (
         "nobody-followed",

@@ -84,7 +84,7 @@ class Desk:
 
     @property
     def people(self) -> People:
-        fetcher = Fetcher("test@example.org", timeout=5, spacing={})
+        fetcher = Fetcher("test@example.org", timeout=5, spacing={}, max_bytes=100_000)
 
         def fetch(request):
             parts = urlsplit(request.url)
@@ -271,3 +271,55 @@ def test_followed_are_the_authors_of_digests_and_of_confirmed_readers_and_nobody
 def test_nothing_is_said_of_somebody_nobody_knows(desk):
     with pytest.raises(NotFound, match="nobody of that name"):
         desk.people.about("Nobody Atall")
+
+
+@pytest.mark.parametrize(
+    "typed", ["A10001", "a10001", "openalex:A10001", A1, "0000-0002-1825-0097", "https://orcid.org/0000-0002-1825-0097"]
+)
+def test_who_is_followed_by_name_is_found_by_an_id_that_the_catalogue_gave(desk, typed):
+    desk.service.answers |= {
+        work(1): paper_by((A1, MIRA)),
+        "/authors/A10001": openalex(orcid="https://orcid.org/0000-0002-1825-0097"),
+    }
+    desk.said()
+    assert desk.people.about(typed) == desk.people.about(MIRA)
+
+
+@pytest.mark.parametrize(("typed", "written"), [("17", "semanticscholar:17"), ("17", "Mira (semanticscholar:17)")])
+def test_who_is_followed_by_an_id_is_found_by_its_number_alone(desk, typed, written):
+    desk.authors, desk.catalogues = (written,), (SEMANTIC_SCHOLAR,)
+    desk.service.answers["/graph/v1/author/17"] = {"authorId": "17", "name": MIRA, "hIndex": 3}
+    desk.said()
+    assert desk.people.about(typed).facts.h_index == 3
+    with pytest.raises(NotFound):
+        desk.people.about("18")
+
+
+@pytest.mark.parametrize(
+    ("answer_of_one", "why"),
+    [
+        ("huge", "larger than"),
+        (("302 Found", {"Location": "/authors/A10001"}), "round in a circle"),
+        (("200 OK", {"Content-Encoding": "gzip"}), "compression is damaged"),
+        (("200 OK", {"Content-Encoding": "br"}), "compresses in a way"),
+    ],
+)
+def test_one_person_s_unusable_answer_leaves_the_round_to_the_others(desk, answer_of_one, why):
+    desk.authors = ("openalex:A10001", "openalex:A10002")
+    one = openalex(display_name="x" * 200_000) if answer_of_one == "huge" else answer_of_one
+    desk.service.answers |= {"/authors/A10001": one, "/authors/A10002": openalex(A2)}
+    done = desk.people.refresh()
+    assert [(one.person, one.state) for one in done.answers] == [
+        ("openalex:A10001", "unknown"),
+        ("openalex:A10002", "found"),
+    ]
+    assert why in done.answers[0].why and done.why == ()
+
+
+def test_a_catalogue_in_trouble_says_why_the_others_were_not_asked_for(desk):
+    desk.authors = ("openalex:A10001", "openalex:A10002")
+    desk.service.answers["/authors/A10001"] = ("500 Oops", {})
+    done = desk.people.refresh()
+    assert (len(done.answers), done.left) == (1, 2)
+    (why,) = done.why
+    assert why.startswith("OpenAlex is left alone until the next round: ") and "HTTP 500" in why

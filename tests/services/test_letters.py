@@ -13,7 +13,7 @@ import pytest
 
 from digest.delivery.inbound import Batch, MailboxError
 from digest.delivery.mailbox import Maildir
-from digest.model.errors import FetchError, ParseError
+from digest.model.errors import ConfigError, FetchError, ParseError
 from digest.model.feeds import FetchRequest, FetchResponse, Source, SourceId, Validators
 from digest.services.letters import TOTAL, Place, place_of, road
 from digest.sources import kit
@@ -211,3 +211,17 @@ def test_both_kinds_keep_the_protocol(maildir):
     options = (("password_file", ("/p",)),)
     imap = Source(id=SourceId("a"), kind="imap", url="imaps://me@mail.example/Alerts", options=options)
     kit.check_kind(IMAP, imap, [document])
+
+
+def test_a_password_file_that_cannot_be_read_is_told_with_its_path_and_what_to_do():
+    class Locked:
+        def after(self, mark: str, *, most: int, size: int, total: int) -> Batch:
+            raise ConfigError("cannot be read: No such file", where="/etc/scholar", try_="check the path")
+
+        def close(self) -> None:
+            pass
+
+    with pytest.raises(FetchError) as caught:
+        road(lambda place: Locked())(FetchRequest(url="maildir:/x", allow_files=True))
+    assert caught.value.what == "the password of the mailbox cannot be used: /etc/scholar: cannot be read: No such file"
+    assert "as the first line of that file" in caught.value.try_

@@ -102,7 +102,7 @@ def test_a_preview_knows_only_what_was_seen_by_its_instant(road):
 
 
 def test_without_an_instant_the_next_edition_is_shown(road):
-    road.reader()
+    road.reader(since=SLOT - timedelta(hours=1))
     road.bring(paper(1))
     road.now = SLOT - timedelta(minutes=30)
     assert road.preview(to="ada@example.org").slot.key == "2026-05-04@2026-05-04T05:30:00Z"
@@ -110,6 +110,31 @@ def test_without_an_instant_the_next_edition_is_shown(road):
     road.publish()
     assert road.preview(to="ada@example.org").slot.key == "2026-05-05@2026-05-05T05:30:00Z"
     assert road.preview(to="ada@example.org").reason == "Everything new was already sent to you."
+
+
+def test_without_an_instant_a_slot_that_still_waits_is_the_next_mail(road):
+    road.reader("ada@example.org", since=SLOT - DAY)
+    road.reader("late@example.org", since=SLOT + DAY)
+    road.bring(paper(1))
+    road.now = SLOT + timedelta(hours=2)
+    today, tomorrow = "2026-05-04@2026-05-04T05:30:00Z", "2026-05-05@2026-05-05T05:30:00Z"
+    shown = {to: road.preview(to=to) for to in ("", "ada@example.org", "late@example.org")}
+    assert [one.slot.key for one in shown.values()] == [today, today, tomorrow]
+    road.publish()
+    road.deliver()
+    (raw,) = road.raw_of("ada@example.org")
+    assert is_stamped(raw, shown["ada@example.org"])
+    assert [road.preview(to=to).slot.key for to in shown] == [tomorrow] * 3
+
+
+def test_without_an_instant_a_slot_from_before_the_first_day_is_none_to_wait_for(open_road):
+    road = open_road({"name": "daily", "days": ["mon"]})
+    road.now = SLOT + DAY
+    assert road.preview().slot.key == "2026-05-11@2026-05-11T05:30:00Z"
+    road.now = SLOT
+    road.publish()
+    road.now = SLOT + 8 * DAY
+    assert road.preview().slot.key == "2026-05-11@2026-05-11T05:30:00Z"
 
 
 def test_anybody_else_is_shown_the_general_edition(road):
@@ -282,7 +307,7 @@ def test_the_web_copy_is_the_html_that_was_sent_without_anybodys_tokens(road):
 @pytest.mark.parametrize("text", ["yesterday", "2026-02-30", "", " "])
 def test_a_text_that_is_no_instant_is_refused_with_an_example(road, text):
     if not text:
-        assert road.preview(at=text).slot.key == "2026-05-05@2026-05-05T05:30:00Z"
+        assert road.preview(at=text).slot.key == "2026-05-04@2026-05-04T05:30:00Z"
         return
     with pytest.raises(UsageError, match="is not an instant"):
         road.preview(at=text)

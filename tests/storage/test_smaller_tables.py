@@ -33,6 +33,22 @@ def test_claiming_a_source_moves_its_next_time_so_that_nobody_else_fetches_it(st
         assert claim(tx, now=LATER) == ["feed", "other"]
 
 
+def test_only_a_claim_that_still_stands_is_moved_further(store):
+    other, third = replace(FEED, id=SourceId("other")), replace(FEED, id=SourceId("third"))
+    health = Health(state=SourceState.OK, detail="fine", next_at=NOW + timedelta(hours=1), failures=0)
+    with store.transaction() as tx:
+        sources.sync(tx, [FEED, other, third])
+        assert claim(tx) == ["feed", "other", "third"]
+        held = {one.source.id: one for one in sources.all_held(tx)}
+        sources.record(tx, [sources.Ended(held=held[other.id], health=health, at=NOW, reached=True)])
+        sources.renew(tx, [FEED.id, other.id], held_until=LATER, until=LATER + timedelta(minutes=1))
+        assert {one.source.id: one.next_at - NOW for one in sources.all_held(tx)} == {
+            "feed": timedelta(minutes=16),
+            "other": timedelta(hours=1),
+            "third": timedelta(minutes=15),
+        }
+
+
 def test_a_source_whose_address_changed_starts_afresh_and_one_taken_out_is_no_longer_polled(store):
     health = Health(state=SourceState.OK, detail="fine", next_at=LATER, failures=0)
     with store.transaction() as tx:

@@ -143,7 +143,10 @@ def _found(door: Door, given: str, kind: str, allow_private: bool) -> tuple[Foun
     advice = "correct the address, or store it anyway with --unchecked and --kind"
     if "allow_private" in first.what:
         advice = "if it is your own machine, say --allow-private"
-    raise InputError(first.what.partition("; ")[0], where=first.where, try_=advice)
+    what, _, told = first.what.partition("; ")
+    if "[[source]]" in told:
+        advice = told
+    raise InputError(what, where=first.where, try_=advice)
 
 
 def _sentence(found: Found) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from digest.services.backfill import Progress
     from digest.services.ingest import FetchedSource
 
+_NONE_DUE = "No source is due. (--all fetches them now.)"
+
 
 @with_door
 def fetch(
@@ -38,7 +40,12 @@ def fetch(
     """Fetch what is due and store what is new."""
     app = door.app
     day = _day(since, door.clock()) if since else None
-    with stoppable(app.hurry) as stop:
+
+    def hurry() -> None:
+        door.progress("ending when what is on its way has come; Ctrl-C again ends at once")
+        app.hurry()
+
+    with stoppable(hurry) as stop:
         if day is not None:
             rows = app.backfill.run(day, source or None, stop=stop, progress=lambda one: door.progress(_reached(one)))
         else:
@@ -58,7 +65,7 @@ def fetch(
     )
     door.show(
         {"sources": [_row(row) for row in rows]},
-        *((table,) if rows else ("No source is due. (--all fetches them now.)",)),
+        *((table,) if rows else ("Interrupted before a source was read." if stop.is_set() else _NONE_DUE,)),
     )
     if stop.is_set():
         return INTERRUPTED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from digest.cli.terminal import Rows, when
 
 if TYPE_CHECKING:
     from digest.services.cards import Known
+    from digest.services.catalogue import Refreshed
 
 group = typer.Typer(help="The people that readers follow: what is known of them.", no_args_is_help=True)
 
@@ -46,7 +48,7 @@ def list_(door: Door) -> None:
 @with_door
 def show(
     door: Door,
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="A name, or a name with an id; followed or not.")],
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="A name, an id, or both; followed or not.")],
 ) -> None:
     """One person: what catalogues say, what the store knows, and what the figures are the sum of."""
     one = door.app.people.about(person)
@@ -80,12 +82,6 @@ def refresh(
 ) -> int:
     """Ask the catalogues for those of whom a week was heard nothing."""
     people = door.app.people
-    if not people.catalogues:
-        door.show(
-            {"answers": [], "left": 0},
-            "No catalogue may be asked: name a key of openalex or semanticscholar in [keys], or [catalogue] services.",
-        )
-        return DONE
     with stoppable() as stop:
         done = people.refresh(
             everybody=everybody,
@@ -96,13 +92,19 @@ def refresh(
     rows = [(one.person, one.catalogue, one.state, one.why) for one in done.answers]
     door.show(
         done,
-        Rows(("person", "catalogue", "state", "why"), rows) if rows else "Nobody is due. (--all asks for all of them.)",
-        *([f"{done.left} are still due."] if done.left else []),
+        *_told(done, rows),
     )
     if stop.is_set():
         return INTERRUPTED
     failed = sum(one.state == "failed" for one in done.answers)
     return share(failed, len(done.answers)) if done.answers else DONE
+
+
+def _told(done: Refreshed, rows: Sequence[tuple[str, ...]]) -> Sequence[str | Rows]:
+    if not rows:
+        return done.why or ("Nobody is due. (--all asks for all of them.)",)
+    left = [f"{done.left} are still due."] if done.left else []
+    return [Rows(("person", "catalogue", "state", "why"), rows), *done.why, *left]
 
 
 def _number(value: int | None) -> object:

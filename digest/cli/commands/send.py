@@ -84,9 +84,9 @@ def _instant(door: Door, digest: Digest, at: str) -> datetime | None:
     """As of when to publish; None for a day on which the digest does not go out. The future is not sent."""
     if not at:
         return door.clock()
-    from digest.services.preview import slot_for
+    from digest.services.preview import slot_at
 
-    _, as_of, closed = slot_for(digest, None, at, door.clock)
+    _, as_of, closed = slot_at(digest, None, at)
     if as_of > door.clock():
         raise UsageError(
             "that is in the future", where=f"--at {at}", try_="`digest preview --at` shows what is to come"

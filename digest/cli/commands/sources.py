@@ -25,8 +25,11 @@ group = typer.Typer(help="What is polled: list, add, remove, check, kinds, impor
 @with_door
 def list_(door: Door) -> None:
     """Every source, from the configuration and added."""
+    from digest.services.sources import gone
+
     held = door.app.sources.known()
     silent = door.app.sources.silent()
+    lost = {one.source.id: gone(one) for one in held if one.stopped_at is not None}
     rows = [
         {
             "id": one.source.id,
@@ -37,6 +40,7 @@ def list_(door: Door) -> None:
             "state": one.state,
             "detail": one.detail,
             "next_at": one.next_at,
+            "gone_at": one.stopped_at,
             "silence": silent[one.source.id].sentence if one.source.id in silent else None,
         }
         for one in held
@@ -46,7 +50,7 @@ def list_(door: Door) -> None:
             o.source.id,
             o.source.kind,
             o.origin,
-            o.state.value if o.state else "-",
+            "gone" if o.source.id in lost else o.state.value if o.state else "-",
             when(o.next_at),
             in_words(o.source),
         )
@@ -56,6 +60,7 @@ def list_(door: Door) -> None:
         {"sources": rows},
         Rows(("source", "kind", "origin", "state", "next", "from"), table),
         *(f"{name} {one.sentence}." for name, one in silent.items()),
+        *(f"{name} {sentence}: {remedy}." for name, (sentence, remedy) in lost.items()),
     )
 
 
@@ -177,7 +182,9 @@ def export_opml(
     held = door.app.sources.known()
     text, left_out = write_opml([one.source for one in held], [one.title for one in held])
     if left_out:
-        door.note(f"left out, as no other program could read them: {', '.join(source.id for source in left_out)}")
+        number = "1 source" if len(left_out) == 1 else f"{len(left_out)} sources"
+        names = ", ".join(f"{source.id} ({source.kind})" for source in left_out)
+        door.note(f"left out {number} that no other program could read: {names}")
     if out is not None:
         out.write_text(text, encoding="utf-8")
     document = {"opml": text, "left_out": [source.id for source in left_out], "file": str(out) if out else None}
