@@ -32,6 +32,11 @@ async def read_form(request: Request) -> Mapping[str, list[str]]:
         return {}
 
 
+def first(form: Mapping[str, list[str]], name: str) -> str:
+    """The first value of a field, without spaces around it; "" where the form has none."""
+    return form.get(name, [""])[0].strip()
+
+
 def _multipart(kind: str, body: bytes) -> Mapping[str, list[str]]:
     import io
 

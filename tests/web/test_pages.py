@@ -18,7 +18,7 @@ from digest.model.errors import DigestError, StorageError
 from digest.model.people import SubscriptionState, SuppressionReason
 from digest.services.stamping import CONFIRM, PREFERENCES, TASTE, scoped
 from digest.storage.base import metadata
-from digest.web.pages import Pages
+from digest.web.application import application
 from digest.web.server import WebServer
 from tests.services.road import SLOT, Road, paper
 
@@ -38,7 +38,7 @@ def road(url, tmp_path):
 
 @pytest.fixture
 def client(road):
-    return TestClient(Pages(lambda: road.app).application(), raise_server_exceptions=False, follow_redirects=False)
+    return TestClient(application(lambda: road.app), raise_server_exceptions=False, follow_redirects=False)
 
 
 @pytest.fixture
@@ -460,6 +460,13 @@ class TestPreferences:
         assert refused.status_code == 422
         assert road.app.subscribe.show(ada.address)[0].language == "de"
 
+    def test_when_a_mail_says_why_it_is_short_can_be_chosen(self, road, client, link, ada):
+        assert 'value="empty" selected' in client.get(link).text
+        assert client.post(link, data={**GOOD, "explain": "short"}).status_code == 200
+        assert road.app.subscribe.show(ada.address)[0].preferences["explain"] == "short"
+        assert 'value="short" selected' in client.get(link).text
+        assert client.post(link, data={**GOOD, "explain": "loudly"}).status_code == 422
+
     def test_a_language_with_a_region_stays_when_other_things_are_saved(self, road, client, link, ada):
         client.post(link, data={**GOOD, "language": "de-AT"})
         assert 'value="de-AT" selected>Deutsch (de-AT)<' in client.get(link).text
@@ -525,7 +532,7 @@ class TestTheServer:
 
     @pytest.fixture
     def base(self, road):
-        server = WebServer(lambda: road.app, "127.0.0.1", 0)
+        server = WebServer(application(lambda: road.app), "127.0.0.1:0", option="web.bind")
         yield f"http://127.0.0.1:{server.port}"
         server.close()
 
@@ -567,8 +574,9 @@ class TestTheServer:
     def test_a_port_that_is_taken_is_told_at_the_start(self, road, base):
         port = int(base.rsplit(":", 1)[1])
         wait_for(port)
-        with pytest.raises(DigestError, match="cannot listen there"):
-            WebServer(lambda: road.app, "127.0.0.1", port)
+        with pytest.raises(DigestError, match="cannot listen there") as told:
+            WebServer(application(lambda: road.app), f"127.0.0.1:{port}", option="web.bind")
+        assert told.value.where == f"web.bind 127.0.0.1:{port}"
 
 
 def wait_for(port: int) -> None:
