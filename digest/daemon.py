@@ -13,6 +13,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -20,10 +21,14 @@ from apscheduler.schedulers.background import BackgroundScheduler  # pyright: ig
 
 from digest.app import App
 from digest.model.errors import DigestError
+from digest.web.application import application
+from digest.web.figures import Job, Pulse
+from digest.web.monitor import Monitor
 from digest.web.server import WebServer
 
 log = structlog.get_logger("digest")
 
+_JOBS = ("look", "send", "tidy", "ask")
 #: Silences last for days.
 _HEAR_EVERY = timedelta(minutes=20)
 _PRUNE_EVERY = timedelta(days=1)
@@ -49,6 +54,8 @@ class Daemon:
         self._told = ""
         self.refused: tuple[datetime, str] | None = None
         """Since when no relay could be used, and why; None while one can."""
+        self._started_at = app.clock()
+        self._jobs: dict[str, Job] = {}
 
     def look(self) -> int:
         """Fetches what is due and publishes what is due; gives how many deliveries were planned."""
@@ -139,6 +146,17 @@ class Daemon:
             if not asked.left or any(answer.state == "failed" for answer in asked.answers):
                 self._asked_at = now
 
+    def ended(self, name: str, problem: str = "") -> None:
+        """A job has come to its end, in trouble where ``problem`` says so."""
+        before = self._jobs.get(name, Job(name=name))
+        at, failures = self.app.clock(), before.failures + bool(problem)
+        self._jobs[name] = replace(before, ended_at=at, failures=failures, problem=problem)
+
+    def pulse(self) -> Pulse:
+        """How the jobs are doing, for monitoring."""
+        jobs = tuple(self._jobs.get(name, Job(name=name)) for name in _JOBS)
+        return Pulse(started_at=self._started_at, jobs=jobs, refused_since=self.refused[0] if self.refused else None)
+
     def tick(self) -> None:
         """Everything once, in order."""
         self.look()
@@ -166,12 +184,12 @@ class Daemon:
 def run(app: App, *, rebuild: Callable[[], App] | None = None) -> int:
     """Runs until SIGTERM or SIGINT, drains, and gives the exit code 0. Raises DigestError when it cannot start."""
     daemon = Daemon(app, rebuild=rebuild)
-    web = app.config.web
-    server = WebServer(lambda: daemon.app, web.host, web.port) if web.enabled else None
+    servers = serve(daemon)
     ear = _listen()
     scheduler = _schedule(daemon)
     scheduler.start()  # pyright: ignore[reportUnknownMemberType]
-    log.info("started", database=app.store.where, web=f"{web.host}:{server.port}" if server else "off")
+    listening = {name: server.where for name, server in servers.items()}
+    log.info("started", database=app.store.where, **{"web": "off", **listening})
     _notify("READY=1")
     while True:
         heard = _hear(ear)
@@ -188,11 +206,22 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None) -> int:
     daemon.stop.set()
     daemon.app.hurry()
     scheduler.shutdown(wait=True)  # pyright: ignore[reportUnknownMemberType]
-    if server is not None:
+    for server in servers.values():
         server.close()
     daemon.app.close()
     log.info("stopped")
     return 0
+
+
+def serve(daemon: Daemon) -> dict[str, WebServer]:
+    """What listens: readers' pages, and what monitoring asks. Raises DigestError when an address is taken."""
+    settings, servers = daemon.app.config.web, dict[str, WebServer]()
+    if settings.enabled:
+        servers["web"] = WebServer(application(lambda: daemon.app), settings.bind, option="web.bind")
+    if settings.monitor:
+        monitor = Monitor(lambda: daemon.app, daemon.pulse)
+        servers["monitor"] = WebServer(monitor.application(), settings.monitor, option="web.monitor")
+    return servers
 
 
 def _listen() -> socket.socket:
@@ -227,7 +256,7 @@ def _schedule(daemon: Daemon) -> BackgroundScheduler:
             now = datetime.now(UTC)
             scheduler.modify_job("send", next_run_time=now)  # pyright: ignore[reportUnknownMemberType]
 
-    for name, job in (("look", look), ("send", daemon.send), ("tidy", daemon.tidy), ("ask", daemon.ask)):
+    for name, job in zip(_JOBS, (look, daemon.send, daemon.tidy, daemon.ask), strict=True):
         scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
             _guarded(name, job, daemon), "cron", minute="*", second=0, id=name, next_run_time=datetime.now(UTC)
         )
@@ -244,8 +273,12 @@ def _guarded(name: str, job: Callable[[], object], daemon: Daemon) -> Callable[[
             job()
         except DigestError as error:
             log.error(name, problem=error.what, where=error.where, try_=error.try_)
-        except Exception:
+            daemon.ended(name, str(error))
+        except Exception as error:
             log.exception(name, problem="a fault of ours; the next minute tries again")
+            daemon.ended(name, type(error).__name__)
+        else:
+            daemon.ended(name)
 
     return guarded
 

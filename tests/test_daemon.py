@@ -18,11 +18,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import httpx2
 import pytest
 
 from digest.app import App, build
 from digest.config import from_table, load
-from digest.daemon import Daemon
+from digest.daemon import Daemon, serve
 from digest.model.errors import ConfigError
 from digest.model.feeds import FetchRequest, FetchResponse
 from digest.services.ingest import Ingest
@@ -214,6 +215,27 @@ def test_a_tick_missed_over_the_whole_night_is_made_up_once_in_the_morning(url, 
     daemon.tick()
     daemon.tick()
     assert [row.local_date for row in ledger(app)] == [date(2026, 3, 28), date(2026, 3, 30)]
+    app.close()
+
+
+# What listens
+
+
+def test_readers_pages_and_monitoring_listen_apart(url, tmp_path):
+    web = {"bind": "127.0.0.1:0", "monitor": "127.0.0.1:0", "public_url": "https://digest.example.org"}
+    app = build(from_table(config(url, BERLIN, web=web), folder=tmp_path))
+    daemon = Daemon(app)
+    daemon.tick()
+    servers = serve(daemon)
+    transport = httpx2.HTTPTransport(retries=20)
+    with httpx2.Client(trust_env=False, transport=transport) as client:
+        page, figures = (f"http://{servers[name].where}" for name in ("web", "monitor"))
+        assert client.get(f"{page}/health").text == "ok\n"
+        assert client.get(f"{page}/metrics").status_code == 404
+        assert 'digest_readers{digest="daily"} 0.0' in client.get(f"{figures}/metrics").text
+        assert client.get(f"{figures}/ready").json()["ready"] is True
+    for server in servers.values():
+        server.close()
     app.close()
 
 

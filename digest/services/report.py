@@ -51,6 +51,8 @@ class DigestStatus:
     name: str
     title: str
     readers: int
+    due_slot: str | None
+    """The newest slot that was due by now; where it is newer than ``last_slot``, publishing is behind."""
     last_slot: str | None
     printed: int
     reason: str
@@ -305,11 +307,13 @@ def _source(held: HeldSource, silent: Hush | None) -> SourceStatus:
 
 def _digest(tx: Tx, digest: Digest, readers: int, paused: tuple[str, ...], now: datetime) -> DigestStatus:
     last = editions.last_public(tx, digest.name) or editions.last_of(tx, digest.name)
+    due = due_slot(digest.name, digest.schedule, now)
     following = next_slot(digest.name, digest.schedule, now)
     return DigestStatus(
         name=digest.name,
         title=digest.title,
         readers=readers,
+        due_slot=due.key if due else None,
         last_slot=last.slot.key if last else None,
         printed=last.counts.printed if last else 0,
         reason=remarks.sentences(last.reason) if last else "It has not been published yet.",

@@ -1,25 +1,24 @@
-"""Runs the pages in a thread of the daemon."""
+"""Answers HTTP in a thread of the daemon."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from digest.app import App
 from digest.model.errors import DigestError
-from digest.web.pages import Pages
 
 
 class WebServer:
     """Listens from the moment it is made (so a taken port is told at the start) until ``close()``."""
 
-    def __init__(self, current: Callable[[], App], host: str, port: int) -> None:
-        self._socket = _listen(host, port)
+    def __init__(self, application: ASGIApp, bind: str, *, option: str) -> None:
+        """``bind`` is an address and a port, ``option`` the one that named them, for whoever has to change it."""
+        self._socket = _listen(bind, option)
         config = uvicorn.Config(
-            Pages(current).application(),
+            application,
             log_level="warning",
             access_log=False,  # paths hold tokens
             server_header=False,
@@ -36,24 +35,33 @@ class WebServer:
     def port(self) -> int:
         return self._socket.getsockname()[1]
 
+    @property
+    def where(self) -> str:
+        """What it listens on; the port is the one it got where 0 was asked for."""
+        host = self._socket.getsockname()[0]
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
     def close(self) -> None:
         self._server.should_exit = True
         self._thread.join(10)
         self._socket.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(bind: str, option: str) -> socket.socket:
+    host, _, port = bind.rpartition(":")
+    host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named, for asyncio sends without delay (TCP_NODELAY) only where it is: else each answer waits 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        listener.bind((host, int(port)))
     except OSError as error:
         listener.close()
         raise DigestError(
             f"cannot listen there: {error.strerror or error}",
-            where=f"web.bind {host}:{port}",
-            try_="stop the program that uses it, choose another address, or set web.enabled = false",
+            where=f"{option} {bind}",
+            try_="stop the program that uses it, or choose another address",
         ) from error
     listener.set_inheritable(False)
     return listener

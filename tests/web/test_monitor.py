@@ -1,0 +1,119 @@
+"""What monitoring is told: figures that Prometheus' own reader takes, and why the daemon is not ready."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as families
+from starlette.testclient import TestClient
+
+from digest.daemon import Daemon
+from digest.storage import meta
+from digest.web import monitor
+from digest.web.monitor import Monitor
+from tests.services.road import SLOT, Road, paper
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def road(url, tmp_path):
+    made = Road.open(tmp_path / "home", url, {"name": "daily"})
+    yield made
+    made.app.close()
+
+
+@pytest.fixture
+def daemon(road):
+    return Daemon(road.app)
+
+
+@pytest.fixture
+def client(daemon, monkeypatch):
+    monkeypatch.setattr(monitor, "FRESH_SECONDS", 0.0)
+    with TestClient(Monitor(lambda: daemon.app, daemon.pulse).application()) as client:
+        yield client
+
+
+def read(client) -> dict[tuple[str, ...], float]:
+    answer = client.get("/metrics")
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/plain")
+    return {(one.name, *one.labels.values()): one.value for family in families(answer.text) for one in family.samples}
+
+
+def test_the_figures_are_those_of_status_and_follow_it(road, client):
+    assert read(client)["digest_readers", "daily"] == 0
+    road.bring(paper(1))
+    road.reader()
+    road.reader("bo@example.org")
+    road.publish()
+    told = read(client)
+    assert (told["digest_readers", "daily"], told["digest_deliveries", "open"], told["digest_backlog",]) == (2, 2, 2)
+    assert told["digest_last_slot_timestamp_seconds", "daily"] == SLOT.timestamp()
+    assert told["digest_due_slot_timestamp_seconds", "daily"] == SLOT.timestamp()
+    assert told["digest_oldest_open_created_timestamp_seconds",] == road.now.timestamp()
+    road.deliver()
+    told = read(client)
+    assert (told["digest_deliveries", "accepted"], told["digest_backlog",]) == (2, 0)
+    assert ("digest_oldest_open_created_timestamp_seconds",) not in told
+    assert {name for name, *_ in told} >= {"digest_build_info", "process_resident_memory_bytes"}
+
+
+def test_figures_are_worked_out_once_for_many_questions(road, client, daemon, monkeypatch):
+    monkeypatch.setattr(monitor, "FRESH_SECONDS", 60.0)
+    before = read(client)
+    road.reader()
+    assert read(client)["digest_readers", "daily"] == before["digest_readers", "daily"] == 0
+
+
+def test_a_job_that_fails_is_counted_and_one_that_stands_still_makes_us_not_ready(road, client, daemon):
+    for name in ("look", "send", "tidy", "ask"):
+        daemon.ended(name)
+    daemon.ended("send", "it was refused")
+    assert read(client)["digest_job_failures_total", "send"] == 1
+    assert client.get("/ready").json()["ready"] is True
+    road.now += timedelta(hours=1)
+    for name in ("look", "tidy", "ask"):
+        daemon.ended(name)
+    answer = client.get("/ready")
+    assert (answer.status_code, answer.json()["problems"]) == (
+        503,
+        ["the job send has not come to an end for 30 minutes"],
+    )
+
+
+def test_a_restored_database_and_one_that_cannot_be_read_are_not_ready(road, client, daemon):
+    with road.app.store.transaction() as tx:
+        meta.put(tx, meta.RESTORED, "2026-05-04T00:00:00+00:00")
+    assert "db restored" in client.get("/ready").json()["problems"][0]
+    road.app.store.close()
+    broken = replace(road.app, report=replace(road.app.report, store=Gone()))
+    daemon.app = broken
+    answer = client.get("/ready")
+    assert (answer.status_code, client.get("/metrics").status_code) == (503, 503)
+    assert "cannot be read: the disk is away" in answer.json()["problems"][0]
+    assert client.get("/health").text == "ok\n"
+
+
+class Gone:
+    """A store that went away."""
+
+    def reading(self):
+        from digest.model.errors import StorageError
+
+        raise StorageError("the disk is away")
+
+
+@pytest.mark.parametrize("file", ["packaging/prometheus-rules.yml", "docs/operating.md"])
+def test_the_alarms_and_the_documents_name_figures_that_exist(client, file):
+    text = (ROOT / file).read_text("utf-8").replace("`digest_last_slot_…`, `digest_next_slot_…`", "")
+    named = set(re.findall(r"\bdigest_[a-z_]+(?=[`{ )])", text))
+    told = {
+        sample for family in families(client.get("/metrics").text) for sample in (family.name, f"{family.name}_total")
+    }
+    assert len(named) > 4
+    assert named <= told
