@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     Row,
@@ -54,6 +55,15 @@ editions = Table(
     Column("cards", JSON, nullable=False, server_default="[]"),
     # The same slot, profile and relevant history are one edition, printed once.
     UniqueConstraint("digest", "local_date", "slot_at", "profile_key", "history_key"),
+)
+# A day may have thousands of readers' own editions; the public ones are found without reading past them.
+Index(
+    "ix_editions_public",
+    editions.c.digest,
+    editions.c.local_date,
+    editions.c.slot_at,
+    sqlite_where=editions.c.public.is_(True),
+    postgresql_where=editions.c.public.is_(True),
 )
 
 items = Table(
@@ -202,6 +212,17 @@ def last_public(tx: Tx, digest: str) -> Edition | None:
     return _edition(tx, row) if row is not None else None
 
 
+def last_printed(tx: Tx, digest: str) -> Edition | None:
+    """A digest's newest public edition with papers in it."""
+    query = select(editions).where(
+        editions.c.digest == digest,
+        editions.c.public.is_(True),
+        editions.c.counts["printed"].as_integer() > 0,
+    )
+    row = tx.execute(query.order_by(editions.c.slot_at.desc()).limit(1)).first()
+    return _edition(tx, row) if row is not None else None
+
+
 def last_public_before(tx: Tx, digest: str, at: datetime) -> Edition | None:
     """The newest public edition of a slot before an instant."""
     query = select(editions).where(editions.c.digest == digest, editions.c.public.is_(True), editions.c.slot_at < at)
@@ -336,7 +357,8 @@ def _snapshot(item: Item) -> dict[str, Any]:
     return values
 
 
-def _item(snapshot: Mapping[str, Any]) -> Item:
+def item_of(snapshot: Mapping[str, Any]) -> Item:
+    """The printed paper that a row of ``items`` holds."""
     values: dict[str, Any] = _tuples(snapshot)
     values["published_at"] = datetime.fromisoformat(snapshot["published_at"]) if snapshot["published_at"] else None
     values["entry_id"] = EntryId(snapshot["entry_id"])
@@ -347,7 +369,7 @@ def _item(snapshot: Mapping[str, Any]) -> Item:
     return Item(**values)
 
 
-def _remarks(stored: Iterable[Mapping[str, Any]]) -> tuple[Remark, ...]:
+def remarks_of(stored: Iterable[Mapping[str, Any]]) -> tuple[Remark, ...]:
     return tuple(Remark(key=one["key"], figures=_tuples(one["figures"])) for one in stored)
 
 
@@ -363,7 +385,7 @@ def _tuple(value: Any) -> Any:
 def _edition(tx: Tx, row: Row[Any]) -> Edition:
     sections: dict[int, list[Item]] = defaultdict(list)
     for item in tx.execute(select(items).where(items.c.edition_id == row.id).order_by(items.c.position)):
-        sections[item.section].append(_item(item.snapshot))
+        sections[item.section].append(item_of(item.snapshot))
     local_date: date = row.local_date
     return Edition(
         id=EditionId(row.id),
@@ -377,8 +399,8 @@ def _edition(tx: Tx, row: Row[Any]) -> Edition:
             for number, s in enumerate(row.sections)
         ),
         counts=Counts(**row.counts),
-        reason=_remarks(row.reason),
-        notes=_remarks(row.notes),
+        reason=remarks_of(row.reason),
+        notes=remarks_of(row.notes),
         cards=tuple(AuthorCard(**_tuples(card)) for card in row.cards),
         public=row.public,
     )

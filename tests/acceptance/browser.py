@@ -65,6 +65,20 @@ class Browser:
             assert time.monotonic() < end, f"never came true: {expression}"
             time.sleep(0.05)
 
+    def press(self, key: str) -> None:
+        """Tab or Enter, as on a keyboard."""
+        code, said = {"Tab": (9, {}), "Enter": (13, {"text": "\r"})}[key]
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **said)
+
+    def type(self, text: str) -> None:
+        """Text into what has the focus."""
+        self._call("Input.insertText", text=text)
+
+    def scripts(self, *, on: bool) -> None:
+        """Whether pages may run scripts; ``ask`` still works."""
+        self._call("Emulation.setScriptExecutionDisabled", value=not on)
+
     def photograph(self, file: Path, *, whole: bool = False) -> None:
         answer = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         file.write_bytes(base64.b64decode(answer["data"]))

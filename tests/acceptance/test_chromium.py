@@ -31,6 +31,7 @@ PAGES = {
         "days": [{"number": n, "name": name, "chosen": True} for n, name in enumerate(("Monday", "Tuesday"))],
         "max_items": 12,
         "layout": "full",
+        "explain": "empty",
         "chosen_language": "de",
         "languages": [{"code": "en", "name": "English"}, {"code": "de", "name": "Deutsch"}],
         "categories": [{"code": "cs.CL", "title": "Computation and Language", "chosen": True}],
