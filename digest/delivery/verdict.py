@@ -44,6 +44,11 @@ def status_in(text: str) -> str:
     return found[1] if found else ""
 
 
+def is_vague(status: str) -> bool:
+    """Whether a status says only that something failed."""
+    return status in _VAGUE
+
+
 def verdict(status: str, text: str) -> tuple[ReportKind, bool, str]:
     """Of a delivery that has failed for good: hard or soft, whether it counts against the address, and the status as
     exactly as it is known.

@@ -33,6 +33,10 @@ class InputError(DigestError):
     """A file or document that somebody gave us cannot be read as what it should be."""
 
 
+class Forged(DigestError):
+    """What came from outside does not prove whom it is from: a wrong signature or password, or it is too old."""
+
+
 class FetchError(DigestError):
     """A source could not be fetched.
 

@@ -1,12 +1,15 @@
-"""Feedback: what comes back by mail. A wish to leave is obeyed and a report is counted, each in one transaction; only
-then is its mail taken out of the box.
+"""Feedback: what comes back by mail, and what a provider tells. A wish to leave is obeyed and a report is counted, each
+in one transaction; only then is its mail taken out of the box.
 
 A report counts only if the token in its return path is ours, the ledger holds that delivery as sent, and the report is
-about its address, where it names one. Everything else is not touched: a person may want to read it.
+about its address, where it names one. Everything else is not touched: a person may want to read it. For what a provider
+tells the law is the same; only may it name a mail by its Message-ID instead, which nobody can guess either.
 """
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,6 +23,7 @@ from digest.model.errors import InputError
 from digest.model.mail import Bounce, Delivery, DeliveryState, Report, Reported, ReportKind
 from digest.model.people import SubscriptionState, Suppression, SuppressionReason
 from digest.services.ports import Clock
+from digest.services.stamping import Keys, message_id_of
 from digest.services.subscribe import normal_address
 from digest.storage import bounces, deliveries, people
 from digest.storage.base import Tx
@@ -34,8 +38,15 @@ _SENT = (DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN)
 _GRAVEST = (ReportKind.COMPLAINT, ReportKind.HARD, ReportKind.SOFT, ReportKind.DELAYED)
 
 
+#: A Message-ID of ours; what stands right of the @ may have changed since.
+_MESSAGE_ID = re.compile(r"<?([0-9a-f]{32})@[^<>\s]{1,255}>?")
+#: So many mails to one address are compared with a Message-ID, and so many addresses are looked up.
+_NEWEST = 200
+_MOST_ADDRESSES = 5
+
+
 class Heard(StrEnum):
-    """What a mail was."""
+    """What a mail was, or what a provider told."""
 
     LEFT = "left"
     """It asked to leave, and the person has left by it (or had before)."""
@@ -65,7 +76,7 @@ _LEFT_ALONE = (Heard.UNKNOWN, Heard.FOREIGN, Heard.UNRELATED)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Acted:
-    """What one mail was, and what was done."""
+    """What one mail was, or one word of a provider, and what was done."""
 
     heard: Heard
     ended: int = 0
@@ -75,7 +86,7 @@ class Acted:
     address: str = ""
     """Whose subscription or mail it is about; empty where nobody is known."""
     delivery_id: int | None = None
-    """The mail that a report's return path names."""
+    """The mail that a report names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,8 +167,34 @@ class Feedback:
         report = read_report(raw)
         if report.kind is ReportKind.UNRELATED:
             return Acted(heard=Heard.UNRELATED)
+        return self._act(self._by_path(report), report)
+
+    def told(self, report: Report) -> Acted:
+        """Acts upon what a provider told of one mail, its signature checked; the same a second time changes nothing."""
+        if not any(one.kind in _COUNTED for one in report.recipients):
+            return Acted(heard=Heard.NOTHING)
+        named = self._by_path(report)
+        return self._act(named if named is not None else self._by_message_id(report), report)
+
+    def _by_path(self, report: Report) -> int | None:
+        """The delivery that a report's return path names."""
         named = (tokens.read_return_path(path, self.links) for path in report.paths)
-        delivery_id = next((one for one in named if one is not None), None)
+        return next((one for one in named if one is not None), None)
+
+    def _by_message_id(self, report: Report) -> int | None:
+        """The delivery that a report's Message-ID names, among the newest mails to the addresses it is about."""
+        wanted = _MESSAGE_ID.fullmatch(report.message_id.strip().lower())
+        if wanted is None:
+            return None
+        keys = Keys(lasting=self.lasting, links=self.links)
+        with self.store.reading() as tx:
+            for address in _addresses(report.recipients):
+                for one in bounces.sent_to(tx, address, (*_SENT, DeliveryState.SENDING), limit=_NEWEST):
+                    if message_id_of(one, keys) == wanted[1]:
+                        return one.leader_id or one.id
+        return None
+
+    def _act(self, delivery_id: int | None, report: Report) -> Acted:
         if delivery_id is None:
             return Acted(heard=Heard.UNRELATED)
         with self.store.transaction() as tx:
@@ -247,6 +284,15 @@ def _about(address: str, said: Sequence[Reported]) -> Reported | None:
         if not (one.final or one.original) or any(_same(name, address) for name in (one.original, one.final) if name)
     ]
     return min(mine, key=lambda one: _GRAVEST.index(one.kind), default=None)
+
+
+def _addresses(said: Sequence[Reported]) -> tuple[str, ...]:
+    """The first few addresses of a report, as we keep addresses."""
+    found: list[str] = []
+    for name in [one.final for one in said][:_MOST_ADDRESSES]:
+        with contextlib.suppress(InputError):
+            found.append(normal_address(name))
+    return tuple(dict.fromkeys(found))
 
 
 def _same(named: str, address: str) -> bool:

@@ -25,9 +25,17 @@ class ReturnPath:
 
     address: str
     tokens: bool = False
+    marks: tuple[str, ...] = ()
+    """Header fields by which a provider can name the delivery in its webhook, and which it takes out; what names it
+    stands for NAME."""
 
     def of(self, delivery_id: int, keys: Keys) -> str:
         return return_path(self.address, delivery_id, keys.links) if self.tokens else self.address
+
+    def fields(self, delivery_id: int, keys: Keys) -> bytes:
+        """The marks of one delivery, a line each with CRLF. Its name has the form of a return path."""
+        name = return_path("mail@digest", delivery_id, keys.links)
+        return "".join(f"{mark.replace('NAME', name)}\r\n" for mark in self.marks).encode("ascii")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,12 +86,14 @@ class Packer:
             size += len(value) * len(places)
             for at in places:
                 parts[at] = wire[at] = value
+        before = self._path.fields(due.id, self._keys) if self._path.marks else b""
         if ready.signed is not None:
-            signature = ready.signed.sign(values)
-            size += len(signature)
-            parts.insert(0, signature)
+            before += ready.signed.sign(values)
+        if before:
+            size += len(before)
+            parts.insert(0, before)
             if wire is not parts:
-                wire.insert(0, signature)
+                wire.insert(0, before)
         envelope = Envelope(sender=self._path.of(due.id, self._keys), recipient=due.address, size=size)
         return Mail(envelope, parts, wire, due)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Boolean, Column, Index, String, Table, Text, UniqueConstraint, delete, func, select, update
 
-from digest.model.mail import Bounce, DeliveryId, ReportKind
+from digest.model.mail import Bounce, Delivery, DeliveryId, DeliveryState, ReportKind
 from digest.model.people import SubscriptionId, Suppression, SuppressionReason
 from digest.storage import people
 from digest.storage.base import Instant, Tx, add_missing, metadata, storable
-from digest.storage.deliveries import deliveries, group
+from digest.storage.deliveries import addressed, deliveries, delivery_of, group
 from digest.storage.entries import Id
 
 bounces = Table(
@@ -109,6 +109,14 @@ def soft_days(tx: Tx, address_key: str, since: datetime) -> int:
         bounces.c.at > since,
     )
     return len({at.astimezone(UTC).date() for at in tx.execute(query).scalars()})
+
+
+def sent_to(tx: Tx, address: str, states: Sequence[DeliveryState], *, limit: int) -> tuple[Delivery, ...]:
+    """The newest mails to an address in some states."""
+    some = (addressed(address), deliveries.c.state.in_([state.value for state in states]))
+    # Not by the id alone, or a database reads the whole ledger backwards instead of what one reader has.
+    newest = (deliveries.c.id + 0).desc()
+    return tuple(map(delivery_of, tx.execute(select(deliveries).where(*some).order_by(newest).limit(limit))))
 
 
 def subscriptions_in(tx: Tx, delivery_id: DeliveryId) -> tuple[SubscriptionId, ...]:
