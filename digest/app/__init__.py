@@ -15,6 +15,7 @@ from digest.app.documents import Ways, ways
 from digest.app.holders import dead_holders, new_holder
 from digest.app.keys import key_reader, keys_of, secret_files, signer
 from digest.app.post import can_read, mailbox_of, outlet, relay, return_path
+from digest.app.webhooks import Webhooks
 from digest.config import Config, apply_preferences
 from digest.delivery.catchall import CatchAll
 from digest.delivery.exchange import Exchange, hand_over, look_in
@@ -34,6 +35,8 @@ from digest.ranking.semantic import Model
 from digest.ranking.semantic import load as load_model
 from digest.ranking.taste import lean
 from digest.rendering.render import Renderer, default_template_folder
+from digest.services.admission import Admission
+from digest.services.archive import Archive
 from digest.services.backfill import Backfill
 from digest.services.catalogue import People
 from digest.services.check import Checked, check
@@ -42,6 +45,7 @@ from digest.services.discover import Discover
 from digest.services.doctor import Doctor, Exit
 from digest.services.explain import Explain
 from digest.services.feedback import Feedback, Obeyed
+from digest.services.goodbye import Goodbye
 from digest.services.ingest import Ingest
 from digest.services.ledger import Ledger
 from digest.services.meaning import Meaning
@@ -58,6 +62,7 @@ from digest.services.stamping import Keys
 from digest.services.subscribe import Subscribe
 from digest.services.taste import Tastes
 from digest.services.upkeep import Pruned, Upkeep
+from digest.services.welcome import Welcome
 from digest.services.works import Works
 from digest.sources.kinds import KINDS, installed
 from digest.sources.kinds import check as check_source
@@ -85,9 +90,14 @@ class App:
     preview: Preview
     deliver: Deliver
     subscribe: Subscribe
+    admission: Admission
+    welcome: Welcome
+    goodbye: Goodbye
     tastes: Tastes
+    archive: Archive
     notify: Notify
     feedback: Feedback
+    webhooks: Webhooks
     report: Report
     explain: Explain
     silence: Silence
@@ -151,6 +161,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
     asking = ways(config, clock)
     fetcher, fetch = asking.fetcher, asking.fetch
     renderer = make_renderer(config)
+    webhooks = Webhooks(config, fetcher.fetch, clock)
     relays = tuple(relay(settings, number, len(config.relays)) for number, settings in enumerate(config.relays, 1))
     holder = new_holder()
     public = bool(config.sender.public_url)
@@ -168,17 +179,16 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             "alert", sender=config.sender, digest=None, language="en", date=at, key=key, context=context
         )
 
+    def print_letter(
+        kind: str, digest: Digest, language: str, at: datetime, key: str, context: Mapping[str, object]
+    ) -> Message:
+        return renderer.notice(
+            kind, sender=config.sender, digest=digest, language=language, date=at, key=key, context=context
+        )
+
     def print_question(name: str, language: str, at: datetime, key: str) -> Message:
         digest = config.digest(name)
-        return renderer.notice(
-            "confirmation",
-            sender=config.sender,
-            digest=digest,
-            language=language or digest.profile.language,
-            date=at,
-            key=key,
-            context={},
-        )
+        return print_letter("confirmation", digest, language or digest.profile.language, at, key, {})
 
     return App(
         config=config,
@@ -260,13 +270,37 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             new_secret=lambda: new_secret(secrets.token_bytes(16)),
             clock=clock,
         ),
+        admission=Admission(
+            store=store,
+            digests=config.digests,
+            keys=keys,
+            print_letter=print_letter,
+            new_secret=lambda: new_secret(secrets.token_bytes(16)),
+            public_url=config.sender.public_url,
+            most_an_hour=config.web.joins_per_hour,
+            clock=clock,
+        ),
+        welcome=Welcome(
+            store=store,
+            digests=config.digests,
+            keys=keys,
+            print_letter=print_letter,
+            has_public_url=public,
+            clock=clock,
+        ),
+        goodbye=Goodbye(store=store, digests=config.digests, key=keys.lasting, print_letter=print_letter, clock=clock),
         tastes=Tastes(store=store, keys=keys, lean=leanings, clock=clock),
+        archive=Archive(
+            store=store,
+            digests=config.digests,
+            publisher=config.sender.from_name,
+            public_url=config.sender.public_url,
+        ),
         notify=Notify(
             store=store,
             digests=config.digests,
             alerts_to=config.mail.alerts_to,
             print_alert=print_alert,
-            print_question=print_question,
             key=keys.lasting,
             clock=clock,
         ),
@@ -278,6 +312,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             soft_bounces=config.delivery.soft_bounces,
             soft_window=config.delivery.soft_window,
         ),
+        webhooks=webhooks,
         report=Report(store=store, digests=config.digests, clock=clock),
         explain=Explain(store=store, prepare=ranks, profile_of=profile_of, clock=clock),
         silence=Silence(store=store, configured=config.sources, prepare=ranks, profile_of=profile_of, clock=clock),
@@ -321,6 +356,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             signing=tuple(key_reader(settings, config) for settings in config.signing),
             read_inbox=lambda: can_read(config),
             bounces_to=config.mail.bounces_to,
+            webhooks=webhooks.states,
             secrets=lambda: tuple(secret_files(config)),
             load_model=_model_reader(config),
             clock=clock,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from digest.config import Config, SigningSettings, read_secret
@@ -85,11 +86,15 @@ def secret_files(config: Config) -> Iterator[Secret]:
         *(("the mail server's password", settings.password_file) for settings in config.relays),
         *(("a mailbox's password", Path(file)) for one in config.sources for file in one.given("password_file")),
         ("the mailbox's password", config.inbound.password_file),
+        ("the password of a webhook", config.webhooks.postmark_password_file),
+        ("the key of a webhook", config.webhooks.mailgun_key_file),
         ("the secret of all links", config.web.secret_file),
-        *((f"the key of {name}", file) for name, file in config.keys),
     ]
     told: set[Path] = set()
     for holds, file in found:
         if file is not None and file not in told:  # two relays may share one
             told.add(file)
             yield Secret(holds=holds, file=file)
+    for name, file in config.keys:
+        if file is not None:
+            yield Secret(holds=f"the key of {name} in [keys]", file=file, read=partial(read_secret, file))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from digest.app.webhooks import marks
 from digest.config import Config, RelaySettings, read_secret
 from digest.delivery.inbound import Mailbox
 from digest.delivery.mailbox import Imap, Maildir
@@ -60,7 +61,7 @@ def outlet(relay: Relay, settings: RelaySettings) -> Outlet:
 
 def return_path(config: Config) -> ReturnPath:
     bounces = config.mail.bounces_to
-    return ReturnPath(address=bounces or config.sender.from_address, tokens=bool(bounces))
+    return ReturnPath(address=bounces or config.sender.from_address, tokens=bool(bounces), marks=marks(config))
 
 
 def can_read(config: Config) -> bool:

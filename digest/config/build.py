@@ -58,6 +58,7 @@ class Builder:
             keys=self._absolute(s.keys),
             catalogues=self._catalogues(),
             inbound=self._absolute(s.inbound),
+            webhooks=self._absolute(s.webhooks),
             ranking=s.ranking,
             retention=s.retention,
             sources=tuple(self._source(source) for source in s.source),
@@ -180,6 +181,12 @@ class Builder:
                     ("digest", index, "sources"), f'names "{wanted}", which is no [[source]]', nearest(wanted, ids)
                 )
         self._check_about(index, digest)
+        if digest.archive and not self.settings.web.public_url:
+            raise self._wrong(
+                ("digest", index, "archive"),
+                "is true, but nothing says at which address the archive is",
+                'give [web] a public_url, such as "https://digest.example.org"',
+            )
         domain = sender.rpartition("@")[2]
         profile = replace(Profile(language=digest.language), **digest.fields_given())
         return Digest(
@@ -193,6 +200,8 @@ class Builder:
             when_empty=digest.when_empty,
             profile=replace(profile, weights=profile.weights or WEIGHTS.get(digest.about)),
             template=digest.template,
+            join=digest.join,
+            archive=digest.archive,
             expire_after=digest.expire_after or self.settings.delivery.expire_after,
             look=Look(accent=digest.accent, logo=digest.logo, header=digest.header, footer=digest.footer),
         )

@@ -11,6 +11,7 @@ from digest.config.fields import (
     Colour,
     DaysLong,
     Duration,
+    Every,
     Language,
     Logo,
     Name,
@@ -85,7 +86,7 @@ class SourceSettings(BaseModel):
     options: dict[str, str | int | float | bool | list[str]] = option(
         {}, "What a kind from elsewhere asks for.", kind="table", example={"board": "42"}
     )
-    every: Duration = option(
+    every: Every = option(
         "1h", "How often to look; less often where its own rhythm or its headers say so.", kind="duration"
     )
     allow_private: bool = option(False, "Let this source lie in your own network.", kind="true | false")
@@ -146,6 +147,16 @@ class DigestSettings(Preferences):
         "skip",
         "With nothing new: skip the mail, say so, or send the best of 30 days not yet sent.",
         kind="skip | say-so | best-of",
+    )
+    join: bool = option(
+        False,
+        "Let anybody subscribe on the web, at /join/ and its name; the last edition is shown there.",
+        kind="true | false",
+    )
+    archive: bool = option(
+        False,
+        "Show its editions to anybody on the web: a list, each paper, a search, feeds. Needs web.public_url.",
+        kind="true | false",
     )
     template: Name = option("edition", "Name of the template.", kind="name")
     language: Language = option(

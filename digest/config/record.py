@@ -17,6 +17,7 @@ from digest.config.settings import (
     RelaySettings,
     RetentionSettings,
     SigningSettings,
+    WebhookSettings,
     WebSettings,
 )
 from digest.model.editions import Digest
@@ -46,6 +47,7 @@ class Config:
     catalogues: tuple[str, ...]
     """Services that are asked about people."""
     inbound: InboundSettings
+    webhooks: WebhookSettings
     ranking: RankingSettings
     retention: RetentionSettings
     sources: tuple[Source, ...]

@@ -21,9 +21,11 @@ from digest.config.fields import (
     Duration,
     Mailbox,
     OneOrMany,
+    OptionalBind,
     OptionalPath,
     Port,
     Rate,
+    Topics,
     WebUrl,
     option,
 )
@@ -215,6 +217,12 @@ class WebSettings(BaseModel):
 
     enabled: bool = option(True, "Let digest run answer web requests.", kind="true | false")
     bind: Bind = option("127.0.0.1:8025", "Address and port to listen on; put a TLS proxy before it.")
+    monitor: OptionalBind = option(
+        "",
+        "Address and port that answer monitoring: /health, /ready and /metrics. Keep it from the world; empty is off.",
+        kind="address:port",
+        example="127.0.0.1:8026",
+    )
     public_url: WebUrl = option(
         "",
         "Where readers reach it. Without it, mails carry only the mailto form of unsubscribing.",
@@ -227,14 +235,9 @@ class WebSettings(BaseModel):
         kind="path",
         example="digest.secret",
     )
-
-    @property
-    def host(self) -> str:
-        return self.bind.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> int:
-        return int(self.bind.rpartition(":")[2])
+    joins_per_hour: Count = option(
+        300, "At most so many mails an hour answer forms that strangers fill in on the web.", kind="number"
+    )
 
 
 class FetchSettings(BaseModel):
@@ -313,6 +316,31 @@ class InboundSettings(BaseModel):
         return self
 
 
+class WebhookSettings(BaseModel):
+    """Providers that tell bounces and complaints over HTTP, at public_url/webhooks/PROVIDER. Empty: not listened to."""
+
+    model_config = STRICT
+
+    ses_topics: Topics = option(
+        [],
+        'ARNs of the topics at which Amazon SES tells them. Needs the extra "webhooks".',
+        kind="list",
+        example=["arn:aws:sns:eu-west-1:123456789012:bounces"],
+    )
+    postmark_password_file: OptionalPath = option(
+        None, "File whose first line is the password that Postmark shows.", kind="path", example="postmark-password"
+    )
+    mailgun_key_file: OptionalPath = option(
+        None, "File whose first line is Mailgun's webhook signing key.", kind="path", example="mailgun-key"
+    )
+    sendgrid_key: str = option(
+        "",
+        'The public key of SendGrid\'s "Signed Event Webhook". Needs the extra "webhooks".',
+        example="MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE…",
+        max_length=2_000,
+    )
+
+
 class RankingSettings(BaseModel):
     """What is true of every digest's ranking; what a digest or reader prefers stands there."""
 
@@ -358,6 +386,7 @@ class Settings(BaseSettings):
     keys: KeySettings = Field(default_factory=KeySettings)
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
     inbound: InboundSettings = Field(default_factory=InboundSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     ranking: RankingSettings = Field(default_factory=RankingSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     source: Annotated[tuple[SourceSettings, ...], OneOrMany] = ()

@@ -84,6 +84,10 @@ class Digest:
     template: str = "edition"
     expire_after: timedelta = timedelta(hours=36)
     look: Look = Look()
+    join: bool = False
+    """Whether anybody may subscribe on the web."""
+    archive: bool = False
+    """Whether anybody may read its public editions on the web."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ else ``work:HASH``. ``EntryId`` is the row in the store.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -198,6 +199,9 @@ class SourceKind:
     """Keys of a [[source]] that it reads besides id, kind, url, every and allow_private, and what they mean here."""
     has_past: bool = False
     """Whether ``since`` brings what was published before the newest listing."""
+    shape: re.Pattern[bytes] | None = None
+    """What stands near the beginning of its service's answers, and of nothing else; None where nothing does, or where
+    its documents are feeds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

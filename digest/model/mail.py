@@ -62,7 +62,7 @@ class Message:
     key: MessageKey
     """Stable name: the edition's key, several joined, or the notice's."""
     kind: str
-    """edition, confirmation, welcome, goodbye, bounce or alert."""
+    """edition, confirmation, welcome, link, goodbye, bounce or alert."""
     subject: str
     preheader: str
     content: bytes
@@ -227,7 +227,7 @@ class Reported:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """A mail that a machine sent back to us."""
+    """What a machine tells us of a mail of ours: by a mail of its own, or by a provider's webhook."""
 
     kind: ReportKind
     """The gravest of its recipients'."""
@@ -235,6 +235,8 @@ class Report:
     """Addresses that may be the return path of the mail it is about, the likeliest first."""
     recipients: tuple[Reported, ...] = ()
     """Nobody for an automatic reply, else at least one."""
+    message_id: str = ""
+    """The Message-ID of the mail it is about, where a provider tells it instead of forwarding a mail."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

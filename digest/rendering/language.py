@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_date, format_skeleton, get_day_names
 from babel.lists import format_list
 from babel.numbers import format_decimal
 
@@ -78,6 +78,10 @@ class Language:
         if self.locale.language == "zh":  # 和 would stand glued to Latin names
             return "、".join(names)
         return str(format_list(names, "standard", locale=self.locale)) if len(names) > 1 else "".join(names)
+
+    def weekday(self, number: int) -> str:
+        """``Monday`` for 0."""
+        return str(get_day_names("wide", locale=self.locale)[number])
 
     def long_date(self, day: date) -> str:
         """``Saturday 21 November 2026``, as the language writes a whole date."""

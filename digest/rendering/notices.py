@@ -7,16 +7,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from digest.model.editions import Digest
+from digest.model.editions import Digest, Schedule
 from digest.model.errors import ConfigError
 from digest.model.mail import Sender
 from digest.rendering.language import Language
 from digest.rendering.subject import honest
 from digest.rendering.text import plain
 
-NOTICES = ("confirmation", "welcome", "goodbye", "bounce", "alert")
+NOTICES = ("confirmation", "welcome", "link", "goodbye", "bounce", "alert")
 #: Those that go to a subscriber and so carry the list's headers.
-LISTED = frozenset({"welcome", "bounce"})
+LISTED = frozenset({"welcome", "link", "bounce"})
+#: Monday to Friday, as Schedule counts them.
+_WORKING_DAYS = (0, 1, 2, 3, 4)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +46,18 @@ def notice_for(
     return Notice(title=title, subject=honest(subject, title), preheader=preheader, listed=kind in LISTED)
 
 
+def rhythm(language: Language, schedule: Schedule) -> str:
+    """When mails come, as the welcome says it: "every weekday at 08:00 (Europe/Berlin)"."""
+    hour, zone = f"{schedule.send_at:%H:%M}", schedule.timezone
+    days = tuple(sorted(schedule.days))
+    if len(days) == 7:
+        return language.say("every day at %(hour)s (%(zone)s)", hour=hour, zone=zone)
+    if days == _WORKING_DAYS:
+        return language.say("every weekday at %(hour)s (%(zone)s)", hour=hour, zone=zone)
+    names = language.listed(tuple(map(language.weekday, days)))
+    return language.say("on %(days)s at %(hour)s (%(zone)s)", days=names, hour=hour, zone=zone)
+
+
 def _lines(kind: str, title: str, language: Language, context: Mapping[str, object]) -> tuple[str, str]:
     """(subject, preheader)."""
     match kind:
@@ -56,6 +70,11 @@ def _lines(kind: str, title: str, language: Language, context: Mapping[str, obje
             return (
                 language.say("Welcome to %(title)s", title=title),
                 language.say("What comes, when it comes, and how to change or stop it."),
+            )
+        case "link":
+            return (
+                language.say("Your link to %(title)s", title=title),
+                language.say("With it you choose what you get, or stop it."),
             )
         case "goodbye":
             return (

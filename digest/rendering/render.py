@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from digest.model.editions import Digest, Edition, Item, Look
+from digest.model.editions import Digest, Edition, Item, Look, Schedule
 from digest.model.errors import TemplateError
 from digest.model.mail import Message, Sender, Stamp
 from digest.rendering.build import Prepared, build, prepare
@@ -23,7 +23,7 @@ from digest.rendering.ladder import LIMIT, Step, TooLarge, fit
 from digest.rendering.language import Language, language_for
 from digest.rendering.library import Library, default_template_folder
 from digest.rendering.message import Head, encode, mailto, mark, marks
-from digest.rendering.notices import NOTICES, Notice, notice_for
+from digest.rendering.notices import NOTICES, Notice, notice_for, rhythm
 from digest.rendering.palette import accent
 from digest.rendering.text import direction, plain
 from digest.rendering.view import VERSION, EditionView, LinksView, LinkView, PageView
@@ -98,13 +98,16 @@ class Renderer:
         context: Mapping[str, object],
     ) -> Message:
         """A small mail of one of the NOTICES. ``context`` as templates/mail/KIND.html.j2 says; welcome may hold an
-        Edition. Raises ConfigError for a confirmation that could not be answered.
+        Edition, and a Schedule in place of its rhythm. Raises ConfigError for a confirmation that nobody could answer.
         """
         if kind not in NOTICES:
             raise TemplateError(f"there is no notice {kind!r}", where=kind, try_=f"use one of {', '.join(NOTICES)}")
         spoken = language_for(language)
         values = {name: _cleaned(value) for name, value in context.items()}
         edition = values.pop("edition", None)
+        schedule = values.pop("schedule", None)
+        if isinstance(schedule, Schedule):
+            values["rhythm"] = rhythm(spoken, schedule)
         notice = notice_for(kind, spoken, sender=sender, digest=digest, context=values)
         page = _page(
             spoken,
@@ -114,7 +117,8 @@ class Renderer:
             title=notice.title,
             date=spoken.long_date(date.date()),
             look=digest.look if digest else Look(),
-            read="",
+            # What has no room in a welcome stands on the page of its edition.
+            read=_web_copy(sender, edition) if isinstance(edition, Edition) else "",
         )
         given: dict[str, object] = {**values, "page": page, "view": None}
         if isinstance(edition, Edition) and digest is not None:
@@ -234,6 +238,10 @@ def _page(
 def _feedback(sender: Sender) -> str:
     """What the links begin with by which a reader says what he thinks of a paper; empty without a public address."""
     return f"{sender.public_url}/feedback/{mark(Stamp.TASTE)}/" if sender.public_url else ""
+
+
+def _web_copy(sender: Sender, edition: Edition) -> str:
+    return f"{sender.public_url}/read/{edition.key}" if sender.public_url else ""
 
 
 def _listed_head(sender: Sender, digest: Digest, date: datetime, day: str) -> Head:

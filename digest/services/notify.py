@@ -1,7 +1,4 @@
-"""Mails that are no editions:
-
-the operator's alert, the question whether somebody wants a digest. Planned here, sent by the one outbox.
-"""
+"""The operator's alerts: mails that are no editions, planned here, sent by the one outbox."""
 
 from __future__ import annotations
 
@@ -13,10 +10,9 @@ from digest.delivery.tokens import address_key
 from digest.model.editions import Digest
 from digest.model.feeds import SourceState
 from digest.model.mail import DeliveryState, Message
-from digest.model.people import Subscription
 from digest.rendering import remarks
 from digest.services.hush import hushes
-from digest.services.ports import Clock, PrintQuestion
+from digest.services.ports import Clock
 from digest.services.usual import WEEKS, Hush, is_expected
 from digest.storage import deliveries, editions, people, sources, trouble
 from digest.storage.base import Tx
@@ -48,7 +44,6 @@ class Notify:
     digests: tuple[Digest, ...]
     alerts_to: tuple[str, ...]
     print_alert: PrintAlert
-    print_question: PrintQuestion
     key: bytes
     clock: Clock
 
@@ -110,30 +105,6 @@ class Notify:
                 self._alert(key, f"Mails of {digest.title} do not get through", lines, _advice(digest.name, found), now)
                 told.append(digest.name)
         return tuple(told)
-
-    def ask(self, subscription: Subscription) -> bool:
-        """Plans a confirmation mail; False when this address was asked today already (nobody is bombed)."""
-        now = self.clock()
-        day = now.date().isoformat()
-        language = subscription.language
-        name = f"confirmation:{subscription.digest}:{language}:{day}"
-        message = self.print_question(subscription.digest, language, now, address_key(name, self.key))
-        hashed = address_key(subscription.address, self.key)
-        row = deliveries.plan_row(
-            kind="confirmation",
-            address=subscription.address,
-            address_key=hashed,
-            message_key=message.key,
-            now=now,
-            digest=subscription.digest,
-            subscriber_id=subscription.subscriber_id,
-            subscription_id=subscription.id,
-            notice_key=day,
-            expires_at=now + _WORTH,
-        )
-        with self.store.transaction() as tx:
-            editions.keep_message(tx, message, now)
-            return deliveries.plan(tx, [row]) == 1
 
     def _tell(self, held: HeldSource, now: datetime) -> None:
         name = held.title or held.source.id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from digest.model.editions import Digest, Edition, Item
@@ -20,6 +20,8 @@ Prepare = Callable[[Sequence[Entry], Evidence, datetime], Callable[[Profile], Ra
 Lean = Callable[[Sequence[Entry], Evidence, datetime, Profile], tuple[tuple[str, ...], tuple[str, ...]]]
 #: Prints one edition, or several joined in one mail, beside their digests.
 Print = Callable[[tuple[Edition, ...], tuple[Digest, ...]], Message]
+#: Prints a notice to a reader: (kind, digest, language, instant, key, context of templates/mail/KIND) -> message.
+PrintLetter = Callable[[str, Digest, str, datetime, str, Mapping[str, object]], Message]
 #: Asks whether somebody wants a digest: (digest's name, language or "" for the digest's, instant, key) -> message.
 PrintQuestion = Callable[[str, str, datetime, str], Message]
 #: The page of a mail with what the mail had no room for: (the mail's own HTML, items) -> HTML.

@@ -1,4 +1,4 @@
-"""Who reads what: adding, confirming, choosing, leaving, erasing; the suppression list. Leaving works for ever."""
+"""Who reads what: adding, choosing, leaving, erasing; the suppression list. Leaving works for ever."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from digest.model.people import (
 )
 from digest.services.ports import Clock, ProfileOf
 from digest.services.stamping import CONFIRM, PREFERENCES, Keys, read_scoped
-from digest.storage import bounces, deliveries, people, tastes
+from digest.storage import admission, bounces, deliveries, people, tastes
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 
@@ -172,17 +172,6 @@ class Subscribe:
         """The subscription a confirmation link is for; nothing changes."""
         return self._scoped(CONFIRM, token)
 
-    def confirm(self, token: str) -> Subscription | None:
-        """The reader's own yes. None for a dead link, and where the address must not be written to."""
-        found = self._scoped(CONFIRM, token)
-        if found is None:
-            return None
-        with self.store.transaction() as tx:
-            if people.suppressed(tx, [address_key(found.address, self.keys.lasting)]):
-                return None
-            people.set_state(tx, found.id, SubscriptionState.CONFIRMED, self.clock())
-            return people.subscription(tx, found.id)
-
     def never(self, token: str) -> bool:
         """Puts the address behind a confirmation link on the suppression list, at its owner's word."""
         found = self._scoped(CONFIRM, token)
@@ -191,6 +180,7 @@ class Subscribe:
         self.suppress(found.address, SuppressionReason.REQUEST, "said so in a confirmation mail")
         with self.store.transaction() as tx:
             people.set_state(tx, found.id, SubscriptionState.UNSUBSCRIBED, self.clock())
+            admission.forget(tx, found.subscriber_id)
         return True
 
     def choose(self, subscription: Subscription, choices: Choices) -> Subscription:
@@ -245,6 +235,7 @@ class Subscribe:
         with self.store.transaction() as tx:
             deliveries.forget_address(tx, who.id, now)
             tastes.erase(tx, who.id)
+            admission.forget(tx, who.id)
             people.erase(tx, who.id, now)
             hashed = address_key(who.address, self.keys.lasting)
             bounces.forget(tx, hashed)
@@ -308,7 +299,7 @@ class Subscribe:
         fresh: list[Mapping[str, object]] = []
         for one in joining:
             who = ids[one.address]
-            values = _values(one.choices)
+            values = columns_of(one.choices)
             if one.choices.joined is not None:
                 people.set_joined(tx, who, one.choices.joined)
             if (who, one.digest) not in held:
@@ -322,14 +313,14 @@ class Subscribe:
         people.add_fresh(tx, fresh)
 
     def _choose(self, tx: Tx, link: Subscription, choices: Choices) -> None:
-        values = _values(choices)
+        values = columns_of(choices)
         if values:
             people.choose(tx, link.id, values)
         if choices.joined is not None:
             people.set_joined(tx, link.subscriber_id, choices.joined)
 
 
-def _values(choices: Choices) -> dict[str, object]:
+def columns_of(choices: Choices) -> dict[str, object]:
     """The columns that choices set."""
     send_at = _hour(choices.send_at) if choices.send_at else choices.send_at
     language = _language(choices.language) if choices.language else choices.language

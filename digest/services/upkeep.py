@@ -18,7 +18,7 @@ from digest.model.editions import Digest
 from digest.model.errors import StorageError, UsageError
 from digest.model.people import Subscription, SubscriptionId
 from digest.services.ports import Clock
-from digest.storage import bounces, copy, deliveries, editions, meta, migrate, people, rounds, sources
+from digest.storage import admission, bounces, copy, deliveries, editions, meta, migrate, people, rounds, sources
 from digest.storage.base import Tx
 from digest.storage.engine import Store, open_store
 
@@ -27,6 +27,9 @@ _KEPT_FILE = "secret_file"
 #: Works that an edition may look back on must stay known as sent; a late slot lies up to nine days back itself.
 _LEAST_DELIVERIES = MOST_REACH + timedelta(days=9)
 _AT_ONCE = 5_000
+_FORGET_AT_ONCE = 200
+#: A confirmation can be answered for a fortnight; so much later its mail is forgotten, too.
+_UNANSWERED = timedelta(days=30)
 #: How long it is worth knowing how a source's rounds ended: a year of its rhythm, and a month to look back.
 _ROUNDS_DAYS = 400
 
@@ -57,6 +60,8 @@ class Pruned:
     messages: int
     bounces: int = 0
     rounds: int = 0
+    requests: int = 0
+    """Of people who were asked whether they want a digest and never said yes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +133,26 @@ class Upkeep:
             dropped = editions.prune_messages(tx, now - timedelta(days=retention_days), kept)
         with self.store.transaction() as tx:
             told = rounds.prune(tx, now=now, days=_ROUNDS_DAYS)
-        return Pruned(deliveries=folded, messages=dropped, bounces=gone, rounds=told)
+        with self.store.transaction() as tx:
+            admission.prune(tx, now)
+        unanswered = self._forget_unanswered(now)
+        return Pruned(deliveries=folded, messages=dropped, bounces=gone, rounds=told, requests=unanswered)
+
+    def _forget_unanswered(self, now: datetime) -> int:
+        """Takes out what was wished for and never confirmed, and the address, where nobody behind it ever said yes."""
+        forgotten = 0
+        while True:
+            with self.store.transaction() as tx:
+                found = admission.unanswered(tx, now - _UNANSWERED, limit=_FORGET_AT_ONCE)
+                for one in found:
+                    who = admission.never_said_yes(tx, one)
+                    admission.grant(tx, one)
+                    if who is not None:
+                        deliveries.forget_address(tx, who, now)
+                        people.erase(tx, who, now)
+            forgotten += len(found)
+            if len(found) < _FORGET_AT_ONCE:
+                return forgotten
 
     def _fold(self, before: datetime) -> int:
         """In small steps, so that nobody waits long for the database."""

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     and_,
     case,
+    cast,
     delete,
     func,
     literal_column,
@@ -505,6 +506,8 @@ def forget_address(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
         .where(mine, deliveries.c.state.in_([*WAITING, DeliveryState.LEASED.value]))
         .values(state=DeliveryState.SUPPRESSED.value, reason="erased", lease="", settled_at=now)
     )
+    # Two who were asked at one instant and are erased must not be taken for one.
+    tx.execute(update(deliveries).where(mine, IS_NOTICE).values(notice_key=cast(deliveries.c.id, String)))
     tx.execute(update(deliveries).where(mine).values(address="", remote=""))
     of_mine = select(deliveries.c.id).where(mine)
     tx.execute(update(attempts).where(attempts.c.delivery_id.in_(of_mine)).values(remote=""))

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, column, func, inspect, select, table
 
 from digest.model.errors import SchemaError, StorageError
 from digest.storage import (
+    admission,
     authorships,
     backfills,
     bounces,
@@ -56,6 +57,7 @@ SUBJECTS = (
     tastes,
     deliveries,
     bounces,
+    admission,
 )
 
 #: Alembic keeps its context in globals, so the threads of a process take turns.

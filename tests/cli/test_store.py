@@ -41,7 +41,13 @@ def test_a_backup_refuses_to_send_until_it_is_released(call, read):
 
 
 def test_prune_tells_what_went(call, read):
-    assert call("db", "prune", "--json").json == {"deliveries": 0, "messages": 0, "bounces": 0, "rounds": 0}
+    assert call("db", "prune", "--json").json == {
+        "deliveries": 0,
+        "messages": 0,
+        "bounces": 0,
+        "rounds": 0,
+        "requests": 0,
+    }
 
 
 def test_a_mail_that_asks_to_leave_is_obeyed(call, read, monkeypatch):

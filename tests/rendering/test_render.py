@@ -204,6 +204,13 @@ def test_a_mail_tells_who_reads_it_why_only_where_it_is_known(renderer: Renderer
     assert "cs.CL · 128 votes" in text and "Why here" not in text
 
 
+def test_the_figures_of_one_card_stand_below_those_of_another(renderer: Renderer) -> None:
+    few = card(name="Wen Li", h_index=None, papers=None, citations=None, novelty=None, ai_score=None, seen=12, votes=9)
+    html, _ = bodies(renderer.edition((edition(item(), cards=(card(), few)),), (DIGEST,), sender=SENDER))
+    rows = [row for row in re.findall(r"<tr>(?:(?!</tr>).)*</tr>", html, re.DOTALL) if 'width="20%"' in row]
+    assert [re.findall(r'<td [^>]*?width="(\d+)%"', row) for row in rows] == [["20"] * 5, ["20", "20", "60"]]
+
+
 def test_an_author_digest_begins_with_the_card(renderer: Renderer) -> None:
     html, text = bodies(renderer.edition((edition(item(), cards=(card(),)),), (DIGEST,), sender=SENDER))
     for told in ("Mira Halden", "56,683", "citations", "h-index", "46\u00a0%", "AI score"):
@@ -351,6 +358,7 @@ PAGES: dict[str, dict[str, object]] = {
         "days": DAYS,
         "max_items": 12,
         "layout": "brief",
+        "explain": "short",
         "chosen_language": "de",
         "languages": [{"code": "en", "name": "English"}, {"code": "de", "name": "Deutsch"}],
         "categories": [{"code": "cs.CL", "title": "Language", "chosen": True}],
@@ -429,6 +437,6 @@ def test_the_unsubscribe_page_of_a_joined_mail_offers_each_digest(renderer: Rend
 def test_the_preferences_page_shows_what_is_set(renderer: Renderer) -> None:
     document = lxml.html.document_fromstring(renderer.page("preferences", PAGES["preferences"]))
     assert document.xpath("//input[@name='days'][@checked]/@value") == ["0"]
-    assert document.xpath("//option[@selected]/@value") == ["brief", "de"]
+    assert document.xpath("//option[@selected]/@value") == ["brief", "short", "de"]
     assert document.xpath("//input[@name='categories'][@checked]/@value") == ["cs.CL"]
     assert not document.xpath("//input[@name='joined']")

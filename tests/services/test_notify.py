@@ -1,4 +1,4 @@
-"""Mails that are no editions: the operator hears of a trouble once, and nobody is bombed with questions."""
+"""The operator's alerts: he hears of a trouble once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import pytest
 from digest.delivery.catchall import CatchAll
 from digest.model.errors import FetchError
 from digest.model.feeds import FetchTrace
-from digest.model.people import SubscriptionState, SuppressionReason
+from digest.model.people import SuppressionReason
 from digest.rendering.message import Head, encode
 from digest.services.notify import Notify
-from digest.services.subscribe import Choices
 from digest.sources.health import judge
 from digest.storage import sources
 from tests.delivery.peers import playing
@@ -32,7 +31,6 @@ class Desk:
             digests=self.world.digests,
             alerts_to=alerts_to,
             print_alert=self.alert,
-            print_question=self.question,
             key=KEYS.lasting,
             clock=self.world.clock,
         )
@@ -40,9 +38,6 @@ class Desk:
     def alert(self, at, key, context):
         self.printed.append(dict(context))
         return self.mail(at, key, "alert", str(context["title"]))
-
-    def question(self, digest, language, at, key):
-        return self.mail(at, key, "confirmation", f"Please confirm {digest} {language}".strip())
 
     @staticmethod
     def mail(at, key, kind, subject):
@@ -248,56 +243,3 @@ class TestDeliveriesFailing:
         desk = self.desk(store, 20)
         self.send(desk, 20)
         assert replace(desk.notify, alerts_to=()).deliveries() == ()
-
-
-class TestAsking:
-    @pytest.fixture
-    def desk(self, store):
-        return Desk(store)
-
-    def test_an_address_is_asked_once_a_day_whatever_is_requested(self, desk):
-        held = desk.world.subscribe.add("bo@example.org", "daily", state=SubscriptionState.PENDING)
-        assert [desk.notify.ask(held) for _ in range(3)] == [True, False, False]
-        assert desk.sent() == ["bo@example.org"]
-        desk.world.now += timedelta(days=1)
-        assert desk.notify.ask(held)
-        assert desk.sent() == ["bo@example.org"]
-
-    def test_two_people_asked_on_one_day_have_tokens_of_their_own(self, desk):
-        both = [
-            desk.world.subscribe.add(f"{name}@example.org", "daily", state=SubscriptionState.PENDING)
-            for name in ("bo", "cy")
-        ]
-        assert [desk.notify.ask(held) for held in both] == [True, True]
-        assert desk.sent() == ["bo@example.org", "cy@example.org"]
-
-    def test_who_chose_a_language_is_asked_in_it_and_others_in_the_digests(self, store):
-        desk, asked = Desk(store), []
-
-        def question(digest, language, at, key):
-            asked.append((digest, language, key))
-            return desk.mail(at, key, "confirmation", f"Please confirm {language}")
-
-        notify = replace(desk.notify, print_question=question)
-        for name, language in (("bo", "de"), ("cy", ""), ("di", "de")):
-            choices = Choices(language=language)
-            add = desk.world.subscribe.add
-            notify.ask(add(f"{name}@example.org", "daily", state=SubscriptionState.PENDING, choices=choices))
-        assert [(digest, language) for digest, language, _ in asked] == [
-            ("daily", "de"),
-            ("daily", ""),
-            ("daily", "de"),
-        ]
-        assert len({key for *_, key in asked}) == 2, "one message a language"
-
-    def test_who_must_not_be_written_to_is_not_asked(self, desk):
-        held = desk.world.subscribe.add("bo@example.org", "daily", state=SubscriptionState.PENDING)
-        desk.notify.ask(held)
-        desk.world.subscribe.suppress("bo@example.org", SuppressionReason.REQUEST)
-        assert desk.sent() == []
-        assert desk.office.states() == {"suppressed": 1}
-
-    def test_a_question_that_could_not_be_sent_in_two_days_is_not_sent_at_all(self, desk):
-        desk.notify.ask(desk.world.subscribe.add("bo@example.org", "daily", state=SubscriptionState.PENDING))
-        desk.world.now += timedelta(days=2, minutes=1)
-        assert (desk.sent(), desk.office.states()) == ([], {"expired": 1})

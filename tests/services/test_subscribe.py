@@ -13,11 +13,10 @@ from sqlalchemy import select
 
 from digest.model.errors import InputError, NotFound, UsageError
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.services.stamping import CONFIRM, scoped
 from digest.services.subscribe import Choices, normal_address
 from digest.storage import deliveries, people
 from digest.storage.base import metadata
-from tests.services.world import DAILY, KEYS, World
+from tests.services.world import DAILY, World
 
 WEEKLY = replace(DAILY, name="weekly", title="The Weekly", list_id="weekly.example.org")
 ADDRESS = "ada@example.org"
@@ -123,15 +122,6 @@ class TestLeaving:
         assert {link.digest: link.state.value for link in found} == {"daily": "confirmed", "weekly": "unsubscribed"}
         world.subscribe.leave_by_token(f"{one.secret}.{two.secret}")
         assert states(world) == {"daily": "unsubscribed", "weekly": "unsubscribed"}
-
-    def test_an_old_confirmation_confirms_again_only_while_it_is_fresh(self, world):
-        held = world.subscribe.add(ADDRESS, "daily", state=SubscriptionState.PENDING)
-        token = scoped(CONFIRM, held.id, world.now.date().isoformat(), KEYS.links)
-        assert world.subscribe.confirm(token).state is SubscriptionState.CONFIRMED
-        world.subscribe.leave(ADDRESS)
-        world.now += timedelta(days=15)
-        assert world.subscribe.confirm(token) is None
-        assert states(world) == {"daily": "unsubscribed"}
 
 
 class TestSuppressing:

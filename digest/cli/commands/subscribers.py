@@ -18,7 +18,9 @@ from digest.model.errors import DigestError, UsageError
 if TYPE_CHECKING:
     from digest.model.people import Subscription, Suppression
 
-group = typer.Typer(help="Who reads what: list, add, remove, show, import, export, erase.", no_args_is_help=True)
+group = typer.Typer(
+    help="Who reads what: list, add, ask, link, remove, show, import, export, erase.", no_args_is_help=True
+)
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS")]
 Addresses = Annotated[list[str], typer.Argument(metavar="ADDRESS")]
@@ -155,16 +157,81 @@ def add(
     return share(len(failed), len(addresses))
 
 
+@group.command("ask")
+@with_door
+def ask(door: Door, addresses: Addresses, digest: Named = None) -> int:
+    """Ask addresses by mail whether they want a digest: at most one mail a day to each, as the form on the web does."""
+    from digest.services.admission import Asked
+
+    name = door.config.digest(digest).name
+    done: list[dict[str, str]] = []
+    failed: list[DigestError] = []
+    for address in addresses:
+        try:
+            outcome = door.app.admission.join(Asked(address=address, digest=name)).outcome.value
+            done.append({"address": address, "outcome": outcome})
+        except DigestError as error:
+            if len(addresses) == 1:
+                raise
+            failed.append(error)
+    said = {
+        "planned": "a mail is planned.",
+        "repeated": "it had such a mail within a day.",
+        "silent": "it must not be written to.",
+    }
+    door.show(
+        {"asked": done, "problems": [_problem(error) for error in failed]},
+        *(f"{one['address']}: {said[one['outcome']]}" for one in done),
+        *(f"{error.where}: {error.what} ({error.try_})" for error in failed),
+    )
+    return share(len(failed), len(addresses))
+
+
+@group.command("link")
+@with_door
+def link(
+    door: Door,
+    address: Address,
+    digest: Named = None,
+    mail: Annotated[bool, typer.Option("--mail", help="Send it to the address instead of printing it.")] = False,
+) -> None:
+    """The links by which a reader chooses and leaves, for who lost them. Whoever has them can use them."""
+    from digest.services.admission import Asked
+
+    spelt = reader_address(address, "ADDRESS")
+    name = door.config.digest(digest).name if digest is not None else ""
+    links = door.app.admission.links(spelt, name)
+    if mail:
+        outcome = door.app.admission.remind(Asked(address=spelt, digest=name)).outcome.value
+        said = {
+            "planned": "A mail is planned.",
+            "repeated": "It had such a mail within a day.",
+            "silent": "Nothing is sent: it reads nothing now, or must not be written to.",
+        }
+        door.show({"outcome": outcome}, said[outcome])
+        return
+    rows = [(one.subscription.digest, one.preferences, one.unsubscribe) for one in links]
+    document = [{"digest": name, "preferences": choose, "unsubscribe": leave} for name, choose, leave in rows]
+    told = [f"{name}: {choose}\n  to unsubscribe: {leave}" for name, choose, leave in rows]
+    door.show({"links": document}, *told)
+
+
 @group.command("remove")
 @with_door
-def remove(door: Door, addresses: Addresses, digest: Named = None) -> int:
+def remove(
+    door: Door,
+    addresses: Addresses,
+    digest: Named = None,
+    tell: Annotated[bool, typer.Option("--tell", help="Mail each reader a goodbye.")] = False,
+) -> int:
     """Unsubscribe addresses, from one digest or from all."""
+    end = door.app.goodbye.remove if tell else door.app.subscribe.leave
     name = door.config.digest(digest).name if digest is not None else None
     removed: list[dict[str, object]] = []
     failed: list[DigestError] = []
     for address in addresses:
         try:
-            removed.append({"address": address, "ended": door.app.subscribe.leave(address, name)})
+            removed.append({"address": address, "ended": end(address, name)})
         except DigestError as error:
             if len(addresses) == 1:
                 raise
