@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
 }
 
-#: Modules of the stages that touch the world; app.py alone names them, outside their own stage.
+#: Modules of the stages that touch the world; app alone names them, outside their own stage.
 WORLDLY = {
     "digest.delivery.catchall",
     "digest.delivery.exchange",
