@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 
 from digest.storage import migrate
 from digest.storage.engine import Store, open_store
@@ -192,6 +193,13 @@ def open_database() -> Iterator[Callable[..., Store]]:
 def store(url: str, open_database: Callable[..., Store]) -> Store:
     """An empty store with its tables."""
     return open_database(url)
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """`digest run` sets up the log of its process; a test's ends with it, as do the streams that it wrote to."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

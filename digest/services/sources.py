@@ -45,13 +45,19 @@ class Sources:
                 if held.id != source.id and (held.kind, held.url, held.category, held.options) == told:
                     raise Conflict(
                         f'the source "{held.id}" reads the same already',
-                        where=source.id,
+                        where=held.id,
                         try_="`digest sources list` shows how it is",
                     )
             if not sources.add(tx, source):
                 raise Conflict(
                     f'there is a source "{source.id}" already', where=source.id, try_="choose another with --id"
                 )
+
+    def free_id(self, wanted: str) -> str:
+        """The id, with a number where a source has it already."""
+        taken = {held.source.id for held in self.known()}
+        ids = (wanted, *(f"{wanted}-{number}" for number in range(2, len(taken) + 3)))
+        return next(one for one in ids if SourceId(one) not in taken)
 
     def remove(self, source_id: str) -> None:
         """Stops polling an added source; its papers stay. Raises NotFound, also for one of the configuration's."""

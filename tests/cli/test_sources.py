@@ -95,6 +95,16 @@ def test_a_page_leads_to_its_feeds_and_a_dry_run_stores_nothing(call, installed,
     assert "--allow-private" in refused["try"]
 
 
+def test_two_sources_of_one_address_get_two_names(call, installed, httpserver):
+    for query in ("channel=1", "channel=2"):
+        httpserver.expect_request("/feed", query_string=query).respond_with_data(
+            (SAMPLES / "day-1/blog.rss").read_bytes()
+        )
+    base = httpserver.url_for("/feed").replace("localhost", "127.0.0.1")
+    names = [call("sources", "add", f"{base}?channel={n}", "--allow-private", "--json").json["id"] for n in (1, 2)]
+    assert names[1] == f"{names[0]}-2"
+
+
 def test_what_is_nothing_is_said_to_be_nothing_and_a_folder_of_mails_is_one(call, installed, tmp_path):
     assert call("sources", "add", "").code == 2
     assert call("sources", "add", "0028-0837", "--json").json["error"]["what"].endswith("no ISSN with its check digit")

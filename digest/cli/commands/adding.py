@@ -58,7 +58,8 @@ def add(
         number = "only one was" if len(found) == 1 else f"only {len(found)} were"
         raise UsageError(f"{number} found there", where="--pick", try_="look at them with --dry-run")
     meant = found[pick - 1].source if found else door.app.discover.unseen(given, kind=kind, allow_private=allow_private)
-    named = source_of({"id": name or name_of(meant.url or url), "url": "https://localhost/", "every": every})
+    short = name or door.app.sources.free_id(name_of(meant.url or url))
+    named = source_of({"id": short, "url": "https://localhost/", "every": every})
     source = replace(meant, id=named.id, every=named.every)
     if not dry_run:
         door.app.sources.add(source)
