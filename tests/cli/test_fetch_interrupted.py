@@ -14,7 +14,7 @@ from tests.sources.servers import ScriptedServer
 def test_a_fetch_that_is_interrupted_does_not_say_that_nothing_is_due(call):
     def handler(_connection, _request):
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.3)  # the answer would come after the stop was heard
+        time.sleep(1.0)  # the answer would come after the stop was heard
 
     server = ScriptedServer(handler)
     source = f'[[source]]\nid = "slow"\nkind = "feed"\nurl = "{server.url()}"\nallow_private = true\n'
