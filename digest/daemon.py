@@ -146,11 +146,10 @@ class Daemon:
             if not asked.left or any(answer.state == "failed" for answer in asked.answers):
                 self._asked_at = now
 
-    def ended(self, name: str, problem: str = "") -> None:
-        """A job has come to its end, in trouble where ``problem`` says so."""
+    def ended(self, name: str, *, failed: bool = False) -> None:
+        """A job has come to its end."""
         before = self._jobs.get(name, Job(name=name))
-        at, failures = self.app.clock(), before.failures + bool(problem)
-        self._jobs[name] = replace(before, ended_at=at, failures=failures, problem=problem)
+        self._jobs[name] = replace(before, ended_at=self.app.clock(), failures=before.failures + failed)
 
     def pulse(self) -> Pulse:
         """How the jobs are doing, for monitoring."""
@@ -273,10 +272,10 @@ def _guarded(name: str, job: Callable[[], object], daemon: Daemon) -> Callable[[
             job()
         except DigestError as error:
             log.error(name, problem=error.what, where=error.where, try_=error.try_)
-            daemon.ended(name, str(error))
-        except Exception as error:
+            daemon.ended(name, failed=True)
+        except Exception:
             log.exception(name, problem="a fault of ours; the next minute tries again")
-            daemon.ended(name, type(error).__name__)
+            daemon.ended(name, failed=True)
         else:
             daemon.ended(name)
 

@@ -21,8 +21,6 @@ class Job:
     ended_at: datetime | None = None
     failures: int = 0
     """Since the process started."""
-    problem: str = ""
-    """Of its last turn."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

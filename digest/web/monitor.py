@@ -26,8 +26,9 @@ from digest.services.report import Status
 from digest.web.figures import Figures, Pulse
 
 FRESH_SECONDS = 10.0
-#: A job that has not ended for so long stands still; a long send has been at it for less.
-_STILL = timedelta(minutes=30)
+#: Jobs that take minutes at most, and for how long one of them may not end before it stands still. A send or a round of
+#: questions may rightly take hours: of a send that stands still, the oldest open delivery tells.
+_BRIEF, _STILL = ("look", "tidy"), timedelta(minutes=30)
 
 
 class Monitor:
@@ -74,7 +75,7 @@ class Monitor:
             yield "the database was restored from a backup; say so with: digest db restored"
         now = self._current().clock()
         for job in pulse.jobs:
-            if now - (job.ended_at or pulse.started_at) > _STILL:
+            if job.name in _BRIEF and now - (job.ended_at or pulse.started_at) > _STILL:
                 yield f"the job {job.name} has not come to an end for {int(_STILL.total_seconds() // 60)} minutes"
 
     async def _health(self, _request: Request) -> Response:
