@@ -5,7 +5,8 @@ have not changed, beside bare clients (a shared httpx2.Client, a shared httpcore
 as many threads, one a host; they take turns in each round. `reading`: a feed of 500 entries fetched, parsed, cleaned
 and diffed, beside feedparser with its usual options alone, another feed in each round, so that nothing is remembered of
 it; then one that is held already, and that one unchanged. `many`: 100,000 entries in feeds of 500, fetched and stored,
-on SQLite and on PostgreSQL, with the memory that this takes. Prints JSON.
+on SQLite and on PostgreSQL, with the memory that this takes, and what the processes take that parse for it. Prints
+JSON.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -37,8 +39,10 @@ from digest.model.feeds import Source, SourceId
 from digest.services.ingest import Ingest
 from digest.services.keeping import known
 from digest.services.reading import read
+from digest.services.understanding import understood
 from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
+from digest.sources.workers import Workers
 from digest.storage import entries, migrate
 from digest.storage.engine import Store, open_store
 
@@ -118,6 +122,7 @@ class Clock:
 
 
 def ingest(store: Store, fetcher: Fetcher, configured: tuple[Source, ...], clock: Clock) -> Ingest:
+    workers = Workers()
     return Ingest(
         store=store,
         configured=configured,
@@ -128,6 +133,8 @@ def ingest(store: Store, fetcher: Fetcher, configured: tuple[Source, ...], clock
         queue=fetcher.queue,
         free_in=fetcher.free_in,
         hang_up=fetcher.hang_up,
+        elsewhere=partial(workers.call, understood),
+        dismiss=workers.close,
     )
 
 
@@ -269,7 +276,9 @@ def ingested(url: str, folder: Path, written: int) -> dict[str, object]:
     grown: list[int] = []
     with server(folder) as port:
         service = ingest(store, fetcher, sources(written, port), Clock())
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         wall, cpu = timed(lambda: service.run(progress=lambda row: grown.append(resident())))
+        workers = resource.getrusage(resource.RUSAGE_CHILDREN)  # those that parsed have ended; the servers have not
     with store.reading() as tx:
         held = entries.count(tx)
     fetcher.close()
@@ -279,6 +288,8 @@ def ingested(url: str, folder: Path, written: int) -> dict[str, object]:
         "held": held,
         "seconds": round(wall, 1),
         "cpu": round(cpu, 1),
+        "workers_cpu": round(workers.ru_utime + workers.ru_stime - before.ru_utime - before.ru_stime, 1),
+        "largest_worker_megabytes": workers.ru_maxrss // 1000,
         "most_megabytes_by_quarter": [max(grown[n * quarter : (n + 1) * quarter]) for n in range(4)],
     }
 

@@ -240,7 +240,7 @@ class _Hashes(dict[str, bytes]):
     """Words' hashes as numpy reads them, remembered: most words of a text were met before."""
 
     def __missing__(self, word: str) -> bytes:
-        if len(self) > 1 << 18:
+        if len(self) > 1 << 16:
             self.clear()
         self[word] = found = _hash(word).to_bytes(8, "little", signed=True)
         return found
@@ -264,7 +264,9 @@ def _runs(said: Sequence[str]) -> NDArray[np.uint64]:
         mixed *= factor
     mixed ^= mixed >> np.uint64(29)
     mixed.sort()
-    return mixed[np.append(True, mixed[1:] != mixed[:-1])]
+    first = np.ones(count, np.bool_)
+    np.not_equal(mixed[1:], mixed[:-1], out=first[1:])
+    return mixed[first]
 
 
 def _overlap(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from digest.entries import identity, names, plain
@@ -63,7 +64,7 @@ def clean(data: EntryData) -> EntryData:
         # Where names were taken apart or left out, nobody knows any more whose an id is.
         author_ids=data.author_ids if len(data.author_ids) == len(data.authors) == len(authors) else (),
         institutions=_unique(_line(n, names.MAX_NAME) for n in data.institutions[:500]),
-        categories=_unique(_line(c, 100) for c in data.categories[:100]),
+        categories=_unique(_category(c) if len(c) <= 100 else _line(c, 100) for c in data.categories[:100]),
         published_at=_utc(data.published_at),
         submitted_at=_utc(data.submitted_at),
         arxiv_id=arxiv_id,
@@ -127,6 +128,12 @@ def _paper(data: EntryData, url: str, key: str) -> tuple[str | None, int | None]
 
 def _line(text: str, length: int = MAX_LINE) -> str:
     return plain.clamp(_prose(plain.strip_tags(text[:_MAX_RAW])), length) if text else ""
+
+
+@lru_cache(maxsize=2_000)
+def _category(text: str) -> str:
+    """Remembered: a feed's papers share them."""
+    return _line(text, 100)
 
 
 def _prose(text: str) -> str:

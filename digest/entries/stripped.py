@@ -132,7 +132,7 @@ def _restored(text: str) -> str:
     if "sim" in text or "approx" in text:
         text = re.sub(r"sim(?<=\dsim) ?(?=\d)|sim(?<![\w\\-]sim)[! ](?=\d)", "∼", text)
         text = re.sub(r"approx(?<=\dapprox)(?![a-z])|approx(?<![\w\\-]approx)(?= \d)", "≈", text)
-    if any(part in text for part in _IN_SIGNS):
+    if any(map(text.__contains__, _IN_SIGNS)):
         text = _GLUED.sub(lambda m: _SIGNS[m.group(1)], text)
         text = _ALONE.sub(lambda m: _SIGNS[m.group(1)], text)
     text = _related(text)

@@ -1,8 +1,8 @@
 """Ingesting: which sources are due, what they say, what of it is new, and how each one is doing.
 
 Fetching and parsing happen outside transactions; entries, validators, health and the next time are written together,
-a source at a time (sources that brought nothing share a transaction). One bad feed or one bad entry never stops the
-others: it is named and counted.
+a few sources in one transaction where they wait for it, and each alone where that fails. One bad feed or one bad entry
+never stops the others: it is named and counted.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from digest.entries.normalize import clean_title
 from digest.model.errors import ConfigError, DigestError, UsageError
 from digest.model.feeds import (
     ChangeKind,
     EntryChange,
+    FetchResponse,
     FetchTrace,
     Health,
+    ParsedFeed,
     Problem,
     Source,
     SourceId,
@@ -29,10 +32,12 @@ from digest.model.feeds import (
 )
 from digest.services.claims import LASTS, renewed
 from digest.services.joining import join_categories
-from digest.services.keeping import again, is_everybodys, take
+from digest.services.keeping import Said, again, is_everybodys, take_all
 from digest.services.ports import Clock, Fetch
 from digest.services.queues import Batches, Queues
 from digest.services.reading import Reading, first_address, is_gone, read, told
+from digest.services.turns import Turns
+from digest.services.understanding import Parse, understood
 from digest.sources.health import judge
 from digest.sources.requests import without_password
 from digest.storage import rounds, sources
@@ -47,6 +52,12 @@ _MOVED = timedelta(days=7)
 _SEEN = timedelta(days=1)
 #: Documents parsed at once: each may take many times its own size in memory.
 _PARSED_AT_ONCE = 4
+#: Nothing more is parsed while so many entries wait to be written.
+_UNWRITTEN = 2_000
+#: A transaction takes another source's entries only up to so many in all: whoever else writes waits for its end.
+_A_TRANSACTION = 1_500
+#: Where so many bytes of documents wait to be parsed, some seconds' work, other processes are asked to help.
+_CROWD = 8_000_000
 #: Seconds for which rounds that brought nothing are collected, to be written in one transaction.
 _TOGETHER = 0.05
 
@@ -92,7 +103,9 @@ class _Run:
     tell: Callable[[FetchedSource], None]
     rows: dict[SourceId, FetchedSource] = field(default_factory=dict[SourceId, FetchedSource])
     writing: threading.Lock = field(default_factory=threading.Lock)
-    parsing: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_PARSED_AT_ONCE))
+    turns: Turns = field(
+        default_factory=lambda: Turns(at_once=_PARSED_AT_ONCE, unwritten=_UNWRITTEN, crowd=_CROWD),
+    )
 
     def ended(self, row: FetchedSource) -> None:
         self.rows[row.id] = row
@@ -117,6 +130,10 @@ class Ingest:
     """Seconds until the host of an address may be asked again."""
     hang_up: Callable[[], None] = lambda: None
     """Called when a run is over."""
+    elsewhere: Callable[[Parse, Source, FetchResponse], ParsedFeed] = understood
+    """``understood``, in another process if that can be: asked only where many documents wait."""
+    dismiss: Callable[[], None] = lambda: None
+    """Called when a run is over: nobody is asked elsewhere any more."""
     threads: int = 200
 
     def run(
@@ -131,7 +148,8 @@ class Ingest:
         until = self.clock() + LASTS
         claimed = self._claim(ids, until, due_only=not everything and ids is None)
         run = _Run(progress or (lambda row: None))
-        plain = Batches[_Done](lambda some: self._store_plain(run, some), gap=_TOGETHER)
+        plain = Batches[_Done](lambda some: self._write(run, some), gap=_TOGETHER)
+        full = Batches[_Done](lambda some: self._write_in_parts(run, some), gap=0.0)
 
         def one(each: Claimed) -> None:
             if stop is not None and stop.is_set():
@@ -141,12 +159,8 @@ class Ingest:
             if stop is not None and stop.is_set() and done.got.error is not None and not done.got.entries:
                 self._give_back(each.held)  # it was cut short by us, which says nothing of the source
                 return
-            if not done.got.entries:
-                plain.put(done)
-                return
-            with run.writing:
-                row = self._stored(done)
-            run.ended(row)
+            run.turns.read(len(done.got.entries))
+            (full if done.got.entries else plain).put(done)
 
         first = {each.held.source.id: first_address(self.kinds, each.held.source, self.clock()) for each in claimed}
         queues = Queues(
@@ -160,11 +174,15 @@ class Ingest:
                 try:
                     queues.run(self.threads, "fetch")
                 finally:
-                    plain.close()
+                    try:
+                        plain.close()
+                    finally:
+                        full.close()
             if claimed and self.arxiv_api:
                 self.join_categories()
         finally:
             self.hang_up()
+            self.dismiss()
         return tuple(run.rows[each.held.source.id] for each in claimed if each.held.source.id in run.rows)
 
     def join_categories(self) -> int:
@@ -213,52 +231,61 @@ class Ingest:
             known={url: one.validators for url, one in claimed.documents.items()},
             now=self.clock(),
             moved_to=held.moved_to if _has_moved(held, self.clock()) else "",
-            gate=run.parsing,
+            understand=partial(self._understood, run),
         )
         return _Done(claimed=claimed, got=got, seconds=time.monotonic() - started)
 
-    def _stored(self, done: _Done) -> FetchedSource:
+    def _understood(self, run: _Run, parse: Parse, source: Source, response: FetchResponse) -> ParsedFeed:
+        with run.turns.turn(len(response.body)) as is_crowded:
+            return (self.elsewhere if is_crowded else understood)(parse, source, response)
+
+    def _write_in_parts(self, run: _Run, some: Sequence[_Done]) -> None:
+        """Writes rounds that brought entries, so many at a time that no transaction takes long."""
+        try:
+            part: list[_Done] = []
+            for done in some:
+                if part and sum(len(one.got.entries) for one in (*part, done)) > _A_TRANSACTION:
+                    self._write(run, part)
+                    part = []
+                part.append(done)
+            self._write(run, part)
+        except BaseException:
+            run.turns.end()
+            raise
+
+    def _write(self, run: _Run, some: Sequence[_Done]) -> None:
+        """Writes rounds together, and one by one if one of them cannot be written."""
+        with run.writing:
+            try:
+                rows = self._stored(some)
+            except Exception as error:
+                if is_everybodys(error):
+                    raise
+                rows = [self._stored_alone(done) for done in some]
+        run.turns.written(sum(len(done.got.entries) for done in some))
+        for row in rows:
+            run.ended(row)
+
+    def _stored_alone(self, done: _Done) -> FetchedSource:
         """Writes a round; one that cannot be written is told as the failure of its source.
 
         Raises StorageError where the database itself cannot be used: no other round could be written either.
         """
         try:
-            return again(lambda: self._store(done))
+            return again(lambda: self._stored([done]))[0]
         except Exception as error:
             if is_everybodys(error):
                 raise
             got = Reading(error=error, documents=done.got.documents, http_status=done.got.http_status)
-            failed = replace(done, got=got)
-        with self.store.transaction() as tx:
-            row, ended, noted = self._ended(failed, (), self.clock())
-            self._record(tx, [failed], [ended], [noted])
-        return row
+            return self._stored([replace(done, got=got)])[0]
 
-    def _store(self, done: _Done) -> FetchedSource:
-        now, held = self.clock(), done.claimed.held
-        with self.store.transaction() as tx:
-            is_first = held.first_fetched_at is None
-            changes = take(tx, done.got.entries, source=held.source, now=now, backfill=is_first)
-            row, ended, noted = self._ended(done, changes, now)
-            self._record(tx, [done], [ended], [noted])
-        return row
-
-    def _store_plain(self, run: _Run, some: Sequence[_Done]) -> None:
-        """Writes rounds that brought no entries: together, and one by one if one of them cannot be written."""
-        with run.writing:
-            try:
-                rows = self._store_together(some)
-            except Exception as error:
-                if is_everybodys(error):
-                    raise
-                rows = [self._stored(done) for done in some]
-        for row in rows:
-            run.ended(row)
-
-    def _store_together(self, some: Sequence[_Done]) -> list[FetchedSource]:
+    def _stored(self, some: Sequence[_Done]) -> list[FetchedSource]:
+        """Writes rounds in one transaction."""
         now = self.clock()
-        all_ended = [self._ended(done, (), now) for done in some]
+        said = [_said(done) for done in some]
         with self.store.transaction() as tx:
+            changes = take_all(tx, said, now=now) if any(one.entries for one in said) else [()] * len(said)
+            all_ended = [self._ended(done, own, now) for done, own in zip(some, changes, strict=True)]
             self._record(tx, some, [ended for _, ended, _ in all_ended], [noted for *_, noted in all_ended])
         return [row for row, *_ in all_ended]
 
@@ -343,6 +370,11 @@ class Ingest:
             problems=tuple(got.problems),
         )
         return row, ended, noted
+
+
+def _said(done: _Done) -> Said:
+    held = done.claimed.held
+    return Said(source=held.source, entries=done.got.entries, backfill=held.first_fetched_at is None)
 
 
 def _is_fresh(change: EntryChange, source_id: SourceId) -> bool:

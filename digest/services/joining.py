@@ -13,7 +13,7 @@ from digest.model.errors import FetchError, ParseError
 from digest.model.feeds import ChangeKind, Entry, EntryChange, EntryData
 from digest.services.keeping import keep
 from digest.services.ports import Clock, Fetch
-from digest.services.reading import cleaned
+from digest.services.understanding import cleaned
 from digest.sources.kinds.arxiv import category_requests, parse_api
 from digest.storage import entries
 from digest.storage.engine import Store
@@ -35,7 +35,7 @@ def join_categories(store: Store, fetch: Fetch, clock: Clock, *, arxiv_api: str)
             parsed = parse_api(fetch(request))
         except (FetchError, ParseError):
             return joined  # they stay `other` until the next round
-        found = {data.arxiv_id: data for data in cleaned(parsed, []) if data.arxiv_id and data.categories}
+        found = {data.arxiv_id: data for data in cleaned(parsed).entries if data.arxiv_id and data.categories}
         with store.transaction() as tx:
             entries.lock(tx)
             rows = {by_id[arxiv_id].id: data for arxiv_id, data in found.items() if arxiv_id in by_id}

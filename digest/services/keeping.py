@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 #: So many works of an older database are found by their words after the upgrade; the others by names and titles.
 _CATCH_UP = 20_000
+#: Why works were joined, where nobody said more.
+_SHOWN = "a source showed that they are one"
 
 
 def known(tx: Tx, said: Sequence[EntryData], *, now: datetime) -> tuple[tuple[EntryData, ...], Held]:
@@ -36,15 +39,36 @@ def known(tx: Tx, said: Sequence[EntryData], *, now: datetime) -> tuple[tuple[En
     return taken, Held(by_alias=by_alias, by_title=by_title, by_band=by_band, apart=likeness.apart(tx))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """What a source's documents said in one round."""
+
+    source: Source
+    entries: Sequence[EntryData]
+    backfill: bool
+    """Whether it is a first fetch or one of the past."""
+
+
 def take(
     tx: Tx, said: Sequence[EntryData], *, source: Source, now: datetime, backfill: bool
 ) -> tuple[EntryChange, ...]:
     """What a source's entries change, written; alone with it, so that nobody takes an alias meanwhile."""
+    return take_all(tx, [Said(source=source, entries=said, backfill=backfill)], now=now)[0]
+
+
+def take_all(tx: Tx, said: Sequence[Said], *, now: datetime) -> list[tuple[EntryChange, ...]]:
+    """``take`` for one source after the other; what only counts works is written once, at the end."""
     entries.lock(tx)
-    found, held = known(tx, said, now=now)
-    changes = diff(found, held, source=source, now=now, backfill=backfill)
-    keep(tx, changes, now=now)
-    return tuple(changes)
+    all_changes: list[tuple[EntryChange, ...]] = []
+    fresh: dict[EntryId, Entry] = {}
+    for one in said:
+        found, held = known(tx, one.entries, now=now)
+        changes = diff(found, held, source=one.source, now=now, backfill=one.backfill)
+        _, written = _written(tx, changes, now=now, why=_SHOWN)
+        fresh |= written
+        all_changes.append(changes)
+    _count(tx, fresh, [change for changes in all_changes for change in changes])
+    return all_changes
 
 
 def is_everybodys(error: Exception) -> bool:
@@ -62,39 +86,55 @@ def again(write: Callable[[], T]) -> T:
     return write()
 
 
-def keep(
-    tx: Tx, changes: Sequence[EntryChange], *, now: datetime, why: str = "a source showed that they are one"
-) -> tuple[EntryId, ...]:
+def keep(tx: Tx, changes: Sequence[EntryChange], *, now: datetime, why: str = _SHOWN) -> tuple[EntryId, ...]:
     """Writes what a feed brought, and all that is found by it later; gives the row of each change. ``why`` works were
     joined is kept.
     """
+    rows, fresh = _written(tx, changes, now=now, why=why)
+    _count(tx, fresh, changes)
+    return rows
+
+
+def _written(
+    tx: Tx, changes: Sequence[EntryChange], *, now: datetime, why: str
+) -> tuple[tuple[EntryId, ...], dict[EntryId, Entry]]:
+    """Writes works and what they are recognised by; gives the row of each change, and the works whose words or names
+    are new."""
     rows = entries.apply(tx, changes, now=now, why=why)
-    fresh = [
-        (row, change.after)
+    fresh = {
+        row: change.after
         for row, change in zip(rows, changes, strict=True)
         if change.kind is ChangeKind.NEW
         or change.absorbed
         or {"title", "abstract", "authors"} & {*change.fields}
         # A source that fills in what was empty revises nothing, but may be the first to name authors or places.
         or (change.before and change.before.institutions != change.after.institutions)
-    ]
-    likeness.note(tx, {row: bands_of(entry) for row, entry in fresh})
-    authorships.note_all(tx, {row: (entry.authors, entry.institutions) for row, entry in fresh})
-    terms.note(tx, _terms([change.after for change in changes if change.kind is ChangeKind.NEW]))
+    }
+    likeness.note(tx, {row: bands_of(entry) for row, entry in fresh.items()})
     resembling = [(row, like) for row, change in zip(rows, changes, strict=True) for like in change.resembles]
     others, _ = entries.find(tx, [like.alias for _, like in resembling], ())
     for row, like in resembling:
         other = others.get(like.alias)
         if other is not None:
             likeness.tell(tx, row, other.id, title_ratio=like.title_ratio, overlap=like.overlap, at=now)
-    return rows
+    return rows, fresh
+
+
+def _count(tx: Tx, fresh: Mapping[EntryId, Entry], changes: Sequence[EntryChange]) -> None:
+    """Writes what rankings ask for: whose works these are, and how many works have a word."""
+    authorships.note_all(tx, {row: (entry.authors, entry.institutions) for row, entry in fresh.items()})
+    terms.note(tx, _terms([change.after for change in changes if change.kind is ChangeKind.NEW]))
 
 
 def _terms(works: Sequence[Entry]) -> list[set[str]]:
     """The words of each work, as the ranking takes them; what many of them say is folded once."""
     said = [set(written(text_of(work))) for work in works]
-    folded = {word: fold(word) for word in set[str]().union(*said)}
-    return [set(map(folded.__getitem__, words)) for words in said]
+    folded = {word: base for word in set[str]().union(*said) if (base := fold(word)) != word}
+    for words in said:
+        if plurals := words & folded.keys():
+            words -= plurals
+            words.update(map(folded.__getitem__, plurals))
+    return said
 
 
 def _without_strangers(found: Sequence[EntryData], held: Mapping[Alias, Entry]) -> tuple[EntryData, ...]:

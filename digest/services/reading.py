@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from digest.entries.normalize import clean
 from digest.entries.plain import clamp, one_line
-from digest.model.errors import FetchError, InputError, ParseError
+from digest.model.errors import FetchError, ParseError
 from digest.model.feeds import (
     EntryData,
     FetchRequest,
@@ -23,6 +21,7 @@ from digest.model.feeds import (
     Validators,
 )
 from digest.services.ports import Fetch
+from digest.services.understanding import Parse, understood
 from digest.sources.asking.answers import max_age
 from digest.sources.health import sentence
 from digest.sources.requests import without_password
@@ -64,13 +63,14 @@ def read(
     known: Mapping[str, Validators],
     now: datetime,
     moved_to: str = "",
-    gate: AbstractContextManager[object] | None = None,
+    understand: Callable[[Parse, Source, FetchResponse], ParsedFeed] = understood,
 ) -> Reading:
     """One round of a source; a failure is told, whatever it was.
 
-    ``known`` are the validators by address; ``moved_to`` is asked instead of the source's own address; ``gate`` lets a
-    few documents at a time be parsed. A planned document that fails stops no other: it is named in ``problems``, and
-    only where nothing could be read, or a server throttles us, or a later page failed, is it the round's ``error``.
+    ``known`` are the validators by address; ``moved_to`` is asked instead of the source's own address; ``understand``
+    is ``understood``, in its turn or elsewhere. A planned document that fails stops no other: it is named in
+    ``problems``, and only where nothing could be read, or a server throttles us, or a later page failed, is it the
+    round's ``error``.
     """
     got = Reading()
     try:
@@ -83,7 +83,7 @@ def read(
     while waiting and got.documents < MOST_PAGES:
         request, began_with = waiting.popleft()
         try:
-            parsed = _document(kind, source, fetch, request, known, moved_to, gate or nullcontext(), got)
+            parsed = _document(kind, source, fetch, request, known, moved_to, understand, got)
             following = kind.follow(request, parsed) if parsed else None
         except Exception as error:
             later = request.url != began_with
@@ -158,7 +158,7 @@ def _document(
     request: FetchRequest,
     known: Mapping[str, Validators],
     moved_to: str,
-    gate: AbstractContextManager[object],
+    understand: Callable[[Parse, Source, FetchResponse], ParsedFeed],
     got: Reading,
 ) -> ParsedFeed | None:
     """Adds one document to the reading; gives it parsed, unless it is the one we had."""
@@ -184,9 +184,9 @@ def _document(
         got.same += 1
         got.validators[request.url] = before
         return None
-    with gate:
-        parsed = kind.parse(source, response)
-        got.entries += cleaned(parsed, got.problems, parsed.problems)
+    parsed = understand(kind.parse, source, response)
+    got.entries += parsed.entries
+    got.problems += [_problem(one.where, one.what) for one in parsed.problems]
     if parsed.ttl and parsed.ttl != max_age(response.headers):
         got.ttl = max(parsed.ttl, got.ttl or parsed.ttl)
     got.feeds.append(replace(parsed, entries=(), problems=()))
@@ -223,19 +223,5 @@ def first_address(kinds: Mapping[str, SourceKind], source: Source, now: datetime
 
 def read_document(kind: SourceKind, source: Source, fetch: Fetch, request: FetchRequest) -> ParsedFeed:
     """One document as its kind reads it, with clean entries (`digest sources check`)."""
-    parsed = kind.parse(source, fetch(request))
-    problems: list[Problem] = []
-    found = cleaned(parsed, problems, parsed.problems)
-    return replace(parsed, entries=tuple(found), problems=tuple(problems))
-
-
-def cleaned(parsed: ParsedFeed, problems: list[Problem], before: tuple[Problem, ...] = ()) -> list[EntryData]:
-    """The feed's entries with clean texts; one that cannot be taken is named in ``problems`` and left out."""
-    problems += [_problem(one.where, one.what) for one in before]
-    found: list[EntryData] = []
-    for number, data in enumerate(parsed.entries, 1):
-        try:
-            found.append(clean(data))
-        except InputError as error:
-            problems.append(_problem(error.where or data.key[:200] or f"item {number}", error.what))
-    return found
+    parsed = understood(kind.parse, source, fetch(request))
+    return replace(parsed, problems=tuple(_problem(one.where, one.what) for one in parsed.problems))

@@ -1,4 +1,4 @@
 """Stage 1: the world becomes a ParsedFeed.
 
-One file a kind (request and parse); only ``fetch``, ``network`` and ``files`` do I/O.
+One file a kind (request and parse); only ``asking`` and ``workers`` do I/O.
 """

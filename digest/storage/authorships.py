@@ -11,7 +11,7 @@ from sqlalchemy import Column, ForeignKey, String, Table, delete, func, select
 from digest.model.feeds import Entry, EntryId
 from digest.model.names import institution_key, person_key
 from digest.model.ranking import Record
-from digest.storage.base import Tx, add_missing, among, batched, metadata
+from digest.storage.base import Tx, add_pairs, among, batched, metadata
 from digest.storage.entries import Id, entries, votes
 
 #: One row a name: ``key`` is an author's key, or an institution's with "@" before it.
@@ -36,12 +36,12 @@ def note_all(tx: Tx, works: Mapping[EntryId, tuple[Sequence[str], Sequence[str]]
     """``note`` for many works at once: row -> (authors, institutions)."""
     for some in batched(works, 500):
         tx.execute(delete(authorships).where(among(tx, authorships.c.entry_id, some)))
-    rows = [
-        {"key": key, "entry_id": entry_id}
+    pairs = [
+        (key, int(entry_id))
         for entry_id, (authors, institutions) in works.items()
-        for key in sorted({*_author_keys(authors), *_institution_keys(institutions)})
+        for key in _author_keys(authors) | _institution_keys(institutions)
     ]
-    add_missing(tx, authorships, rows)
+    add_pairs(tx, authorships, sorted(pairs))
 
 
 def records(tx: Tx, candidates: Iterable[Entry], as_of: datetime) -> tuple[Mapping[str, Record], Mapping[str, Record]]:

@@ -105,6 +105,23 @@ def add_alike(
     return max(tx.exec_driver_sql(compiled.string, given, _COUNTED).rowcount, 0)
 
 
+def add_pairs(tx: Tx, table: Table, pairs: Collection[tuple[int | str, int]]) -> None:
+    """``add_missing`` for thousands of rows of a table that has two columns only.
+
+    Given in order, they touch each page of a large table once.
+    """
+    if not pairs:
+        return
+    if tx.dialect.name == "postgresql":
+        columns = zip(table.c, zip(*pairs, strict=True), strict=True)
+        rows = select(*(func.unnest(cast(list(values), ARRAY(column.type))) for column, values in columns))
+        tx.execute(insert(tx, table).from_select(list(table.c), rows).on_conflict_do_nothing())
+        return
+    statement = insert(tx, table).values({column: bindparam(column.name) for column in table.c})
+    # As tuples to the driver: two numbers would cost more to be looked up by name than to be written.
+    tx.exec_driver_sql(str(statement.on_conflict_do_nothing().compile(dialect=tx.dialect)), list(pairs))
+
+
 def among(tx: Tx, column: ColumnElement[Any], values: Collection[int] | Collection[str]) -> ColumnElement[bool]:
     """``column IN (values)`` with one parameter for all of them: thousands of parameters cost more than the search."""
     if tx.dialect.name == "postgresql":

@@ -17,6 +17,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     ForeignKey,
     Integer,
     Row,
@@ -134,6 +135,13 @@ def lock(tx: Tx) -> None:
         tx.execute(select(func.pg_advisory_xact_lock(_INGEST_LOCK)))
 
 
+def _is_own(tx: Tx) -> ColumnElement[bool]:
+    """Whether a work was not joined to another. Nearly all are so, which SQLite does not expect: it would go through
+    all of them by this index, whatever else is asked."""
+    own = entries.c.merged_into.is_(None)
+    return func.likely(own, type_=Boolean) if tx.dialect.name == "sqlite" else own
+
+
 def find(
     tx: Tx, by_aliases: Iterable[Alias], by_titles: Iterable[str]
 ) -> tuple[Mapping[Alias, Entry], Mapping[str, tuple[Entry, ...]]]:
@@ -144,9 +152,7 @@ def find(
         rows += [(r.alias, r.entry_id) for r in tx.execute(query)]
     titled: dict[str, list[int]] = defaultdict(list)
     for some in batched((key for key in dict.fromkeys(by_titles) if key), 500):
-        query = select(entries.c.title_key, entries.c.id).where(
-            among(tx, entries.c.title_key, some), entries.c.merged_into.is_(None)
-        )
+        query = select(entries.c.title_key, entries.c.id).where(among(tx, entries.c.title_key, some), _is_own(tx))
         for row in tx.execute(query):
             titled[row.title_key].append(row.id)
     held = {entry.id: entry for entry in load(tx, [i for _, i in rows] + [i for ids in titled.values() for i in ids])}
@@ -180,9 +186,7 @@ def in_window(
     tx: Tx, *, since: datetime, until: datetime, source_ids: Sequence[SourceId], as_of: datetime | None = None
 ) -> tuple[Entry, ...]:
     """Works first seen in (since, until] that one of the sources carried (all sources when none is named)."""
-    query = select(entries.c.id).where(
-        entries.c.first_seen_at > since, entries.c.first_seen_at <= until, entries.c.merged_into.is_(None)
-    )
+    query = select(entries.c.id).where(entries.c.first_seen_at > since, entries.c.first_seen_at <= until, _is_own(tx))
     if source_ids:
         carried = select(sightings.c.entry_id).where(
             sightings.c.source_id.in_(source_ids), sightings.c.first_seen_at <= until
@@ -260,8 +264,26 @@ def _add(tx: Tx, new: Sequence[Entry], now: datetime) -> Sequence[int]:
     """Rows for entries that are not held yet; their numbers in the same order."""
     if not new:
         return ()
-    rows = [_values(entry) | {"first_seen_at": entry.first_seen_at, "stored_at": now} for entry in new]
-    return tx.execute(entries.insert().returning(entries.c.id, sort_by_parameter_order=True), rows).scalars().all()
+    numbers = _numbers(tx, len(new))
+    rows = [
+        _values(entry) | {"id": number, "first_seen_at": entry.first_seen_at, "stored_at": now}
+        for number, entry in zip(numbers, new, strict=True)
+    ]
+    tx.execute(entries.insert(), rows)
+    return numbers
+
+
+def _numbers(tx: Tx, count: int) -> Sequence[int]:
+    """The numbers that the next works get, as the database would count them.
+
+    Asked for beforehand: to be told the number of each new row costs more than the rows.
+    """
+    if tx.dialect.name == "postgresql":
+        following = func.nextval(func.pg_get_serial_sequence(entries.name, entries.c.id.name))
+        return tx.execute(select(following).select_from(func.generate_series(1, count))).scalars().all()
+    # A writer of SQLite is alone: what is the highest now is so until it commits.
+    first = (tx.execute(select(func.max(entries.c.id))).scalar() or 0) + 1
+    return range(first, first + count)
 
 
 def _sighted(row_id: EntryId, seen: Sighting) -> dict[str, object]:
@@ -308,7 +330,7 @@ def without_categories(tx: Tx, *, limit: int, asked_before: datetime) -> tuple[E
         select(entries.c.id)
         .where(
             entries.c.arxiv_id.is_not(None),
-            entries.c.merged_into.is_(None),
+            _is_own(tx),
             func.json_array_length(entries.c.categories) == 0,
             (entries.c.categories_asked_at.is_(None)) | (entries.c.categories_asked_at < asked_before),
         )
@@ -325,7 +347,7 @@ def count_without_categories(tx: Tx, *, since: datetime) -> int:
         .select_from(entries)
         .where(
             entries.c.arxiv_id.is_not(None),
-            entries.c.merged_into.is_(None),
+            _is_own(tx),
             entries.c.first_seen_at >= since,
             func.json_array_length(entries.c.categories) == 0,
         )
@@ -347,7 +369,7 @@ def recent(tx: Tx, *, before: datetime, limit: int, without: Collection[int] = (
     taken from. Their texts and names only."""
     query = (
         select(entries.c.id)
-        .where(entries.c.first_seen_at <= before, entries.c.merged_into.is_(None))
+        .where(entries.c.first_seen_at <= before, _is_own(tx))
         .order_by(entries.c.first_seen_at.desc(), entries.c.id.desc())
         .limit(limit + len(without))
     )

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from digest.model.feeds import EntryId
-from digest.storage.base import Instant, Tx, add_alike, add_missing, among, batched, metadata
+from digest.storage.base import Instant, Tx, add_missing, add_pairs, among, batched, metadata
 from digest.storage.entries import Id, entries
 
 #: Hashes of a work's words; works that share one are compared.
@@ -67,8 +67,7 @@ class Pair:
 
 def note(tx: Tx, bands: Mapping[EntryId, Iterable[int]]) -> None:
     """Adds the fingerprints of works."""
-    rows = [{"band": band, "entry_id": int(entry_id)} for entry_id, own in bands.items() for band in own]
-    add_alike(tx, fingerprints, {}, rows)
+    add_pairs(tx, fingerprints, sorted([(band, int(entry_id)) for entry_id, own in bands.items() for band in own]))
 
 
 def alike(tx: Tx, bands: Collection[int], *, most: int) -> Mapping[int, tuple[int, ...]]:

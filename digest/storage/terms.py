@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import ARRAY, Column, Integer, Select, String, Table, cast, delete, func, select, true
@@ -38,9 +39,7 @@ def note(tx: Tx, works: Sequence[Collection[str]]) -> None:
     if not works:
         return
     before = _documents(tx)
-    counted = Counter[str]()
-    for work in works:
-        counted.update(set(work))
+    counted = Counter(chain.from_iterable(map(frozenset, works)))
     given = {term: number for term, number in counted.items() if 0 < len(term) <= LONGEST}
     given[ALL] = len(works)
     new = insert(tx, terms).from_select(["term", "documents"], _rows(tx, given))

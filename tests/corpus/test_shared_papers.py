@@ -15,7 +15,7 @@ import pytest
 
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchResponse, Source, SourceId
-from digest.services.reading import cleaned
+from digest.services.understanding import understood
 from digest.sources.kinds import KINDS
 from tests.corpus.test_shared_feeds import DATA, manifest
 
@@ -34,11 +34,9 @@ def documents(folder: str, pattern: str = "") -> dict[str, bytes]:
 
 def entries(kind: str, path: str, body: bytes) -> list[EntryData]:
     response = FetchResponse(url=f"https://shared.example/{path}", status=200, body=body)
-    parsed = KINDS[kind].parse(Source(id=SourceId("s"), kind=kind), response)
-    problems: list = []
-    found = cleaned(parsed, problems, parsed.problems)
-    assert problems == []
-    return found
+    parsed = understood(KINDS[kind].parse, Source(id=SourceId("s"), kind=kind), response)
+    assert parsed.problems == ()
+    return list(parsed.entries)
 
 
 def seen(text: str | None) -> str:

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import event
 
 from digest.model.errors import Conflict, StorageError, UsageError
-from digest.model.feeds import Alias, FetchResponse, Source, SourceId, SourceState
+from digest.model.feeds import Alias, FetchRequest, FetchResponse, Source, SourceId, SourceState
 from digest.services import claims
 from digest.services.backfill import Backfill
 from digest.services.ingest import Ingest
@@ -532,10 +532,16 @@ class TestTwoProcesses:
         feed = tmp_path / "feed.xml"
         feed.write_bytes(rss(item(1)))
         stop = threading.Event()
-        desk = Desk(store, *(source(f"s{n}", feed) for n in range(3)), threads=1)
-        told = desk.service.run(stop=stop, progress=lambda row: stop.set())
-        assert [row.id for row in told] == ["s0"]
-        assert sorted(row.id for row in desk.service.run()) == ["s1", "s2"]
+        desk = Desk(store, *(source(f"s{n}", feed) for n in range(4)), threads=1)
+
+        def fetch(request: FetchRequest) -> FetchResponse:
+            if desk.parsed:  # the first is read, and is told when it is written
+                assert stop.wait(30)
+            return desk.fetcher.fetch(request)
+
+        told = replace(desk.service, fetch=fetch).run(stop=stop, progress=lambda row: stop.set())
+        assert [row.id for row in told] == ["s0", "s1"]  # what had begun is kept
+        assert sorted(row.id for row in desk.service.run()) == ["s2", "s3"]
 
 
 class TestADatabaseThatFails:

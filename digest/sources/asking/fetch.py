@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from urllib.parse import unquote
 
 import httpcore2
@@ -80,6 +80,14 @@ class _Trip:
     seen: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
 
+@cache
+def _trusting() -> ssl.SSLContext:
+    """Whom everybody trusts; read once a process, for it takes as long as all else that an App is made of."""
+    context = httpx2.create_ssl_context(trust_env=False)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 class Fetcher:
     """Fetches documents, from many threads at once. ``timeout`` is per connect and read, ``deadline`` for the whole."""
 
@@ -111,9 +119,7 @@ class Fetcher:
         self._closed = threading.Event()
         self._turns = Turns(spacing, clock=clock, sleep=sleep or self._closed.wait)
         self._rested: dict[str, int] = {}
-        tls = tls or httpx2.create_ssl_context(trust_env=False)
-        tls.set_alpn_protocols(["http/1.1"])
-        self._connections = Connections(tls=tls, resolve=resolve, dial=dial, timeout=timeout)
+        self._connections = Connections(tls=tls or _trusting(), resolve=resolve, dial=dial, timeout=timeout)
 
     def close(self) -> None:
         """Wake those who wait for their turn and take no more requests; what is on its way is finished."""
