@@ -137,12 +137,14 @@ def claim(
     if due is None:
         return ()
     wanted = select(deliveries.c.id).where(due).order_by(deliveries.c.id).limit(limit)
+    # A table of its own (WITH): PostgreSQL may run a subquery with LIMIT several times, and lease more each time.
+    first = wanted.with_for_update(skip_locked=True).cte("wanted")
     leased = {"state": DeliveryState.LEASED.value, "lease": lease, "leased_until": until, "tried_at": now}
     secret = select(subscriptions.c.secret).where(subscriptions.c.id == deliveries.c.subscription_id)
     day = func.coalesce(deliveries.c.local_date, func.date(deliveries.c.created_at)).cast(String(10))
     rows = tx.execute(
         update(deliveries)
-        .where(deliveries.c.id.in_(wanted.with_for_update(skip_locked=True)))
+        .where(deliveries.c.id.in_(select(first.c.id)))
         .values(**leased)
         .returning(  # as Due has them
             deliveries.c.id,

@@ -6,7 +6,7 @@ import threading
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from digest.model.editions import Edition, EditionId, Slot
 from digest.model.errors import Conflict
@@ -143,6 +143,17 @@ def test_deliveries_are_claimed_in_their_order_and_each_by_one_sender_only(store
     assert claim(store, "two") == [3]
     assert claim(store, "two") == []
     assert states(store) == ["leased"] * 3
+
+
+def test_no_more_is_claimed_than_asked_for_whatever_the_plan(store):
+    """PostgreSQL with the plan of last resort, which runs a subquery again for every row."""
+    planned(store, 1, 2, 3)
+    with store.transaction() as tx:
+        if not store.is_sqlite:
+            for way in ("hashagg", "hashjoin", "mergejoin", "sort", "material"):
+                tx.execute(text(f"set local enable_{way} = off"))
+        claimed = sending.claim(tx, lease="one", now=NOW, until=NOW + timedelta(minutes=2), limit=1)
+    assert [one.id for one in claimed] == [1]
 
 
 def test_many_senders_at_once_never_share_a_delivery(store):
