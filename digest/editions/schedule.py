@@ -66,6 +66,14 @@ def next_slot(digest: str, schedule: Schedule, now: datetime) -> Slot | None:
     return None
 
 
+def next_mail(digest: str, schedule: Schedule, reader: Subscription | None, now: datetime) -> Slot | None:
+    """The first slot in the future that a reader is to get; without a reader the schedule's."""
+    following = next_slot(digest, schedule, now)
+    if following is None or reader is None or reader.paused_until is None or not reader.is_paused(following.local_date):
+        return following
+    return next_slot(digest, schedule, slot_on(digest, schedule, reader.paused_until).at - timedelta(microseconds=1))
+
+
 def previous_slot(schedule: Schedule, slot: Slot) -> Slot | None:
     """The scheduled slot before this one."""
     for back in range(1, _LONGEST_GAP):
@@ -93,8 +101,16 @@ def window_start(digest: Digest, schedule: Schedule, slot: Slot, last_served_at:
     return max(min(starts), slot.at - MOST_REACH)
 
 
+def served_at(digest: Digest, schedule: Schedule, reader: Subscription | None) -> datetime | None:
+    """The last slot that a reader was served. Those of a pause count, so that nothing old is poured out after it."""
+    if reader is None or reader.last_slot_at is None or reader.paused_until is None:
+        return reader.last_slot_at if reader is not None else None
+    before = previous_slot(schedule, slot_on(digest.name, schedule, reader.paused_until))
+    return max(reader.last_slot_at, before.at) if before is not None else reader.last_slot_at
+
+
 def is_due(slot: Slot, reader: Subscription, *, timezone: str, insist: bool) -> bool:
-    """Whether a reader still lacks this slot.
+    """Whether a reader still lacks this slot; who is paused on its date does not.
 
     Somebody who joined later on the slot's own day gets that day's edition; an older one is not for him, unless the
     operator insists (``send --at``).
@@ -102,6 +118,8 @@ def is_due(slot: Slot, reader: Subscription, *, timezone: str, insist: bool) -> 
     if reader.last_slot_at is not None and slot.at <= reader.last_slot_at:
         return False
     if reader.last_slot_date and slot.local_date.isoformat() <= reader.last_slot_date:
+        return False
+    if reader.is_paused(slot.local_date):
         return False
     if insist or reader.confirmed_at is None:
         return True

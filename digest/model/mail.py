@@ -35,6 +35,8 @@ class Stamp(StrEnum):
     """Token of ``/feedback/TOKEN/ENTRY``, once a paper."""
     CONFIRM = "confirm"
     """Token of ``/confirm/TOKEN``."""
+    DATA = "data"
+    """Token of ``/mydata/TOKEN``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -205,11 +205,26 @@ class Subscription:
     """The newest slot that was published for this reader, printed or not."""
     last_slot_date: str = ""
     """Its local date, ISO."""
+    paused_on: date | None = None
+    """The local date of the first mail that the reader's newest pause left out; None without one."""
+    paused_until: date | None = None
+    """The local date from which mail comes again;
+
+    None, or a day that has passed: not paused.
+    """
     likes: tuple[str, ...] = ()
     """Works of which the reader said "more like this", in alphabetical order; read only where somebody is printed for.
     """
     dislikes: tuple[str, ...] = ()
     """Works of which the reader said "less like this"."""
+
+    def is_paused(self, day: date) -> bool:
+        """Whether no mail of a local date is to be planned now, at the reader's own wish."""
+        return self.paused_until is not None and day < self.paused_until
+
+    def was_paused(self, day: date) -> bool:
+        """Whether the newest pause holds a local date, also once it has ended."""
+        return self.paused_on is not None and self.paused_on <= day and self.is_paused(day)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,9 +14,9 @@ from digest.rendering.language import Language
 from digest.rendering.subject import honest
 from digest.rendering.text import plain
 
-NOTICES = ("confirmation", "welcome", "link", "goodbye", "bounce", "alert")
+NOTICES = ("confirmation", "welcome", "link", "data", "goodbye", "bounce", "alert")
 #: Those that go to a subscriber and so carry the list's headers.
-LISTED = frozenset({"welcome", "link", "bounce"})
+LISTED = frozenset({"welcome", "link", "data", "bounce"})
 #: Monday to Friday, as Schedule counts them.
 _WORKING_DAYS = (0, 1, 2, 3, 4)
 
@@ -75,6 +75,11 @@ def _lines(kind: str, title: str, language: Language, context: Mapping[str, obje
             return (
                 language.say("Your link to %(title)s", title=title),
                 language.say("With it you choose what you get, or stop it."),
+            )
+        case "data":
+            return (
+                language.say("Your data at %(title)s", title=title),
+                language.say("The link you asked for; it works for a day."),
             )
         case "goodbye":
             return (

@@ -149,7 +149,11 @@ class Renderer:
         return self._library.problems()
 
     def read_page(self, html: str, items: Sequence[Item]) -> str:
-        """The page of a mail: its own HTML, and below it the papers for which the mail had no room, in its language."""
+        """The page of a mail: its own HTML, and below it the papers for which the mail had no room, in its language.
+
+        What is an article among a program's mails is the main thing of a page.
+        """
+        html = html.replace(' role="article"', ' role="main"', 1)
         if not items:
             return html
         said = _LANGUAGE.search(html)
@@ -229,6 +233,7 @@ def _page(
             read=read,
             confirm=f"{site}/confirm/{mark(Stamp.CONFIRM)}" if site else "",
             never=f"{site}/never/{mark(Stamp.CONFIRM)}" if site else "",
+            data=f"{site}/mydata/{mark(Stamp.DATA)}" if site else "",
         ),
         sender=plain(sender.from_name, 80),
         postal_address=plain(sender.postal_address, 200),

@@ -122,6 +122,7 @@ class LinksView:
     read: str
     confirm: str
     never: str
+    data: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from digest.editions.schedule import due_slot, is_due, local_day, schedule_for, slot_on, window_start
+from digest.editions.schedule import due_slot, is_due, local_day, schedule_for, served_at, slot_on, window_start
 from digest.model.editions import Digest, Edition, Schedule, Slot
 from digest.model.people import Subscription
 from digest.services.composing import Wanted
@@ -48,11 +48,12 @@ class Wishes:
             return None
         # Equal preferences come as one object. It is held here, so no other can get its id.
         said = (reader.likes, reader.dislikes)
-        key = (hour, reader.last_slot_at, reader.language, id(reader.preferences), said)
+        served = served_at(digest, schedule, reader)
+        key = (hour, served, reader.language, id(reader.preferences), said)
         held = self._wanted.get(key)
         if held is not None:
             return held[1]
-        since = window_start(digest, schedule, slot, reader.last_slot_at)
+        since = window_start(digest, schedule, slot, served)
         wanted = Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, reader), since=since)
         if len(self._wanted) >= _KEPT:
             self._wanted.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from digest.editions.schedule import due_slot, schedule_for, window_start
+from digest.editions.schedule import due_slot, schedule_for, served_at, window_start
 from digest.model.editions import Digest, Edition, Selection, Slot, WhenEmpty
 from digest.model.feeds import Entry, EntryId, WorkId
 from digest.model.people import Subscription
@@ -15,7 +15,7 @@ from digest.ranking.select import select
 from digest.services.composing import Composer, Wanted
 from digest.services.fate import Fate, Verdict
 from digest.services.ports import Clock, Prepare, ProfileOf
-from digest.services.preview import reader_of, slot_for
+from digest.services.preview import no_mail, reader_of, slot_for
 from digest.services.report import find_entry
 from digest.storage import deliveries, editions, entries, likeness, meta, sources
 from digest.storage.base import Tx
@@ -78,11 +78,9 @@ class Explain:
         if not at and reader is not None:
             due = due_slot(digest.name, schedule_for(digest, reader), as_of)
             slot = due if due is not None and self._frozen(reader, due) is not None else slot
-        found = (
-            Verdict("no-edition", f"{digest.title} is not published on {slot.local_date.strftime('%A')}s.")
-            if closed
-            else self._judge(entry, digest, reader, slot, as_of)
-        )
+        printed = reader is not None and not closed and self._frozen(reader, slot) is not None
+        none = "" if printed else no_mail(digest, reader, slot, closed=closed)
+        found = Verdict("no-edition", none) if none else self._judge(entry, digest, reader, slot, as_of)
         return Explained(
             id=entry.work,
             title=entry.title,
@@ -114,7 +112,7 @@ class Explain:
         if frozen is not None:
             as_of = frozen.composed_at
         schedule = schedule_for(digest, reader)
-        since = window_start(digest, schedule, slot, reader.last_slot_at if reader else None)
+        since = window_start(digest, schedule, slot, served_at(digest, schedule, reader))
         wanted = Wanted(digest=digest, slot=slot, profile=self.profile_of(digest, reader), since=since)
         composer = Composer(self.store, self.prepare, as_of)
         since, fresh, selection = self._choose(composer, wanted, reader, frozen)

@@ -11,10 +11,11 @@ from datetime import date, datetime
 from digest.editions.schedule import (
     due_slot,
     is_due,
-    next_slot,
+    next_mail,
     parse_instant,
     publishes_on,
     schedule_for,
+    served_at,
     slot_on,
     window_start,
 )
@@ -31,6 +32,8 @@ from digest.services.ports import Clock, Prepare, Print, ProfileOf, ReadPage
 from digest.services.press import Press
 from digest.services.publish import compose_chain, composer_base, one_mail
 from digest.services.stamping import dead_stamps
+from digest.services.subscribe import Choices, columns_of
+from digest.services.welcome import with_settings
 from digest.storage import deliveries, editions, people, tastes
 from digest.storage.base import storable
 from digest.storage.engine import Store
@@ -55,6 +58,11 @@ class Previewed:
     notes: tuple[str, ...] = ()
     kept: bool = False
     """These are the bytes of an edition that was printed before; templates may have changed since."""
+
+    @property
+    def html(self) -> str:
+        """The mail's HTML; "" where there is no mail."""
+        return parts(self.mail)[0] if self.mail is not None else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,21 +96,49 @@ class Preview:
         instant.
         """
         reader = reader_of(self.store, digest, address)
-        schedule = schedule_for(digest, reader)
         slot, as_of, closed = slot_for(self.store, digest, reader, at, self.clock)
-        if closed:
-            after = next_slot(digest.name, schedule, as_of)
-            when = f" The next one is {after.key}." if after else ""
-            reason = f"{digest.title} is not published on {_DAYS[slot.local_date.weekday()]}.{when}"
-            return Previewed(
-                digest=digest, slot=slot, address=address, edition=None, message=None, mail=None, reason=reason
-            )
         supposed = _Supposed(profile, language)
-        frozen = None if supposed else self._frozen(digest, reader, slot)
+        frozen = None if supposed or closed else self._frozen(digest, reader, slot)
         if frozen is not None:
             edition, message = frozen
             message = self.print_edition((edition,), (digest,)) if afresh else message
             return self._shown(digest, slot, address, edition, message, afresh=afresh)
+        reason = no_mail(digest, None if supposed else reader, slot, closed=closed)
+        if reason:
+            after = next_mail(digest.name, schedule_for(digest, reader), reader, as_of)
+            reason += f" The next one is {after.key}." if after else ""
+            return Previewed(
+                digest=digest, slot=slot, address=address, edition=None, message=None, mail=None, reason=reason
+            )
+        return self._composed(digest, reader, slot, as_of, supposed, address=address, afresh=afresh)
+
+    def wished(self, subscription: Subscription, choices: Choices, *, paused_until: date | None) -> Previewed:
+        """The very next mail of a reader, had he chosen this: of a slot that he was not served, without the papers
+        that count as sent to him. Raises InputError for choices that cannot be, UsageError for a digest that is gone.
+        """
+        digest = next((one for one in self.digests if one.name == subscription.digest), None)
+        if digest is None:
+            raise UsageError(f'there is no digest "{subscription.digest}" any more', where="digest")
+        with self.store.reading() as tx:
+            links = tastes.added(tx, people.subscriptions_of(tx, subscription.subscriber_id))
+        mine = next((one for one in links if one.id == subscription.id), subscription)
+        joined = mine.joined if choices.joined is None else choices.joined
+        reader = replace(with_settings(mine, columns_of(choices)), joined=joined, paused_until=paused_until)
+        slot, as_of, _ = slot_for(self.store, digest, reader, "", self.clock)
+        return self._composed(digest, reader, slot, as_of, _Supposed(None, ""), address=reader.address, afresh=False)
+
+    def _composed(
+        self,
+        digest: Digest,
+        reader: Subscription | None,
+        slot: Slot,
+        as_of: datetime,
+        supposed: _Supposed,
+        *,
+        address: str,
+        afresh: bool,
+    ) -> Previewed:
+        """The edition of a slot, composed and printed now."""
         composer = Composer(self.store, self.prepare, as_of)
         together, sent = self._together(composer, digest, reader, slot, supposed)
         chain = compose_chain(composer, together, composer_base(composer, together, sent))
@@ -132,8 +168,6 @@ class Preview:
             whole = {name: editions.find(tx, name) for name in {name for name, _ in message.omitted}}
         html = parts(b"".join(fill(segments(message), dead_stamps("reader@example.org"))))[0]
         known = {name: edition for name, edition in whole.items() if edition is not None}
-        if not known:
-            return html
         at = {(name, item.position): item for name, edition in known.items() for item in edition.items}
         return self.read_page(html, tuple(at[place] for place in message.omitted if place in at))
 
@@ -142,7 +176,7 @@ class Preview:
     ) -> tuple[tuple[Wanted, ...], frozenset[EntryId]]:
         """(the edition of the slot with those that the reader has in the same mail, what he was sent)."""
         schedule = schedule_for(digest, reader)
-        since = window_start(digest, schedule, slot, reader.last_slot_at if reader else None)
+        since = window_start(digest, schedule, slot, served_at(digest, schedule, reader))
 
         def profile_of(one: Digest, link: Subscription | None) -> Profile:
             return supposed.over(self.profile_of(one, link), is_shown=one.name == digest.name)
@@ -211,6 +245,15 @@ class _Supposed:
         return replace(base, language=self.language or base.language)
 
 
+def no_mail(digest: Digest, reader: Subscription | None, slot: Slot, *, closed: bool) -> str:
+    """Why a slot's own day brings this reader no mail, whatever there is to print; "" where it does."""
+    if closed:
+        return f"{digest.title} is not published on {_DAYS[slot.local_date.weekday()]}."
+    if reader is not None and reader.is_paused(slot.local_date):
+        return f"{digest.title} is paused until {reader.paused_until:%d %B %Y}, at the reader's own wish."
+    return ""
+
+
 def reader_of(store: Store, digest: Digest, address: str) -> Subscription | None:
     """The subscription of an address that has not left, with what he said of papers; None for anybody else."""
     if not address:
@@ -235,7 +278,10 @@ def slot_for(
     waiting = _waiting(store, digest, reader, now)
     if waiting is not None:
         return waiting, now, False
-    following = next_slot(digest.name, schedule_for(digest, reader), now)
+    schedule = schedule_for(digest, reader)
+    following = next_mail(digest.name, schedule, reader, now)
+    while following is not None and reader is not None and following.local_date.isoformat() <= reader.last_slot_date:
+        following = next_mail(digest.name, schedule, reader, following.at)  # one a day, whatever hour was chosen since
     assert following is not None
     return following, now, False
 

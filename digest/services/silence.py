@@ -14,9 +14,10 @@ from digest.editions.schedule import (
     MOST_REACH,
     is_due,
     local_day,
-    next_slot,
+    next_mail,
     publishes_on,
     schedule_for,
+    served_at,
     slot_on,
     window_start,
 )
@@ -78,8 +79,9 @@ _FAR = timedelta(days=20 * 365)
 class DaySilence:
     """The answer for one digest, day and reader.
 
-    ``verdict``: printed, short, best-of, empty, no-room, unpublished (the slot passed without Digest), to-come, or
-    closed (it is not published on that weekday). ``printed`` and ``usual`` count papers; None where not known.
+    ``verdict``: printed, short, best-of, empty, no-room, unpublished (the slot passed without Digest), to-come,
+    closed (it is not published on that weekday), or paused (at the reader's own wish). ``printed`` and ``usual`` count
+    papers; None where not known.
     """
 
     digest: str
@@ -117,10 +119,17 @@ class Silence:
         day = _day(on, schedule, now)
         slot = slot_on(digest.name, schedule, day)
         if not publishes_on(schedule, day):
-            return self._closed(digest, schedule, reader, address, slot)
+            whose = "for this reader" if reader is not None and reader.days else ""
+            why = " ".join(filter(None, (f"{digest.title} is not published on {day:%A}s", whose)))
+            return _nothing("closed", why, digest, schedule, reader, address, slot)
         case = _Case(digest=digest, schedule=schedule, reader=reader, address=address, slot=slot, now=now)
         with self.store.reading() as tx:
             frozen, public, delivery = _frozen(tx, case)
+            if case.paused and delivery is None:
+                assert reader is not None, "a reader paused"
+                why = f"{digest.title} for {address} of {day:%A, %d %B %Y} is left out: paused until"
+                why += f" {reader.paused_until:%A, %d %B %Y} at the reader's own wish"
+                return _nothing("paused", why, digest, schedule, reader, address, slot)
             usual = _usual(tx, case, frozen)
         lines, reason = self._lines(case, frozen, public)
         verdict = _verdict(case, frozen, usual)
@@ -140,25 +149,6 @@ class Silence:
             sentences=tuple(sentences),
             told="" if unexplained else remarks.sentences(reason, language),
             sources=tuple(_source_line(one, language.code) for one in lines),
-        )
-
-    def _closed(
-        self, digest: Digest, schedule: Schedule, reader: Subscription | None, address: str, slot: Slot
-    ) -> DaySilence:
-        after = next_slot(digest.name, schedule, slot.at)
-        whose = "for this reader" if reader is not None and reader.days else ""
-        what = " ".join(filter(None, (f"{digest.title} is not published on {slot.local_date:%A}s", whose)))
-        return DaySilence(
-            digest=digest.name,
-            on=slot.local_date,
-            slot=None,
-            address=address,
-            verdict="closed",
-            printed=None,
-            usual=None,
-            sentences=(f"{what}." + (f" The next one is of {after.local_date:%A, %d %B %Y}." if after else ""),),
-            told="",
-            sources=(),
         )
 
     def _profile(self, case: _Case, frozen: Edition | None) -> Profile:
@@ -220,6 +210,36 @@ class _Case:
             return None
         return None if reader.confirmed_at is not None and reader.confirmed_at > self.slot.at else reader
 
+    @property
+    def paused(self) -> bool:
+        """Whether the reader wanted no mail of that day."""
+        return self.served is not None and self.served.was_paused(self.slot.local_date)
+
+
+def _nothing(
+    verdict: str,
+    why: str,
+    digest: Digest,
+    schedule: Schedule,
+    reader: Subscription | None,
+    address: str,
+    slot: Slot,
+) -> DaySilence:
+    """A day for which nothing was to be sent, whatever there was to print."""
+    after = next_mail(digest.name, schedule, reader, slot.at)
+    return DaySilence(
+        digest=digest.name,
+        on=slot.local_date,
+        slot=None,
+        address=address,
+        verdict=verdict,
+        printed=None,
+        usual=None,
+        sentences=(f"{why}." + (f" The next one is of {after.local_date:%A, %d %B %Y}." if after else ""),),
+        told="",
+        sources=(),
+    )
+
 
 def _is_served(reader: Subscription | None) -> bool:
     return reader is not None and reader.state is SubscriptionState.CONFIRMED
@@ -276,12 +296,12 @@ def _served_before(tx: Tx, case: _Case) -> datetime | None:
         before = editions.last_public_before(tx, digest.name, slot.at)
         return before.slot.at if before else None
     if reader.last_slot_at is None or reader.last_slot_at < slot.at:
-        return reader.last_slot_at
+        return served_at(digest, case.schedule, reader)
     # Of earlier slots his mails are kept, and the days on which the digest was published: he was served then, too.
     since = slot.at - MOST_REACH
     mails = deliveries.history(tx, [reader.subscriber_id], composed_since=since).get(reader.subscriber_id, frozenset())
     served = set(editions.slots_of(tx, mails, digest.name))
-    then = replace(reader, last_slot_at=None, last_slot_date="")
+    then = replace(reader, last_slot_at=None, last_slot_date="", paused_until=None)
     for public, _ in editions.printed_publicly(tx, digest.name, since=since):
         own = slot_on(digest.name, case.schedule, public.local_date)
         if publishes_on(case.schedule, own.local_date) and is_due(

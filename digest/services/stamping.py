@@ -13,11 +13,14 @@ from digest.model.mail import Delivery, Due, Stamp
 PREFERENCES = "preferences"
 TASTE = "taste"
 CONFIRM = "confirm"
+DATA = "data"
 _EPOCH = date(2020, 1, 1)
 #: How long links to preferences and feedback open their page; after that a newer mail has ones that do.
 _LINK_DAYS = 400
 #: How long a confirmation may be answered.
 _CONFIRM_DAYS = 14
+#: A bound: services/mydata.py, which knows when the mail was asked for, opens nothing after 24 hours.
+_DATA_DAYS = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +48,8 @@ def stamps_of(due: Due, wanted: Collection[Stamp], keys: Keys) -> dict[Stamp, st
         stamps[Stamp.TASTE] = scoped(TASTE, about, due.day, keys.links)
     if Stamp.CONFIRM in wanted:
         stamps[Stamp.CONFIRM] = scoped(CONFIRM, about, due.day, keys.links)
+    if Stamp.DATA in wanted:
+        stamps[Stamp.DATA] = scoped(DATA, about, due.day, keys.links)
     return stamps
 
 
@@ -63,6 +68,7 @@ def dead_stamps(address: str) -> Mapping[Stamp, str]:
         Stamp.PREFERENCES: "preview",
         Stamp.TASTE: "preview",
         Stamp.CONFIRM: "preview",
+        Stamp.DATA: "preview",
     }
 
 
@@ -82,7 +88,7 @@ def read_scoped(purpose: str, token: str, today: date, keys: Sequence[bytes]) ->
     if payload is None or len(payload) != 12:
         return None
     issued = _EPOCH + timedelta(days=int.from_bytes(payload[8:], "big"))
-    most = _CONFIRM_DAYS if purpose == CONFIRM else _LINK_DAYS
+    most = {CONFIRM: _CONFIRM_DAYS, DATA: _DATA_DAYS}.get(purpose, _LINK_DAYS)
     if today > issued + timedelta(days=most):
         return None
     return int.from_bytes(payload[:8], "big")

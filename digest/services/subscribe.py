@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from email_validator import EmailNotValidError, validate_email
@@ -22,11 +23,15 @@ from digest.model.people import (
     SuppressionReason,
     language_tag,
 )
+from digest.services.pausing import check_day, first_left_out, today_of
 from digest.services.ports import Clock, ProfileOf
 from digest.services.stamping import CONFIRM, PREFERENCES, Keys, read_scoped
-from digest.storage import admission, bounces, deliveries, people, tastes
+from digest.storage import access, admission, bounces, deliveries, people, tastes
 from digest.storage.base import Tx
 from digest.storage.engine import Store
+
+#: How long a leaving can be taken back by the page that followed it.
+_RETURN = timedelta(hours=1)
 
 
 def normal_address(text: str) -> str:
@@ -73,6 +78,24 @@ class Joining:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """One address for the suppression list; the address is ``normal_address``'s. ``since_at``: None is now."""
+
+    address: str
+    reason: SuppressionReason
+    detail: str = ""
+    since_at: datetime | None = None
+
+
+class Effect(StrEnum):
+    """What taking a subscription does to what is held."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    SAME = "same"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Subscribe:
     """The use cases around a subscription."""
 
@@ -110,24 +133,11 @@ class Subscribe:
 
         A list of a million is written in a thousandth of the transactions.
         """
-        checked: dict[tuple[str, int], DigestError | None] = {}
-        for one in joining:
-            if (one.digest, id(one.choices)) not in checked:
-                checked[one.digest, id(one.choices)] = self._wrong_with(one)
-        hashed = {one.address: address_key(one.address, self.keys.lasting) for one in joining}
+        checked = self._checked(joining)
         problems: list[DigestError | None] = []
         good: dict[tuple[str, str], Joining] = {}
         with self.store.transaction() as tx:
-            listed = people.suppressed(tx, list(hashed.values()))
-            for one in joining:
-                why = listed.get(hashed[one.address])
-                problem = checked[one.digest, id(one.choices)]
-                if problem is None and why is not None and one.state is not SubscriptionState.UNSUBSCRIBED:
-                    problem = InputError(
-                        f"is on the suppression list ({why.value})",
-                        where=one.address,
-                        try_="`digest suppressions remove` lifts it",
-                    )
+            for one, problem in zip(joining, self._refusals(tx, joining, checked), strict=True):
                 problems.append(problem)
                 if problem is not None:
                     continue
@@ -137,6 +147,18 @@ class Subscribe:
                 good[one.address, one.digest] = one
             self._take(tx, list(good.values()))
         return tuple(problems)
+
+    def foresee(self, joining: Sequence[Joining]) -> tuple[Effect | DigestError, ...]:
+        """What ``add_all`` would do with each, were it the only one; nothing is changed."""
+        checked = self._checked(joining)
+        with self.store.reading() as tx:
+            refusals = self._refusals(tx, joining, checked)
+            ids = people.subscriber_ids(tx, [one.address for one in joining])
+            held = {(one.address, one.digest): one for one in people.subscriptions_of_each(tx, list(ids.values()))}
+        return tuple(
+            problem or _effect(one, held.get((one.address, one.digest)))
+            for one, problem in zip(joining, refusals, strict=True)
+        )
 
     def leave(self, address: str, digest: str | None = None) -> int:
         """Unsubscribes an address from one digest or all; gives how many subscriptions ended. Raises NotFound."""
@@ -158,6 +180,22 @@ class Subscribe:
                 if not only or one.digest in only:
                     people.set_state(tx, one.id, SubscriptionState.UNSUBSCRIBED, now)
             return tuple(people.subscription(tx, one.id) or one for one in found) or None
+
+    def may_return(self, token: str) -> bool:
+        """Whether ``return_by_token`` would bring something back."""
+        with self.store.reading() as tx:
+            return bool(self._returning(tx, token))
+
+    def return_by_token(self, token: str) -> tuple[Subscription, ...]:
+        """Takes back a leaving of the last hour, by the token that left; gives what is confirmed again by it.
+
+        Not later: a mail that was forwarded once must not bring back, years after, who has left for good. And nobody
+        who never said yes, or whose address must not be written to.
+        """
+        with self.store.transaction() as tx:
+            back = self._returning(tx, token)
+            people.take_back(tx, back)
+            return tuple(found for one in back if (found := people.subscription(tx, one)) is not None)
 
     def look_up(self, token: str) -> tuple[Subscription, ...]:
         """The subscriptions of an unsubscribe token; nothing changes."""
@@ -189,6 +227,37 @@ class Subscribe:
         with self.store.transaction() as tx:
             self._choose(tx, subscription, choices)
             return people.subscription(tx, subscription.id) or subscription
+
+    def pause(self, subscription: Subscription, until: date) -> Subscription:
+        """No mail of this digest is planned of a local date before ``until``. Raises InputError for a day that cannot
+        be, and for who gets no mail anyway; UsageError for a digest that is gone.
+        """
+        digest, now = self.digest(subscription.digest), self.clock()
+        check_day(until, today_of(digest, subscription, now))
+        with self.store.transaction() as tx:
+            mine = people.subscription(tx, subscription.id)
+            if mine is None or mine.state is not SubscriptionState.CONFIRMED:
+                raise InputError(
+                    f"{digest.title} does not come here, so there is nothing to pause", where=subscription.address
+                )
+            people.pause(tx, mine.id, on=first_left_out(digest, mine, now), until=until)
+            return people.subscription(tx, mine.id) or mine
+
+    def resume(self, subscription: Subscription) -> Subscription:
+        """Ends a pause: mail comes again from today's on. Nothing changes for who is not paused."""
+        digest = self.digest(subscription.digest)
+        with self.store.transaction() as tx:
+            mine = people.subscription(tx, subscription.id)
+            if mine is None:
+                return subscription
+            today = today_of(digest, mine, self.clock())
+            if mine.is_paused(today):
+                people.pause(tx, mine.id, on=mine.paused_on or today, until=today)
+            return people.subscription(tx, mine.id) or mine
+
+    def today_of(self, subscription: Subscription) -> date:
+        """The date where the reader is at home."""
+        return today_of(self.digest(subscription.digest), subscription, self.clock())
 
     def check(self, digest: str, choices: Choices) -> None:
         """Raises InputError or ConfigError for choices that could not be printed."""
@@ -236,6 +305,7 @@ class Subscribe:
             deliveries.forget_address(tx, who.id, now)
             tastes.erase(tx, who.id)
             admission.forget(tx, who.id)
+            access.forget(tx, who.address)
             people.erase(tx, who.id, now)
             hashed = address_key(who.address, self.keys.lasting)
             bounces.forget(tx, hashed)
@@ -253,6 +323,29 @@ class Subscribe:
         with self.store.transaction() as tx:
             return people.suppress(tx, entry)
 
+    def suppress_all(self, listing: Sequence[Listing]) -> int:
+        """Adds many together; those on the list already stay as they are. Gives how many are new."""
+        now = self.clock()
+        entries = [
+            Suppression(
+                key=address_key(one.address, self.keys.lasting),
+                address=one.address,
+                reason=one.reason,
+                detail=one.detail,
+                since_at=one.since_at or now,
+            )
+            for one in listing
+        ]
+        with self.store.transaction() as tx:
+            return people.suppress_all(tx, entries)
+
+    def on_list(self, addresses: Sequence[str]) -> frozenset[str]:
+        """Those of the addresses (``normal_address``'s) that are on the list."""
+        hashed = {address: address_key(address, self.keys.lasting) for address in addresses}
+        with self.store.reading() as tx:
+            listed = people.suppressed(tx, list(hashed.values()))
+        return frozenset(address for address, key in hashed.items() if key in listed)
+
     def lift(self, address: str) -> bool:
         """Takes off the list and forgives what came back; False when the address was not on it."""
         hashed = address_key(normal_address(address), self.keys.lasting)
@@ -264,9 +357,7 @@ class Subscribe:
         """Those of the addresses (``normal_address``'s) that must not be written to."""
         hashed = {address_key(address, self.keys.lasting): address for address in addresses}
         with self.store.reading() as tx:
-            if not people.suppressed(tx, list(hashed)):
-                return {}
-            return {hashed[one.key]: one for one in people.suppression_list(tx) if one.key in hashed}
+            return {hashed[one.key]: one for one in people.suppression_list(tx, list(hashed))}
 
     def suppressions(self) -> tuple[Suppression, ...]:
         with self.store.reading() as tx:
@@ -279,9 +370,41 @@ class Subscribe:
         with self.store.reading() as tx:
             return people.subscription(tx, subscription_id)
 
+    def _returning(self, tx: Tx, token: str) -> tuple[SubscriptionId, ...]:
+        found = self._by_token(tx, token)
+        if not found or people.suppressed(tx, [address_key(one.address, self.keys.lasting) for one in found]):
+            return ()
+        return people.left_since(tx, [one.id for one in found], self.clock() - _RETURN)
+
     def _by_token(self, tx: Tx, token: str) -> tuple[Subscription, ...]:
         found = (people.by_secret(tx, part) for part in token.split(".")[:50] if part)
         return tuple(one for one in found if one is not None)
+
+    def _checked(self, joining: Sequence[Joining]) -> Mapping[tuple[str, int], DigestError | None]:
+        """What is wrong with each digest and its choices, whoever wishes them."""
+        checked: dict[tuple[str, int], DigestError | None] = {}
+        for one in joining:
+            if (one.digest, id(one.choices)) not in checked:
+                checked[one.digest, id(one.choices)] = self._wrong_with(one)
+        return checked
+
+    def _refusals(
+        self, tx: Tx, joining: Sequence[Joining], checked: Mapping[tuple[str, int], DigestError | None]
+    ) -> list[DigestError | None]:
+        hashed = {one.address: address_key(one.address, self.keys.lasting) for one in joining}
+        listed = people.suppressed(tx, list(hashed.values()))
+        refusals: list[DigestError | None] = []
+        for one in joining:
+            why = listed.get(hashed[one.address])
+            problem = checked[one.digest, id(one.choices)]
+            if problem is None and why is not None and one.state is not SubscriptionState.UNSUBSCRIBED:
+                problem = InputError(
+                    f"is on the suppression list ({why.value})",
+                    where=one.address,
+                    try_="`digest suppressions remove` lifts it",
+                )
+            refusals.append(problem)
+        return refusals
 
     def _wrong_with(self, one: Joining) -> DigestError | None:
         try:
@@ -331,6 +454,21 @@ def columns_of(choices: Choices) -> dict[str, object]:
     if choices.preferences is not None:
         values["preferences"] = dict(choices.preferences)
     return values
+
+
+def _effect(one: Joining, held: Subscription | None) -> Effect:
+    if held is None:
+        return Effect.ADDED
+    stands = {
+        "language": held.language,
+        "timezone": held.timezone,
+        "send_at": f"{held.send_at:%H:%M}" if held.send_at else "",
+        "days": list(held.days),
+        "preferences": dict(held.preferences),
+    }
+    wanted = columns_of(one.choices)
+    is_same = one.state is held.state and all(stands[name] == value for name, value in wanted.items())
+    return Effect.SAME if is_same and one.choices.joined in (None, held.joined) else Effect.CHANGED
 
 
 def _language(text: str) -> str:

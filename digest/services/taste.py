@@ -83,12 +83,7 @@ class Tastes:
 
     def export(self, who: SubscriberId) -> dict[str, Any]:
         """All that is kept of a reader's words, as plain values for JSON."""
-        return {
-            "tastes": [
-                {"id": one.work, "title": one.title, "url": one.url, "value": one.value, "day": one.day.isoformat()}
-                for one in self.said_by(who)
-            ]
-        }
+        return {"tastes": list(map(exported, self.said_by(who)))}
 
     def forget(self, who: SubscriberId) -> int:
         """Deletes all that a reader said; gives how much it was."""
@@ -129,3 +124,8 @@ class Tastes:
             return None
         said = next((one.value for one in tastes.said_by(tx, reader.subscriber_id) if one.entry_id == found[0].id), 0)
         return Asked(reader=reader, entry=found[0], value=said)
+
+
+def exported(one: Taste) -> dict[str, Any]:
+    """What was said of one paper, as plain values for JSON."""
+    return {"id": one.work, "title": one.title, "url": one.url, "value": one.value, "day": one.day.isoformat()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Date,
     ForeignKey,
     Index,
     Row,
@@ -74,6 +75,8 @@ subscriptions = Table(
     Column("preferences", JSON, nullable=False),
     Column("last_slot_at", Instant),
     Column("last_slot_date", String(10), nullable=False),
+    Column("paused_on", Date),
+    Column("paused_until", Date),
     UniqueConstraint("subscriber_id", "digest"),
 )
 
@@ -88,6 +91,14 @@ Index(
     subscriptions.c.send_at,
     sqlite_where=_OWN_HOUR,
     postgresql_where=_OWN_HOUR,
+)
+_EVER_PAUSED = subscriptions.c.paused_until.is_not(None)
+Index(
+    "ix_subscriptions_paused",
+    subscriptions.c.digest,
+    subscriptions.c.paused_until,
+    sqlite_where=_EVER_PAUSED,
+    postgresql_where=_EVER_PAUSED,
 )
 
 suppressions = Table(
@@ -118,6 +129,11 @@ def add_subscribers(tx: Tx, addresses: Sequence[str], now: datetime) -> Mapping[
     """The subscribers with these addresses, made where there are none."""
     fresh = [{"address": address, "created_at": now, "joined": False, "erased_at": None} for address in addresses]
     add_missing(tx, subscribers, fresh)
+    return subscriber_ids(tx, addresses)
+
+
+def subscriber_ids(tx: Tx, addresses: Sequence[str]) -> Mapping[str, SubscriberId]:
+    """The subscribers that there are with these addresses."""
     query = select(subscribers.c.address, subscribers.c.id).where(among(tx, subscribers.c.address, addresses))
     return {address: SubscriberId(row_id) for address, row_id in tx.execute(query)}
 
@@ -171,8 +187,8 @@ def links(tx: Tx, subscriber_ids: Sequence[SubscriberId]) -> Mapping[tuple[Subsc
 
 
 def set_state(tx: Tx, subscription_id: SubscriptionId, state: SubscriptionState, now: datetime) -> bool:
-    """Moves a subscription to a state; False when it was there already."""
-    values: dict[str, object] = {"state": state.value}
+    """Moves a subscription to a state; False when it was there already. A pause ends with the state it was made in."""
+    values: dict[str, object] = {"state": state.value, "paused_on": None, "paused_until": None}
     if state is SubscriptionState.CONFIRMED:
         values |= {"confirmed_at": now, "left_at": None}
     if state is SubscriptionState.UNSUBSCRIBED:
@@ -185,9 +201,40 @@ def set_state(tx: Tx, subscription_id: SubscriptionId, state: SubscriptionState,
     return bool(changed.rowcount)
 
 
+def left_since(tx: Tx, ids: Sequence[SubscriptionId], since: datetime) -> tuple[SubscriptionId, ...]:
+    """Those of the subscriptions that were confirmed once, and left at an instant or after it."""
+    query = select(subscriptions.c.id).where(
+        among(tx, subscriptions.c.id, ids),
+        subscriptions.c.state == SubscriptionState.UNSUBSCRIBED.value,
+        subscriptions.c.confirmed_at.is_not(None),
+        subscriptions.c.left_at >= since,
+    )
+    return tuple(map(SubscriptionId, tx.execute(query.order_by(subscriptions.c.id)).scalars()))
+
+
+def take_back(tx: Tx, ids: Sequence[SubscriptionId]) -> None:
+    """Undoes the leaving of subscriptions that were confirmed: since when they are stays as it was."""
+    theirs = update(subscriptions).where(among(tx, subscriptions.c.id, ids))
+    tx.execute(theirs.values(state=SubscriptionState.CONFIRMED.value, left_at=None))
+
+
+def left_at(tx: Tx, subscriber_id: SubscriberId) -> Mapping[SubscriptionId, datetime]:
+    """When a subscriber left, of those subscriptions that have ended."""
+    query = select(subscriptions.c.id, subscriptions.c.left_at).where(
+        subscriptions.c.subscriber_id == subscriber_id, subscriptions.c.left_at.is_not(None)
+    )
+    return {SubscriptionId(row.id): row.left_at for row in tx.execute(query)}
+
+
 def choose(tx: Tx, subscription_id: SubscriptionId, values: Mapping[str, object]) -> None:
     """Sets language, timezone, send_at ("HH:MM" or ""), days or preferences."""
     tx.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(**values))
+
+
+def pause(tx: Tx, subscription_id: SubscriptionId, *, on: date, until: date) -> None:
+    """Sets the local dates of the first mail that does not come, and of the first that comes again."""
+    theirs = update(subscriptions).where(subscriptions.c.id == subscription_id)
+    tx.execute(theirs.values(paused_on=on, paused_until=until))
 
 
 def subscription(tx: Tx, subscription_id: int) -> Subscription | None:
@@ -203,6 +250,12 @@ def by_secret(tx: Tx, secret: str) -> Subscription | None:
 def subscriptions_of(tx: Tx, subscriber_id: int) -> tuple[Subscription, ...]:
     rows = tx.execute(_linked().where(subscriptions.c.subscriber_id == subscriber_id).order_by(subscriptions.c.id))
     return tuple(_subscription(row) for row in rows)
+
+
+def subscriptions_of_each(tx: Tx, subscriber_ids: Sequence[SubscriberId]) -> tuple[Subscription, ...]:
+    """The same of many subscribers, in id order."""
+    query = _linked().where(among(tx, subscriptions.c.subscriber_id, subscriber_ids)).order_by(subscriptions.c.id)
+    return tuple(_subscription(row) for row in tx.execute(query))
 
 
 def readers(tx: Tx, digest: str, *, after: int = 0, limit: int = 10_000) -> tuple[Subscription, ...]:
@@ -288,6 +341,7 @@ def _lack(due: Due) -> list[ColumnElement[bool]]:
     lack: list[ColumnElement[bool]] = [
         or_(last_at.is_(None), last_at < due.slot.at),
         or_(last_date == "", last_date < due.slot.local_date.isoformat()),
+        or_(subscriptions.c.paused_until.is_(None), subscriptions.c.paused_until <= due.slot.local_date),
     ]
     if due.joined_until is not None:
         joined_at = subscriptions.c.confirmed_at
@@ -356,6 +410,16 @@ def readers_by_digest(tx: Tx) -> Mapping[str, int]:
     return {row.digest: row.readers for row in tx.execute(query)}
 
 
+def paused_readers(tx: Tx, digest: str, day: date) -> int:
+    """How many confirmed readers of a digest want no mail of a local date."""
+    query = select(func.count()).where(
+        subscriptions.c.digest == digest,
+        subscriptions.c.paused_until > day,
+        subscriptions.c.state == SubscriptionState.CONFIRMED.value,
+    )
+    return tx.execute(query).scalar_one()
+
+
 def served(tx: Tx, ids: Sequence[SubscriptionId], slot_at: datetime, local_date: str) -> None:
     """Notes that a slot was published for these readers, printed or not."""
     theirs = update(subscriptions).where(among(tx, subscriptions.c.id, ids))
@@ -385,6 +449,8 @@ def erase(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
                 send_at="",
                 days=[],
                 preferences={},
+                paused_on=None,
+                paused_until=None,
                 left_at=now,
             )
         )
@@ -392,14 +458,22 @@ def erase(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
 
 def suppress(tx: Tx, entry: Suppression) -> bool:
     """Adds to the list; False when the address was on it already."""
-    row = {
-        "key": entry.key,
-        "address": entry.address,
-        "reason": entry.reason.value,
-        "detail": entry.detail,
-        "since_at": entry.since_at,
-    }
-    return add_missing(tx, suppressions, [row]) == 1
+    return suppress_all(tx, [entry]) == 1
+
+
+def suppress_all(tx: Tx, entries: Sequence[Suppression]) -> int:
+    """Adds to the list; gives how many are new."""
+    rows = [
+        {
+            "key": one.key,
+            "address": one.address,
+            "reason": one.reason.value,
+            "detail": one.detail,
+            "since_at": one.since_at,
+        }
+        for one in entries
+    ]
+    return add_missing(tx, suppressions, rows)
 
 
 def lift(tx: Tx, key: str) -> bool:
@@ -417,13 +491,26 @@ def count_suppressions(tx: Tx) -> Mapping[SuppressionReason, int]:
     return {SuppressionReason(reason): number for reason, number in tx.execute(query)}
 
 
-def suppression_list(tx: Tx) -> tuple[Suppression, ...]:
-    rows = tx.execute(select(suppressions).order_by(suppressions.c.since_at, suppressions.c.key))
-    return tuple(
-        Suppression(
-            key=r.key, address=r.address, reason=SuppressionReason(r.reason), detail=r.detail, since_at=r.since_at
-        )
-        for r in rows
+def suppression(tx: Tx, key: str) -> Suppression | None:
+    """What the list says of one address."""
+    row = tx.execute(select(suppressions).where(suppressions.c.key == key)).first()
+    return _listed(row) if row is not None else None
+
+
+def suppression_list(tx: Tx, keys: Sequence[str] | None = None) -> tuple[Suppression, ...]:
+    """The list, or those of the keys that are on it; the oldest first."""
+    query = select(suppressions).order_by(suppressions.c.since_at, suppressions.c.key)
+    rows = tx.execute(query if keys is None else query.where(among(tx, suppressions.c.key, keys)))
+    return tuple(map(_listed, rows))
+
+
+def _listed(row: Row[Any]) -> Suppression:
+    return Suppression(
+        key=row.key,
+        address=row.address,
+        reason=SuppressionReason(row.reason),
+        detail=row.detail,
+        since_at=row.since_at,
     )
 
 
@@ -461,4 +548,6 @@ def _subscription(
         joined=row.joined,
         last_slot_at=row.last_slot_at,
         last_slot_date=row.last_slot_date,
+        paused_on=row.paused_on,
+        paused_until=row.paused_until,
     )

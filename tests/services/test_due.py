@@ -29,7 +29,8 @@ DAYS: tuple[list[int], ...] = ([], [0], [2, 5], [6], [0, 1, 2, 3, 4, 5, 6])
 
 
 def crowd(road: Road, number: int, chance: random.Random) -> None:
-    """Readers of every kind: any hour, zone and weekdays, served long ago, lately or never, joined at any time."""
+    """Readers of every kind: any hour, zone and weekdays, served long ago, lately or never, joined at any time, and
+    some of them paused."""
     with road.app.store.transaction() as tx:
         for n in range(number):
             at = SLOT - 20 * DAY + chance.random() * 25 * DAY
@@ -41,6 +42,7 @@ def crowd(road: Road, number: int, chance: random.Random) -> None:
             plain |= {"state": chance.choice(["confirmed", "confirmed", "confirmed", "pending", "unsubscribed"])}
             plain |= {"confirmed_at": at if chance.random() < 0.9 else None, "language": "", "preferences": {}}
             plain |= {"send_at": chance.choice(HOURS), "timezone": zone, "days": chance.choice(DAYS)}
+            plain |= {"paused_until": (SLOT + chance.randrange(-5, 15) * DAY).date() if chance.random() < 0.3 else None}
             tx.execute(people.subscriptions.insert().values(**plain, last_slot_at=served, last_slot_date=day))
 
 
