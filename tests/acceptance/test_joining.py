@@ -6,10 +6,12 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 
@@ -116,6 +118,33 @@ def test_a_bomber_at_one_socket_gets_a_few_mails_out_and_leaves_the_page_usable(
     while len(road.rows()) < MOST_OF_A_NETWORK and time.monotonic() < end:
         time.sleep(0.05)
     assert len(road.rows()) == MOST_OF_A_NETWORK
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_server_that_ends_keeps_what_it_promised(place, monkeypatch):
+    """Who was told to look into the inbox gets the mail, however short the time that answers are given."""
+    monkeypatch.setattr("digest.web.server._GRACE", 0.1)
+    road, goes_on = place.road, threading.Event()
+    admission = road.app.admission
+
+    def slow(*given):
+        goes_on.wait(10)
+        return admission.print_letter(*given)
+
+    road.app = replace(road.app, admission=replace(admission, print_letter=slow))
+    server = WebServer(application(lambda: road.app), "127.0.0.1:0", option="web.bind")
+    with httpx2.Client(base_url=f"http://127.0.0.1:{server.port}") as reader:
+        token = re.search(r'name="form" value="([^"]+)"', reader.get("/join/daily").text)[1]
+        road.now += timedelta(minutes=5)
+        for name in ("one", "two", "three"):
+            assert reader.post("/join/daily", data={"email": f"{name}@example.org", "form": token}).status_code == 200
+        threading.Timer(0.5, goes_on.set).start()
+        server.close()
+    assert sorted(address for address, _, _ in road.rows()) == [
+        "one@example.org",
+        "three@example.org",
+        "two@example.org",
+    ]
 
 
 @pytest.mark.needs_chromium

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import html as entities
-import re
 import socket
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import httpx2
 import pytest
@@ -164,82 +162,6 @@ class TestLooking:
         page = client.get(f"/unsubscribe/{ada.secret}").text
         assert "The &lt;Daily&gt; &amp; more" in page
         assert "<Daily>" not in page
-
-
-class TestLeaving:
-    def test_one_click_as_rfc_8058_writes_it_leaves_at_once(self, road, client, ada):
-        for _ in range(2):
-            answer = client.post(f"/unsubscribe/{ada.secret}", content=ONE_CLICK, headers=FORM)
-            assert (answer.status_code, "You are unsubscribed" in answer.text) == (200, True)
-            assert {"set-cookie", "location"}.isdisjoint(answer.headers)
-            assert state(road, ada) is SubscriptionState.UNSUBSCRIBED
-
-    def test_one_click_as_multipart_leaves_too(self, road, client, ada):
-        answer = client.post(f"/unsubscribe/{ada.secret}", files={"List-Unsubscribe": (None, "One-Click")})
-        assert (answer.status_code, state(road, ada)) == (200, SubscriptionState.UNSUBSCRIBED)
-
-    def test_a_damaged_body_is_no_obstacle(self, road, client, ada):
-        for body, kind in (
-            (b"", ""),
-            (b"\xff\xfe\x00garbage", "application/x-www-form-urlencoded"),
-            (b"--x\r\nbroken", "multipart/form-data; boundary=x"),
-            (b"anything", "multipart/form-data"),
-            (b"&".join(b"a=%d" % n for n in range(500)), "application/x-www-form-urlencoded"),
-            (b"{}", "application/json"),
-        ):
-            headers = {"Content-Type": kind} if kind else {}
-            answer = client.post(f"/unsubscribe/{ada.secret}", content=body, headers=headers)
-            assert (answer.status_code, state(road, ada)) == (200, SubscriptionState.UNSUBSCRIBED)
-            road.reader(digest="daily")
-
-    def test_a_body_without_end_is_cut_off_and_nothing_changes(self, road, client, ada):
-        def endless():
-            for _ in range(100):
-                yield b"x" * 10_000
-
-        answer = client.post(f"/unsubscribe/{ada.secret}", content=endless(), headers=FORM)
-        assert (answer.status_code, state(road, ada)) == (413, SubscriptionState.CONFIRMED)
-
-    def test_a_joined_mails_token_leaves_all_its_digests_or_the_one_that_was_pressed(self, road, client, ada):
-        weekly = road.reader(digest="weekly")
-        both = f"/unsubscribe/{ada.secret}.{weekly.secret}"
-        page = client.get(both).text
-        assert 'name="digest" value="daily"' in page
-        assert 'name="digest" value="weekly"' in page
-        answer = client.post(both, data={"digest": "weekly"})
-        assert "Weekly" in answer.text
-        assert "Daily" not in answer.text
-        assert (state(road, ada), state(road, weekly)) == (SubscriptionState.CONFIRMED, SubscriptionState.UNSUBSCRIBED)
-        client.post(both, content=ONE_CLICK, headers=FORM)
-        assert state(road, ada) is SubscriptionState.UNSUBSCRIBED
-
-    def test_a_digest_that_is_not_in_the_token_cannot_be_left_and_nobody_is_told_otherwise(self, road, client, ada):
-        weekly = road.reader(digest="weekly")
-        answer = client.post(f"/unsubscribe/{ada.secret}", data={"digest": "weekly"})
-        assert "You are unsubscribed" not in answer.text
-        assert (state(road, ada), state(road, weekly)) == (SubscriptionState.CONFIRMED, SubscriptionState.CONFIRMED)
-
-    def test_a_waiting_mail_is_not_sent_after_the_click(self, road, client, ada):
-        road.bring(paper(1))
-        road.publish()
-        client.post(f"/unsubscribe/{ada.secret}", content=ONE_CLICK, headers=FORM)
-        road.deliver()
-        assert road.rows() == [(ada.address, "daily", "suppressed")]
-        assert road.mails() == []
-
-    def test_the_token_of_every_mail_ever_sent_works_after_coming_back_and_after_new_keys(
-        self, road, client, ada, tmp_path
-    ):
-        client.post(f"/unsubscribe/{ada.secret}", content=ONE_CLICK, headers=FORM)
-        again = road.reader(digest="daily")
-        assert (again.secret, state(road, ada)) == (ada.secret, SubscriptionState.CONFIRMED)
-        (tmp_path / "keys").write_text("a wholly new key of the operator\n")
-        road.use(
-            *[{"name": "daily"}],
-            web={"enabled": False, "public_url": "https://x.example", "secret_file": str(tmp_path / "keys")},
-        )
-        client.post(f"/unsubscribe/{ada.secret}", content=ONE_CLICK, headers=FORM)
-        assert state(road, ada) is SubscriptionState.UNSUBSCRIBED
 
 
 class TestTokens:
@@ -412,115 +334,6 @@ class TestConfirming:
         client.post(f"/never/{link}")
         assert client.post(f"/confirm/{link}").status_code == 404
         assert state(road, pending) is SubscriptionState.UNSUBSCRIBED
-
-
-GOOD = {
-    "send_at": "9:05",
-    "timezone": "America/New_York",
-    "days": ["0", "4"],
-    "max_items": "7",
-    "layout": "titles",
-    "categories": ["cs.CV"],
-}
-
-
-class TestPreferences:
-    @pytest.fixture
-    def link(self, road, ada):
-        return f"/preferences/{token(road, PREFERENCES, ada)}"
-
-    def test_the_page_shows_what_holds(self, client, link, ada):
-        page = client.get(link).text
-        assert 'value="07:30"' in page
-        assert 'value="Europe/Berlin"' in page
-        assert page.count("checked") == 7 + 2
-        assert f'href="/unsubscribe/{ada.secret}"' in page
-
-    def test_what_is_saved_is_kept_and_shown_again(self, road, client, link, ada):
-        answer = client.post(link, data=GOOD)
-        assert answer.status_code == 200
-        assert "It comes at 09:05 (America/New_York) on Monday, Friday." in answer.text
-        (held,) = road.app.subscribe.show(ada.address)
-        assert (f"{held.send_at:%H:%M}", held.timezone, held.days) == ("09:05", "America/New_York", (0, 4))
-        assert dict(held.preferences) == {"max_items": 7, "layout": "titles", "categories": {"cs.CV": 1.0}}
-        page = client.get(link).text
-        assert 'value="09:05"' in page
-        assert re.findall(r'name="days" value="(\d)" checked', page) == ["0", "4"]
-        assert 'value="7"' in page
-        assert 'value="cs.CV" checked' in page
-        assert 'value="cs.CL">' in page
-        assert 'value="titles" selected' in page
-        assert 'value="en" selected' in page
-
-    def test_the_language_of_the_mail_can_be_chosen(self, road, client, link, ada):
-        assert client.post(link, data={**GOOD, "language": "de"}).status_code == 200
-        assert road.app.subscribe.show(ada.address)[0].language == "de"
-        assert 'value="de" selected>Deutsch<' in client.get(link).text
-        refused = client.post(link, data={**GOOD, "language": "klingon"})
-        assert refused.status_code == 422
-        assert road.app.subscribe.show(ada.address)[0].language == "de"
-
-    def test_when_a_mail_says_why_it_is_short_can_be_chosen(self, road, client, link, ada):
-        assert 'value="empty" selected' in client.get(link).text
-        assert client.post(link, data={**GOOD, "explain": "short"}).status_code == 200
-        assert road.app.subscribe.show(ada.address)[0].preferences["explain"] == "short"
-        assert 'value="short" selected' in client.get(link).text
-        assert client.post(link, data={**GOOD, "explain": "loudly"}).status_code == 422
-
-    def test_a_language_with_a_region_stays_when_other_things_are_saved(self, road, client, link, ada):
-        client.post(link, data={**GOOD, "language": "de-AT"})
-        assert 'value="de-AT" selected>Deutsch (de-AT)<' in client.get(link).text
-
-    def test_what_was_saved_is_what_the_next_mail_is_printed_by(self, road, client, link, ada):
-        client.post(link, data={**GOOD, "send_at": "01:30", "timezone": "UTC"})
-        road.bring(paper(1), paper(2, categories=("cs.CV",)), at=SLOT - timedelta(hours=12))
-        road.now = datetime(2026, 5, 4, 1, 31, tzinfo=UTC)
-        road.publish()
-        assert road.printed_for(ada.address) == [["2"]]
-
-    def test_a_value_that_cannot_be_is_named_and_nothing_is_saved(self, road, client, link):
-        before = everything(road)
-        for change, words in (
-            ({"send_at": "25:00"}, "not a time of day"),
-            ({"send_at": "soon"}, "not a time of day"),
-            ({"timezone": "Mars/Olympus"}, "not a time zone"),
-            ({"timezone": "../../etc/passwd"}, "not a time zone"),
-            ({"timezone": "UTC\x00"}, "not a time zone"),
-            ({"days": []}, "at least one day"),
-            ({"days": ["7", "x", "01"]}, "at least one day"),
-            ({"max_items": "0"}, "not a number from 1 to 200"),
-            ({"max_items": "many"}, "not a number from 1 to 200"),
-            ({"max_items": "²"}, "not a number from 1 to 200"),
-            ({"max_items": "9" * 5000}, "not a number from 1 to 200"),
-            ({"layout": "huge"}, "layout"),
-            ({"layout": "<script>alert(1)</script>"}, "layout"),
-        ):
-            answer = client.post(link, data={**GOOD, **change})
-            assert (answer.status_code, words in entities.unescape(answer.text)) == (422, True), change
-            assert "<script" not in answer.text
-        assert everything(road) == before
-
-    def test_a_strange_category_breaks_no_later_page_or_mail(self, road, client, link):
-        road.bring(paper(1))
-        for code in ("<b>", "cs.CL%00", "x" * 5000, "%ff", "%ed%a0%80"):
-            form = f"send_at=07:30&timezone=UTC&days=0&categories={code}"
-            client.post(link, content=form.replace("<", "%3C"), headers=FORM)
-            page = client.get(link)
-            assert (page.status_code, "<b>" in page.text) == (200, False)
-            road.now += timedelta(days=1)
-            road.publish()
-
-    def test_the_mail_of_several_digests_is_offered_only_to_who_has_several(self, road, client, link, ada):
-        assert 'name="joined"' not in client.get(link).text
-        road.reader(digest="weekly")
-        assert 'name="joined"' in client.get(link).text
-        client.post(link, data={**GOOD, "joined": "yes"})
-        assert road.app.subscribe.show(ada.address)[0].joined
-        client.post(link, data=GOOD)
-        assert not road.app.subscribe.show(ada.address)[0].joined
-
-    def test_a_form_that_is_too_large_is_refused(self, client, link):
-        assert client.post(link, data={**GOOD, "timezone": "x" * 70_000}).status_code == 413
 
 
 class TestTheServer:

@@ -1,144 +1,215 @@
-"""Choosing what a mail brings and when: the form of preferences."""
+"""Choosing what a mail brings and when: one form with all that a reader may wish for, and a look at the next mail.
+
+A form is saved whole or not at all; one that cannot be saved comes back as it was typed, with what is wrong at each
+field. The look is a POST, too, for it takes the form as it stands, and changes nothing.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from digest.model.errors import InputError
-from digest.model.people import OWN_NAMES, Profile, Subscription
+from digest.model.errors import DigestError, InputError
+from digest.model.people import Subscription, SubscriptionState
+from digest.services.preview import Previewed
 from digest.services.subscribe import Choices
-from digest.web.forms import first, read_form
+from digest.web.forms import read_form
+from digest.web.guard import is_from_here
 from digest.web.pages import Site
+from digest.web.readers.fields import Ground, Typed, loose, standing, typed
+from digest.web.readers.shown import DAYS, LABELS, listed, shown
+from digest.web.readers.wishes import choices_of, pause_of
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+log = structlog.get_logger("digest")
+
+#: Who may wait for the one thread that prints previews; more are asked to come back.
+_MOST_WAITING = 10
+_NOTHING = {"when": "", "subject": "", "html": "", "reason": ""}
+#: What the page after saving says in a sentence.
+_SAID = ("days", "send_at", "timezone", "paused_until")
+_STATES = {
+    SubscriptionState.PENDING: "You have not said yes to this digest yet, so nothing comes until you do.",
+    SubscriptionState.UNSUBSCRIBED: "You have left this digest, and nothing comes. "
+    "What you choose here holds when you come back.",
+}
 
 
 def routes(site: Site) -> list[Route]:
     room = _Choosing(site)
     return [
         Route("/preferences/{token}", room.ask, methods=["GET"]),
-        Route("/preferences/{token}", room.save, methods=["POST"]),
+        Route("/preferences/{token}", room.answer, methods=["POST"]),
     ]
+
+
+@dataclass(slots=True)
+class _Printer:
+    """One thread for all previews: each may rank thousands of papers, and others want pages meanwhile."""
+
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="preview"))
+    _waiting: int = 0
+
+    async def run(self, work: Callable[[], Previewed]) -> Previewed | None:
+        """None where too many wait already."""
+        if self._waiting >= _MOST_WAITING:
+            return None
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        finally:
+            self._waiting -= 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Choosing:
     site: Site
+    printer: _Printer = field(default_factory=_Printer)
 
     async def ask(self, request: Request) -> Response:
-        return await self._preferences(request, problems=())
+        mine = await self.site.subscription(request.path_params["token"])
+        if mine is None:
+            return await self.site.dead_link()
+        ground = await run_in_threadpool(self._ground, mine)
+        return await self._page(request, ground, ground.typed)
 
-    async def save(self, request: Request) -> Response:
-        token = request.path_params["token"]
+    async def answer(self, request: Request) -> Response:
+        """Saves the form, or shows the mail that it would bring (field ``show``)."""
         form = await read_form(request)
-        mine = await self.site.subscription(token)
+        mine = await self.site.subscription(request.path_params["token"])
         if mine is None:
-            return await self.site.dead_link()
-        app = self.site.app()
+            return await self._dead(request, form)
+        ground = await run_in_threadpool(self._ground, mine)
+        said = typed(form, ground)
+        choices, problems = choices_of(said, ground, self.site.app().subscribe.check)
+        until, wrong = pause_of(said, ground)
+        if wrong:
+            problems = {"paused_until": wrong, **problems}
+        if problems:
+            return await self._page(request, ground, said, problems=problems)
+        if said.texts.get("paused_until") == ground.typed.texts.get("paused_until"):
+            until = mine.paused_until
+        if "show" in form:
+            return await self._show(request, ground, said, choices, until)
         try:
-            choices = _choices(form, mine, app.subscribe.digest(mine.digest).profile)
-            saved = await run_in_threadpool(app.subscribe.choose, mine, choices)
-        except InputError as error:
-            return await self._preferences(request, problems=(str(error),), status=422)
-        title = self.site.title(saved.digest)
-        return await self.site.page("saved", {"title": title, "lines": _holds(saved), "back": f"/preferences/{token}"})
+            saved = await run_in_threadpool(self._save, mine, choices, until)
+        except InputError as error:  # it has changed since we looked
+            return await self._page(request, ground, said, problems={"form": str(error)})
+        return await self._saved(request, saved)
 
-    async def _preferences(self, request: Request, *, problems: Sequence[str], status: int = 200) -> Response:
-        token = request.path_params["token"]
-        mine = await self.site.subscription(token)
-        if mine is None:
+    def _ground(self, mine: Subscription) -> Ground:
+        subscribe = self.site.app().subscribe
+        digest = subscribe.digest(mine.digest)
+        profile = subscribe.profile_of(digest, mine)
+        has_several = len(subscribe.show(mine.address)) > 1
+        return standing(digest, mine, profile, today=subscribe.today_of(mine), has_several=has_several)
+
+    def _save(self, mine: Subscription, choices: Choices, until: date | None) -> Subscription:
+        subscribe = self.site.app().subscribe
+        saved = subscribe.choose(mine, choices)
+        if until == mine.paused_until:
+            return saved
+        return subscribe.resume(saved) if until is None else subscribe.pause(saved, until)
+
+    async def _saved(self, request: Request, saved: Subscription) -> Response:
+        ground = await run_in_threadpool(self._ground, saved)
+        said = ground.typed
+        days = "every day" if len(said.days) == len(DAYS) else "on " + ", ".join(DAYS[day] for day in said.days)
+        lines = [f"It comes {days} at {said.texts['send_at']} ({said.texts['timezone']})."]
+        if until := said.texts.get("paused_until"):
+            lines.append(f"Nothing comes before {_day(date.fromisoformat(until))}.")
+        context = {
+            "title": ground.digest.title,
+            "lines": lines,
+            "listed": listed(said, self.site.app().category_title, without=_SAID),
+            "back": self._path(request),
+        }
+        return await self.site.page("saved", context)
+
+    async def _show(
+        self, request: Request, ground: Ground, said: Typed, choices: Choices, until: date | None
+    ) -> Response:
+        assert ground.mine is not None
+        make = partial(self.site.app().preview.wished, ground.mine, choices, paused_until=until)
+        try:
+            made = await self.printer.run(make)
+        except DigestError as error:
+            log.error("preview", problem=error.what, where=error.where, try_=error.try_)
+            sorry = "It cannot be shown just now, and that is our fault. Please try again in a few minutes."
+            return await self._page(request, ground, said, sample=_NOTHING | {"reason": sorry}, status=503)
+        if made is None:
+            sorry = "Many readers are looking at theirs just now. Please try again in a minute."
+            return await self._page(request, ground, said, sample=_NOTHING | {"reason": sorry}, status=429)
+        zone = said.texts["timezone"]
+        at = made.slot.at.astimezone(ZoneInfo(zone))
+        sample = {
+            "when": f"{_day(at.date())}, {at:%H:%M} ({zone})",
+            "subject": made.message.subject if made.message is not None and made.mail is not None else "",
+            "reason": made.reason,
+            # Its links open beside this page: within the frame, the page's own policy lets nothing load.
+            "html": made.html.replace("<head>", '<head><base target="_blank">', 1),
+        }
+        return await self._page(request, ground, said, sample=sample)
+
+    async def _page(
+        self,
+        request: Request,
+        ground: Ground,
+        said: Typed,
+        *,
+        problems: Mapping[str, str] | None = None,
+        sample: Mapping[str, str] | None = None,
+        status: int = 200,
+    ) -> Response:
+        mine = ground.mine
+        assert mine is not None
+        context = {
+            "action": self._path(request),
+            "title": ground.digest.title,
+            "note": _STATES.get(mine.state, ""),
+            "problems": dict(sorted((problems or {}).items(), key=_place)),
+            "sample": sample,
+            "today": str(ground.today),
+            "said": f"{self._path(request)}/said",
+            "data": f"{self._base()}/data/{request.path_params['token']}",
+            "unsubscribe": f"{self._base()}/unsubscribe/{mine.secret}",
+            **shown(said, self.site.app().category_title),
+        }
+        return await self.site.page("preferences", context, status=422 if problems else status)
+
+    async def _dead(self, request: Request, form: Mapping[str, list[str]]) -> Response:
+        """The form of a link that is too old: what was typed, to copy it, and how to get another link."""
+        public_url = self.site.app().admission.public_url
+        kept = listed(loose(form), self.site.app().category_title) if is_from_here(request, public_url) else []
+        if not kept:
             return await self.site.dead_link()
-        context = await run_in_threadpool(self._preferences_context, mine, token, problems)
-        return await self.site.page("preferences", context, status=status)
+        link = f"{self._base()}/link" if public_url else ""
+        return await self.site.page("outdated", {"listed": kept, "link": link}, status=404)
 
-    def _preferences_context(self, mine: Subscription, token: str, problems: Sequence[str]) -> Mapping[str, object]:
-        app = self.site.app()
-        digest = app.subscribe.digest(mine.digest)
-        profile = app.subscribe.profile_of(digest, mine)
-        schedule_at = mine.send_at or digest.schedule.send_at
-        days = mine.days or digest.schedule.days
-        chosen = {name for name, _ in profile.categories}
-        offered = dict.fromkeys([*(name for name, _ in digest.profile.categories), *chosen])
-        several = len(app.subscribe.show(mine.address)) > 1
-        return {
-            "action": f"/preferences/{token}",
-            "title": digest.title,
-            "send_at": schedule_at.strftime("%H:%M"),
-            "timezone": mine.timezone or digest.schedule.timezone,
-            "days": [{"number": n, "name": name, "chosen": n in days} for n, name in enumerate(_DAYS)],
-            "max_items": profile.max_items or "",
-            "layout": profile.layout,
-            "explain": profile.explain,
-            "chosen_language": profile.language,
-            "languages": _languages(profile.language),
-            "categories": [
-                {"code": code, "title": app.category_title(code), "chosen": code in chosen} for code in offered
-            ],
-            "joined": mine.joined if several else None,
-            "problems": list(problems),
-            "said": f"/preferences/{token}/said",
-            "unsubscribe": f"/unsubscribe/{mine.secret}",
-        }
+    def _path(self, request: Request) -> str:
+        return f"{self._base()}/preferences/{request.path_params['token']}"
+
+    def _base(self) -> str:
+        """The path below which readers see us."""
+        return urlsplit(self.site.app().config.sender.public_url).path.rstrip("/")
 
 
-def _languages(current: str) -> list[Mapping[str, str]]:
-    """What a reader may choose from: ours, and his own where it has a region."""
-    offered: list[Mapping[str, str]] = [{"code": code, "name": name} for code, name in OWN_NAMES.items()]
-    base = current.split("-")[0]
-    if current not in OWN_NAMES and base in OWN_NAMES:
-        offered.insert(0, {"code": current, "name": f"{OWN_NAMES[base]} ({current})"})
-    return offered
+def _place(problem: tuple[str, str]) -> int:
+    """Where on the page a field stands."""
+    name = "categories" if problem[0].startswith("amount-") else problem[0]
+    return list(LABELS).index(name) if name in LABELS else -1
 
 
-def _choices(form: Mapping[str, list[str]], mine: Subscription, general: Profile) -> Choices:
-    """What the preferences form says;
-
-    InputError names the field that cannot be. Ticked categories keep the digest's weights.
-    """
-    preferences = dict(mine.preferences)
-    most = first(form, "max_items")
-    if most:
-        if not re.fullmatch(r"[0-9]{1,3}", most) or not 1 <= int(most) <= 200:
-            raise InputError(f"{most!r} is not a number from 1 to 200", where="At most so many papers")
-        preferences["max_items"] = int(most)
-    else:
-        preferences.pop("max_items", None)
-    preferences |= {name: said for name in ("layout", "explain") if (said := first(form, name))}
-    weights = dict(general.categories)
-    wished = form.get("categories", [])
-    if wished:
-        bounds = {code: {"min": least} | ({} if most is None else {"max": most}) for code, least, most in general.seats}
-        preferences["categories"] = {
-            code: {"weight": weights.get(code, 1.0), **bounds[code]} if code in bounds else weights.get(code, 1.0)
-            for code in wished
-        }
-    else:
-        preferences.pop("categories", None)
-    language = first(form, "language") or mine.language
-    days = sorted({int(day) for day in form.get("days", []) if day in "0123456" and len(day) == 1})
-    if not days:
-        raise InputError("tick at least one day, or unsubscribe", where="Days")
-    return Choices(
-        language=language if language != general.language else "",
-        timezone=first(form, "timezone"),
-        send_at=first(form, "send_at")[:5],
-        days=tuple(days),
-        preferences=preferences,
-        joined=("yes" in form.get("joined", [])),
-    )
-
-
-def _holds(saved: Subscription) -> list[str]:
-    days = ", ".join(_DAYS[day] for day in saved.days) or "every day"
-    at = saved.send_at.strftime("%H:%M") if saved.send_at else ""
-    lines = [f"It comes at {at} ({saved.timezone}) on {days}." if at else f"It comes on {days}."]
-    if most := saved.preferences.get("max_items"):
-        lines.append(f"At most {most} papers.")
-    return lines
+def _day(day: date) -> str:
+    return f"{day:%A} {day.day} {day:%B %Y}"

@@ -29,7 +29,9 @@ from digest.services.subscribe import normal_address
 from digest.web.forms import first, read_form
 from digest.web.guard import HONEYPOT, STAMP, Verdict, judge, origin_of
 from digest.web.pages import Site
-from digest.web.readers.wishes import Typed, blank, choices_of, fields, is_changed, typed
+from digest.web.readers.fields import Ground, Typed, is_changed, stranger, typed
+from digest.web.readers.shown import shown
+from digest.web.readers.wishes import choices_of
 
 log = structlog.get_logger("digest")
 
@@ -44,6 +46,7 @@ _LATER = "Too many people have asked from where you are, or altogether. Please p
 
 def routes(site: Site) -> list[Route]:
     room = _Joining(site)
+    site.at_end.append(room.turns.finish)
     return [
         Route("/join", room.choose, methods=["GET"]),
         Route("/join/{digest}", room.ask, methods=["GET"]),
@@ -66,13 +69,13 @@ class _Turns:
     async def seconds_left(self, network: str, now: datetime) -> int:
         """How long this network has to wait before it may ask; 0 when it may. Where many wait, each waits a little."""
         for _ in range(_PATIENCE):
+            until = max((self._refused[name] for name in ("", network) if name in self._refused), default=now)
+            if until > now:
+                return int((until - now).total_seconds()) + 1
             if self._waiting < _MOST_WAITING:
-                break
+                return 0
             await asyncio.sleep(_MOMENT)
-        else:
-            return 30
-        until = max((self._refused[name] for name in ("", network) if name in self._refused), default=now)
-        return max(0, int((until - now).total_seconds()) + 1) if until > now else 0
+        return 30
 
     def behind(self, asked: Asked, now: datetime, work: Callable[[], Admitted]) -> BackgroundTask | None:
         """``work`` after the answer, in its turn; nothing for a mailbox that had its mail: a thousand requests for one
@@ -84,9 +87,14 @@ class _Turns:
         self._waiting += 1
         return BackgroundTask(self._work, mailbox, network_of(asked.peer), work)
 
+    def finish(self) -> None:
+        """Waits for what was promised: a server that ends takes no more, and loses nothing of it."""
+        self._thread.shutdown(wait=True)
+
     async def _work(self, mailbox: str, network: str, work: Callable[[], Admitted]) -> None:
         try:
-            done = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            # A server that ends lets nobody wait for long, but the work itself goes on.
+            done = await asyncio.shield(asyncio.wrap_future(self._thread.submit(work)))
         except DigestError as error:
             log.error("join", problem=error.what, where=error.where, try_=error.try_)
         else:
@@ -112,13 +120,13 @@ class _Joining:
         if not found:
             return await self._closed()
         if len(found) == 1:
-            return await self._form(found[0], blank(found[0]))
+            return await self._form(stranger(found[0]))
         links = [{"title": digest.title, "says": digest.look.header, "href": self._path(digest)} for digest in found]
         return await self.site.page("join_choose", {"digests": links})
 
     async def ask(self, request: Request) -> Response:
         digest = self._open(request)
-        return await self._form(digest, blank(digest)) if digest is not None else await self._closed()
+        return await self._form(stranger(digest)) if digest is not None else await self._closed()
 
     async def join(self, request: Request) -> Response:
         digest = self._open(request)
@@ -126,18 +134,19 @@ class _Joining:
             return await self._closed()
         app = self.site.app()
         form = await read_form(request)
-        said = typed(form, digest)
+        ground = stranger(digest)
+        said = typed(form, ground)
         verdict = judge(request, form, app.admission)
         if verdict is Verdict.MACHINE:
             return await self._sent(digest)
-        choices, problems = choices_of(said, digest, app.subscribe.check)
+        choices, problems = choices_of(said, ground, app.subscribe.check)
         if verdict is Verdict.AGAIN:
-            return await self._form(digest, said, note=_AGAIN)
+            return await self._form(ground, said, note=_AGAIN)
         if problems:
-            return await self._form(digest, said, problems=problems, status=422)
+            return await self._form(ground, said, problems=problems, status=422)
         peer = _peer(request)
         if wait := await self.turns.seconds_left(network_of(peer), app.clock()):
-            return _come_back(await self._form(digest, said, note=_LATER, status=429), wait)
+            return _come_back(await self._form(ground, said, note=_LATER, status=429), wait)
         asked = Asked(address=said.address, digest=digest.name, choices=choices, peer=peer)
         answer = await self._sent(digest)
         answer.background = self.turns.behind(asked, app.clock(), lambda: app.admission.join(asked))
@@ -197,17 +206,18 @@ class _Joining:
 
     async def _form(
         self,
-        digest: Digest,
-        said: Typed,
+        ground: Ground,
+        said: Typed | None = None,
         *,
         note: str = "",
         problems: Mapping[str, str] | None = None,
         status: int = 200,
     ) -> Response:
         """The form; with what comes, where somebody only looks."""
-        app = self.site.app()
+        app, digest = self.site.app(), ground.digest
+        said = said or ground.typed
         only_looks = not note and not problems
-        shown = await run_in_threadpool(self._shown, digest.name) if only_looks else None
+        sample = await run_in_threadpool(self._sample, digest.name) if only_looks else None
         context = {
             "title": digest.title,
             "header": digest.look.header,
@@ -215,18 +225,18 @@ class _Joining:
             "token": app.admission.new_form(),
             "token_name": STAMP,
             "honeypot": HONEYPOT,
-            "note": note,
+            "note": note or (problems or {}).get("form", ""),
             "problems": problems or {},
-            "opened": is_changed(said, digest) or bool(set(problems or ()) - {"email"}),
+            "opened": is_changed(said, ground) or bool(set(problems or ()) - {"email"}),
             "rhythm": _rhythm(digest),
-            "shown": shown,
-            "edition": f"{self._base()}/read/{shown.key}" if shown is not None else "",
+            "shown": sample,
+            "edition": f"{self._base()}/read/{sample.key}" if sample is not None else "",
             "lost": f"{self._base()}/link",
-            **fields(said, digest, app.category_title),
+            **shown(said, app.category_title),
         }
         return await self.site.page("join", context, status=status)
 
-    def _shown(self, digest: str) -> Showcase | None:
+    def _sample(self, digest: str) -> Showcase | None:
         edition = self.site.app().welcome.newest(digest)
         return showcase(edition) if edition is not None else None
 
