@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from digest.delivery.signing_key import GOOD_BITS, compare
 from digest.editions.schedule import next_slot
 from digest.model.editions import Counts, Digest, Edition, EditionId, Item, Part, Section, Slot
 from digest.model.errors import DigestError
-from digest.model.feeds import EntryId, Source, SourceKind, SourceState, WorkId
+from digest.model.feeds import EntryId, FetchRequest, Source, SourceKind, SourceState, WorkId
 from digest.model.mail import Sender
 from digest.model.signing import KeyKind, SigningKey
 from digest.ranking.prior.judge import choose
@@ -79,6 +82,8 @@ class Doctor:
     sender: Sender
     exits: tuple[Exit, ...]
     fetch: Fetch
+    is_ours: Callable[[str], bool]
+    """Whether the stamp of a form on a page was made with the keys of this installation."""
     kinds: Mapping[str, SourceKind]
     foreign: Callable[[], Sequence[Foreign]]
     """The kinds that other packages bring, imported."""
@@ -101,7 +106,7 @@ class Doctor:
     clock: Clock
 
     def run(self, *, live: bool = False) -> Iterator[Finding]:
-        """The findings, as they are made. ``live`` also fetches every source."""
+        """The findings, as they are made. ``live`` also fetches every source, and a page at the public URL."""
         yield from self._database()
         yield from self._secrets()
         yield from self._model()
@@ -112,7 +117,8 @@ class Doctor:
         yield from self._kinds()
         yield from self._sources(live)
         yield from self._exits()
-        yield from self._leaving()
+        yield from self._public_url(live)
+        yield from self._mailbox()
         yield from self._webhooks()
         yield from self._domain()
 
@@ -279,7 +285,7 @@ class Doctor:
                     try_="name a server in [smtp] when readers are to get them",
                 )
 
-    def _leaving(self) -> Iterator[Finding]:
+    def _public_url(self, live: bool) -> Iterator[Finding]:
         url = self.sender.public_url
         if not url:
             with self.store.reading() as tx:
@@ -291,6 +297,13 @@ class Doctor:
                 + (f", and above {MOST_WITHOUT_URL} readers sending is refused" if many else ""),
                 try_="set public_url in [web] to where readers reach it",
             )
+        elif _is_of_a_network(url):
+            yield Finding(
+                what="public URL",
+                state=State.WARN,
+                detail=f"{url} is known on this machine or in its network only: no reader can follow a link to it",
+                try_="set public_url in [web] to where readers reach it",
+            )
         elif not url.startswith("https://"):
             yield Finding(
                 what="public URL",
@@ -300,6 +313,35 @@ class Doctor:
             )
         else:
             yield Finding(what="public URL", state=State.OK, detail=f"one-click unsubscribing at {url}/unsubscribe/")
+        if url and live:
+            yield self._answering(url)
+
+    def _answering(self, url: str) -> Finding:
+        """Whether readers who follow our links come to us: a form there must be made with our keys."""
+        what, page = "public URL now", f"{url}/link"
+        wrong = "set public_url in [web] to where readers reach it, with the path below which the proxy passes them on"
+        try:
+            answer = self.fetch(FetchRequest(url=page, allow_private=True))
+        except DigestError as error:
+            answered = getattr(error, "http_status", None)
+            state = State.WARN if answered is None or answered >= 500 else State.FAIL
+            try_ = "start `digest run`, and a proxy that passes the URL on to bind of [web]"
+            return Finding(
+                what=what,
+                state=state,
+                detail=f"{page}: {error.what}",
+                try_=try_ if state is State.WARN else wrong,
+            )
+        if answer.url != page:
+            detail = f"{page} leads on to {answer.url}: one-click unsubscribing must not be led on (RFC 8058)"
+            return Finding(what=what, state=State.FAIL, detail=detail, try_=wrong)
+        stamps = re.findall(r'value="([^"]+)"', answer.body.decode("utf-8", "replace"))
+        if not any(map(self.is_ours, stamps)):
+            detail = f"{page}: it is not this installation that answers there"
+            return Finding(what=what, state=State.FAIL, detail=detail, try_=wrong)
+        return Finding(what=what, state=State.OK, detail=f"{page} is answered by this installation")
+
+    def _mailbox(self) -> Iterator[Finding]:
         try:
             read = self.read_inbox()
         except DigestError as error:
@@ -385,6 +427,15 @@ class Doctor:
 
     def _has_key(self, name: str) -> bool:
         return any("p=" in record for record in self.text_records(name))
+
+
+def _is_of_a_network(url: str) -> bool:
+    """Whether nobody outside can know this host: of one word, of a private network, or reserved (RFC 6761)."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".invalid", ".test"))
 
 
 def _remembered(held: HeldSource) -> Finding:

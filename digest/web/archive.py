@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from urllib.parse import urlencode, urlsplit
 
@@ -19,13 +19,18 @@ from starlette.routing import Route
 
 from digest.services.archive import Feed, Paths
 from digest.web.caching import for_everybody
+from digest.web.guard import Pace, peer_of
 from digest.web.pages import Site
 
+#: Searches that a network may ask for in a minute: each reads thousands of papers.
+SEARCHES = 30
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NUMBER = re.compile(r"\d{1,18}")
 _ROBOTS = """User-agent: *
+Disallow: /archive/*/search
 Disallow: /confirm/
 Disallow: /feedback/
+Disallow: /link
 Disallow: /never/
 Disallow: /preferences/
 Disallow: /read/
@@ -51,6 +56,7 @@ def routes(site: Site) -> list[Route]:
 @dataclass(frozen=True, slots=True)
 class _Archive:
     site: Site
+    pace: Pace = field(default_factory=Pace)
 
     async def home(self, request: Request) -> Response:
         places = self.site.app().archive.places()
@@ -102,6 +108,8 @@ class _Archive:
     async def search(self, request: Request) -> Response:
         name, query = request.path_params["digest"], request.query_params.get("q", "")
         after = _cursor(request.query_params.get("after", ""))
+        if query and (wait := self.pace.seconds_left(peer_of(request), self.site.app().clock(), SEARCHES)):
+            return await self._too_often(wait)
         found = await run_in_threadpool(self.site.app().archive.search, name, query, after)
         if found is None:
             return await self._missing()
@@ -160,6 +168,16 @@ class _Archive:
         }
         html = await run_in_threadpool(self.site.app().renderer.page, name, context)
         return for_everybody(request, html.encode("utf-8", "replace"), "text/html; charset=utf-8", is_listed=listed)
+
+    async def _too_often(self, seconds: int) -> Response:
+        answer = await self.site.message(
+            "Please wait a moment",
+            "From where you are, much was searched for within a minute.",
+            f"In {seconds} seconds the search works again; the rest of the archive does meanwhile.",
+            status=429,
+        )
+        answer.headers["retry-after"] = str(seconds)
+        return answer
 
     async def _missing(self, *, at_home: bool = False) -> Response:
         """The same words for what never was, what is gone, and what is nobody's business."""

@@ -17,19 +17,30 @@ class TooLarge(Exception):
 
 
 async def read_form(request: Request) -> Mapping[str, list[str]]:
-    """Fields of a urlencoded or multipart body (RFC 8058 allows both); files and unreadable bodies give nothing."""
-    body = b""
+    """Fields of a urlencoded or multipart body (RFC 8058 allows both); files and unreadable bodies give nothing.
+
+    Raises TooLarge at once where the request says so itself, else as soon as it is.
+    """
+    if announced(request) > MOST_BYTES:
+        raise TooLarge
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BYTES:
             raise TooLarge
     kind = request.headers.get("content-type", "")
     if kind.startswith("multipart/form-data"):
-        return _multipart(kind, body)
+        return _multipart(kind, bytes(body))
     try:
         return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         return {}
+
+
+def announced(request: Request) -> int:
+    """How many bytes a request says that it has; 0 where it does not."""
+    said = request.headers.get("content-length", "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
 
 
 def first(form: Mapping[str, list[str]], name: str) -> str:

@@ -9,6 +9,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from digest.model.errors import DigestError
+from digest.web.connections import Connection
+
+#: Connections that wait in the kernel to be taken, and how many of them are in one turn of the loop: far fewer than may
+#: be open, so that a request is read and at work before newer connections could push it out.
+_WAITING, _TAKEN_AT_ONCE = 1024, 64
+#: Seconds for answers that are under way when the server ends.
+_GRACE = 5
 
 
 class WebServer:
@@ -19,15 +26,18 @@ class WebServer:
         self._socket = _listen(bind, option)
         config = uvicorn.Config(
             application,
-            log_level="warning",
+            log_config=None,  # it is told where the rest is
+            log_level="error",  # warnings are of what strangers send: they would fill the disk
             access_log=False,  # paths hold tokens
             server_header=False,
+            http=Connection,
+            ws="none",
+            backlog=_TAKEN_AT_ONCE,
             timeout_keep_alive=15,
-            limit_concurrency=512,
             h11_max_incomplete_event_size=32_768,
-            timeout_graceful_shutdown=5,
+            timeout_graceful_shutdown=_GRACE,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="web", daemon=True)
         self._thread.start()
 
@@ -41,10 +51,22 @@ class WebServer:
         host = self._socket.getsockname()[0]
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread still runs."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         self._server.should_exit = True
         self._thread.join(10)
         self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for one in sockets or ():
+            one.listen(_WAITING)  # asyncio knows one number only, and has listened with how many it takes at once
 
 
 def _listen(bind: str, option: str) -> socket.socket:

@@ -61,7 +61,8 @@ def init(
 
 @with_door
 def doctor(
-    door: Door, live: Annotated[bool, typer.Option("--live", help="Also fetch every source now.")] = False
+    door: Door,
+    live: Annotated[bool, typer.Option("--live", help="Also fetch every source and a page at public_url.")] = False,
 ) -> int:
     """Test configuration, database, templates, sources, mail server, DNS and the ways to leave."""
     from digest.services.doctor import State
