@@ -82,6 +82,13 @@ class Discover:
         check(source, self.kinds, where=without_password(given))
         return source
 
+    def again(self, source: Source) -> Found:
+        """What a source that is polled already brings now; nothing is stored. Raises DigestError: why it cannot."""
+        leave = _Leave(private=source.allow_private, files=source.from_operator)
+        proposal = Proposal(kind=source.kind, url=source.url, category=source.category, options=source.options, why="")
+        check(source, self.kinds, where=source.id)
+        return _Search(self, source.url, leave).read(source, proposal)
+
     def _forced(self, given: str, kind: str) -> Proposal:
         known = [one for one in of_address(given) if one.kind == kind]
         return known[0] if known else Proposal(kind=kind, url=given, why="as you say")
@@ -144,7 +151,7 @@ class _Search:
             )
             try:
                 check(source, self._world.kinds, where=where)
-                self._keep(self._read(source, proposal), where)
+                self._keep(self.read(source, proposal), where)
             except DigestError as error:
                 if known and isinstance(error, FetchError) and _will_pass(error):
                     self.found.append(_unseen(source, proposal, _sentence(error)))
@@ -156,9 +163,9 @@ class _Search:
     def _document(self, response: FetchResponse, kind: str) -> Found:
         """The address is a feed itself."""
         proposal = Proposal(kind=kind, url=self._given, why="it can be read as it is")
-        return self._read(_source(proposal, self._leave), proposal, lambda _: response)
+        return self.read(_source(proposal, self._leave), proposal, lambda _: response)
 
-    def _read(self, source: Source, proposal: Proposal, fetch: Fetch | None = None) -> Found:
+    def read(self, source: Source, proposal: Proposal, fetch: Fetch | None = None) -> Found:
         """The first document that says something: a kind that reads three days may find today empty."""
         kind, now = self._world.kinds[source.kind], self._world.clock()
         parsed = ParsedFeed()

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from digest.editions.schedule import due_slot, next_slot
+from digest.editions.schedule import due_slot, local_day, next_slot
 from digest.entries.identity import alias_of
-from digest.model.editions import Digest
+from digest.model.editions import Digest, Slot
 from digest.model.errors import NotFound
 from digest.model.feeds import Alias, Entry, EntryId, Sighting, VoteObservation, WorkId
 from digest.model.mail import OPEN_STATES, DeliveryState, ReportKind
@@ -59,6 +59,9 @@ class DigestStatus:
     notes: tuple[str, ...]
     next_slot: str | None
     paused: bool
+    """Its mails are held, at the operator's word."""
+    paused_readers: int
+    """How many of the readers want no mail today, at their own wish."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,8 +184,8 @@ class Report:
             return Status(
                 at=now,
                 restored=meta.get(tx, meta.RESTORED) is not None,
-                sources=tuple(_source(held, silent.get(held.source.id)) for held in sources.all_held(tx)),
-                digests=tuple(_digest(tx, one, readers.get(one.name, 0), paused, now) for one in self.digests),
+                sources=tuple(source_status(held, silent.get(held.source.id)) for held in sources.all_held(tx)),
+                digests=tuple(digest_status(tx, one, readers.get(one.name, 0), paused, now) for one in self.digests),
                 deliveries=counted,
                 backlog=counted["open"] + counted["deferred"],
                 oldest_open=_oldest(tx),
@@ -214,6 +217,10 @@ class Report:
             deliveries=accounting(counted),
             next_slot=following.key if following else None,
         )
+
+    def occasions(self, digest: Digest, now: datetime) -> tuple[Slot | None, Slot | None]:
+        """(the newest slot of a digest that was due, the next one); None for a digest without days."""
+        return due_slot(digest.name, digest.schedule, now), next_slot(digest.name, digest.schedule, now)
 
     def entry(self, typed: str) -> EntryReport:
         """One work by whatever names it. Raises NotFound."""
@@ -291,7 +298,8 @@ def find_entry(tx: Tx, typed: str) -> Entry:
     return found
 
 
-def _source(held: HeldSource, silent: Hush | None) -> SourceStatus:
+def source_status(held: HeldSource, silent: Hush | None) -> SourceStatus:
+    """How a source is; ``silent`` where it is so for unusually long."""
     return SourceStatus(
         id=held.source.id,
         kind=held.source.kind,
@@ -305,7 +313,8 @@ def _source(held: HeldSource, silent: Hush | None) -> SourceStatus:
     )
 
 
-def _digest(tx: Tx, digest: Digest, readers: int, paused: tuple[str, ...], now: datetime) -> DigestStatus:
+def digest_status(tx: Tx, digest: Digest, readers: int, paused: tuple[str, ...], now: datetime) -> DigestStatus:
+    """Where a digest stands; ``paused`` are the names of those that are, "*" for all."""
     last = editions.last_public(tx, digest.name) or editions.last_of(tx, digest.name)
     due = due_slot(digest.name, digest.schedule, now)
     following = next_slot(digest.name, digest.schedule, now)
@@ -320,6 +329,7 @@ def _digest(tx: Tx, digest: Digest, readers: int, paused: tuple[str, ...], now: 
         notes=tuple(map(remarks.for_operator, last.notes)) if last else (),
         next_slot=following.key if following else None,
         paused=digest.name in paused or "*" in paused,
+        paused_readers=people.paused_readers(tx, digest.name, local_day(digest.schedule, now)),
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from digest.model.errors import Conflict, NotFound
 from digest.model.feeds import Source, SourceId
@@ -70,6 +72,17 @@ class Sources:
                 "it stands in the configuration", where=source_id, try_="take its [[source]] out of the file"
             )
         raise NotFound("there is no such source", where=source_id, try_="`digest sources list` shows which there are")
+
+
+def name_of(text: str) -> str:
+    """A short name from a title or an address."""
+    parts = urlsplit(text)
+    plain = (
+        f"{(parts.hostname or '').removeprefix('www.')}{parts.path}"
+        if parts.hostname
+        else text.rstrip("/").rpartition("/")[2]
+    )
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-") or "source"
 
 
 def gone(held: HeldSource) -> tuple[str, str]:

@@ -18,7 +18,20 @@ from digest.model.editions import Digest
 from digest.model.errors import StorageError, UsageError
 from digest.model.people import Subscription, SubscriptionId
 from digest.services.ports import Clock
-from digest.storage import admission, bounces, copy, deliveries, editions, meta, migrate, people, rounds, sources
+from digest.storage import (
+    access,
+    admission,
+    bounces,
+    copy,
+    deliveries,
+    desk,
+    editions,
+    meta,
+    migrate,
+    people,
+    rounds,
+    sources,
+)
 from digest.storage.base import Tx
 from digest.storage.engine import Store, open_store
 
@@ -135,6 +148,9 @@ class Upkeep:
             told = rounds.prune(tx, now=now, days=_ROUNDS_DAYS)
         with self.store.transaction() as tx:
             admission.prune(tx, now)
+            access.prune(tx, now)
+        with self.store.transaction() as tx:
+            desk.prune(tx, now, deeds_before=now - timedelta(days=retention_days))
         unanswered = self._forget_unanswered(now)
         return Pruned(deliveries=folded, messages=dropped, bounces=gone, rounds=told, requests=unanswered)
 
@@ -169,7 +185,7 @@ class Upkeep:
         try:
             migrate.ready(target)
             with self.store.reading() as tx, target.transaction() as into:
-                rows = copy.copy_all(tx, into, leave_out=("leases",))
+                rows = copy.copy_all(tx, into, leave_out=("leases", "desk_sessions", "desk_links", "api_answers"))
                 meta.put(into, meta.RESTORED, self.clock().isoformat())
                 if secret_file is not None:
                     meta.put(into, _KEPT_FILE, secret_file.decode("utf-8", "replace"))

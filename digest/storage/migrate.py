@@ -15,12 +15,14 @@ from sqlalchemy import Connection, column, func, inspect, select, table
 
 from digest.model.errors import SchemaError, StorageError
 from digest.storage import (
+    access,
     admission,
     authorships,
     backfills,
     bounces,
     catalogue,
     deliveries,
+    desk,
     editions,
     embeddings,
     entries,
@@ -58,6 +60,8 @@ SUBJECTS = (
     deliveries,
     bounces,
     admission,
+    access,
+    desk,
 )
 
 #: Alembic keeps its context in globals, so the threads of a process take turns.

@@ -88,7 +88,7 @@ def of(tx: Tx, source_id: SourceId, *, since: datetime, until: datetime) -> tupl
         .where(rounds.c.source_id == source_id, rounds.c.at > since, rounds.c.at <= until)
         .order_by(rounds.c.at, rounds.c.id)
     )
-    return tuple(map(_round, tx.execute(query)))
+    return tuple(map(round_of, tx.execute(query)))
 
 
 def last(tx: Tx, source_ids: Collection[SourceId], *, until: datetime) -> Mapping[SourceId, Round]:
@@ -102,7 +102,7 @@ def last(tx: Tx, source_ids: Collection[SourceId], *, until: datetime) -> Mappin
         .scalar_subquery()
     )
     query = select(rounds).where(rounds.c.id.in_(select(newest).where(among(tx, named.c.id, source_ids))))
-    return {SourceId(row.source_id): _round(row) for row in tx.execute(query)}
+    return {SourceId(row.source_id): round_of(row) for row in tx.execute(query)}
 
 
 def failing(tx: Tx, source_id: SourceId, *, until: datetime) -> Failing | None:
@@ -178,7 +178,7 @@ def prune(tx: Tx, *, now: datetime, days: int) -> int:
     return max(gone.rowcount, 0)
 
 
-def _round(row: Row[Any]) -> Round:
+def round_of(row: Row[Any]) -> Round:
     return Round(
         source_id=SourceId(row.source_id),
         at=row.at,

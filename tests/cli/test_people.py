@@ -86,6 +86,21 @@ def test_an_export_imports_again_and_bad_rows_are_named(call, installed):
     assert call("subscribers", "import", "latin.csv").code == 1
 
 
+def test_a_dry_run_tells_what_an_import_would_do_and_does_not(call, installed):
+    call("subscribers", "add", "a@example.org")
+    rows = "a@example.org,papers\nb@example.org,papers\nB@example.org,papers\nc@example.org,other\n"
+    Path("people.csv").write_text(f"address,digest\n{rows}")
+    would = call("subscribers", "import", "people.csv", "--dry-run", "--json")
+    counts = {name: would.json[name] for name in ("added", "changed", "same", "repeated", "refused")}
+    assert (would.code, counts) == (3, {"added": 1, "changed": 0, "same": 1, "repeated": 1, "refused": 1})
+    told = call("subscribers", "import", "people.csv", "--dry-run").out
+    assert "1 would be added" in told and "Nothing was changed." in told and "row 5, digest:" in told
+    Path("list.csv").write_text("address\nx@example.org\n")
+    assert call("suppressions", "import", "list.csv", "--dry-run", "--json").json["added"] == 1
+    assert len(listed(call)) == 1
+    assert call("suppressions", "list", "--json").json == {"suppressions": []}
+
+
 def test_erasing_needs_a_yes_and_suppresses(call, installed):
     call("subscribers", "add", "a@example.org")
     assert call("subscribers", "erase", "a@example.org").code == 2

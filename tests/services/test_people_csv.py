@@ -13,8 +13,10 @@ from digest.services.people_csv import (
     export_suppressions,
     import_subscriptions,
     import_suppressions,
+    try_subscriptions,
+    try_suppressions,
 )
-from digest.services.table import Imported, RowProblem
+from digest.services.table import Imported, RowProblem, read_lines
 from tests.services.world import World
 
 PROFILES = {"nlp.toml": {"keywords": ["parsing"]}}
@@ -144,7 +146,7 @@ def test_suppressions_come_back_as_they_were_exported(store):
     ]
     for one in before:
         world.subscribe.lift(one.address)
-    assert import_suppressions(text, name="list.csv", suppress=world.subscribe.suppress) == Imported(
+    assert import_suppressions(text, name="list.csv", suppress_all=world.subscribe.suppress_all) == Imported(
         imported=2, problems=()
     )
     assert world.subscribe.suppressions() == before
@@ -153,8 +155,87 @@ def test_suppressions_come_back_as_they_were_exported(store):
 def test_suppressions_with_bad_cells_are_named(store):
     world = World(store)
     text = "address,reason,since\nada@example.org,,\nno,operator,\nbo@example.org,erased,\ncy@example.org,,monday\n"
-    done = import_suppressions(text, name="list.csv", suppress=world.subscribe.suppress)
+    done = import_suppressions(text, name="list.csv", suppress_all=world.subscribe.suppress_all)
     assert (done.imported, [(one.row, one.column) for one in done.problems]) == (
         1,
         [(3, "address"), (4, "reason"), (5, "since")],
     )
+
+
+def foresee(world, text):
+    names = [digest.name for digest in world.digests]
+    return try_subscriptions(
+        text, name="people.csv", digests=names, foresee=world.subscribe.foresee, read_profile=read_profile
+    )
+
+
+class TestTheDryRun:
+    def test_it_tells_what_each_row_would_do_and_changes_nothing(self, store):
+        world = World(store)
+        world.reader("same@example.org", preferences={"keywords": ["parsing"]}, days=(0, 2))
+        for name in ("language", "timezone", "state", "profile"):
+            world.reader(f"{name}@example.org", language="de")
+        world.subscribe.suppress("listed@example.org", SuppressionReason.COMPLAINT)
+        before = world.subscribe.everybody()
+        text = (
+            "address,digest,state,language,timezone,profile\n"
+            "same@example.org,daily,confirmed,,,nlp.toml\n"
+            "language@example.org,daily,confirmed,fr,,\n"
+            "timezone@example.org,daily,confirmed,de,Asia/Tokyo,\n"
+            "state@example.org,daily,unsubscribed,de,,\n"
+            'profile@example.org,daily,confirmed,de,,"{""max_items"": 3}"\n'
+            "new@example.org,daily,,,,\n"
+            "NEW@example.org,daily,,de,,\n"
+            "state@example.org,daily,pending,de,,\n"
+            "nobody,daily,,,,\n"
+            "short@example.org,daily\n"
+            "listed@example.org,daily,,,,\n"
+            "listed@example.org,daily,unsubscribed,,,\n"
+        )
+        would = foresee(world, text)
+        assert (would.added, would.changed, would.same, would.repeated, would.refused) == (2, 4, 1, 2, 3)
+        assert [(one.row, one.column) for one in would.problems] == [(10, "address"), (11, ""), (12, "address")]
+        assert world.subscribe.everybody() == before
+        done = take(world, text)
+        assert (done.imported, done.refused, done.problems) == (9, 3, would.problems)
+        assert len(world.subscribe.everybody()) == len(before) + would.added
+
+    def test_a_column_that_is_absent_changes_nothing(self, store):
+        world = World(store)
+        world.reader("ada@example.org", language="de", preferences={"max_items": 3})
+        would = foresee(world, "address,digest\nada@example.org,daily\n")
+        assert (would.same, would.changed) == (1, 0)
+
+    def test_suppressions_are_counted_once(self, store):
+        world = World(store)
+        world.subscribe.suppress("ada@example.org", SuppressionReason.REQUEST)
+        text = "address\nada@example.org\nbo@example.org\nBo@example.org\nno\n"
+        would = try_suppressions(text, name="list.csv", on_list=world.subscribe.on_list)
+        assert (would.added, would.same, would.repeated, would.refused) == (1, 1, 1, 1)
+        assert len(world.subscribe.suppressions()) == 1
+
+
+def test_only_the_first_problems_are_kept_and_all_are_counted(store):
+    world = World(store)
+    reached: list[int] = []
+    done = import_subscriptions(
+        "address,digest\n" + "nobody,daily\n" * 2_500,
+        name="people.csv",
+        digests=["daily"],
+        add_all=world.subscribe.add_all,
+        read_profile=read_profile,
+        most_problems=3,
+        progress=reached.append,
+    )
+    assert (done.imported, done.refused, [one.row for one in done.problems]) == (0, 2_500, [2, 3, 4])
+    assert reached == [1_001, 2_001, 2_501]
+
+
+def test_a_file_is_read_line_by_line_as_its_text_is(tmp_path, store):
+    world = World(store)
+    raw = '\ufeffaddress;digest;profile\r\nada@example.org;daily;"{""keywords"": [""a\r\nb""]}"\r\n'.encode()
+    file = tmp_path / "people.csv"
+    file.write_bytes(raw)
+    with file.open("rb") as opened:
+        assert take(world, read_lines(opened, "people.csv")) == take(world, raw.decode("utf-8-sig"))
+        assert not opened.closed

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
@@ -102,15 +100,9 @@ def source_of(table: dict[str, object]) -> Source:
 
 def name_of(text: str) -> str:
     """A short name from a title or an address."""
-    parts = urlsplit(text)
-    plain = (
-        f"{(parts.hostname or '').removeprefix('www.')}{parts.path}"
-        if parts.hostname
-        else Path(text).name
-        if "/" in text
-        else text
-    )
-    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:40].strip("-") or "source"
+    from digest.services import sources
+
+    return sources.name_of(text)
 
 
 def shown(source: Source) -> dict[str, object]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from digest.cli.door import Door, with_door
 from digest.cli.terminal import Rows, slot, when
+
+if TYPE_CHECKING:
+    from digest.services.report import DigestStatus
 
 _NOW = {"leased": "it is being sent now", "sending": "it is being sent now"}
 
@@ -24,7 +29,7 @@ def status(door: Door) -> None:
         Rows(
             ("digest", "readers", "last slot", "printed", "next slot", ""),
             [
-                (d.name, d.readers, slot(d.last_slot), d.printed, slot(d.next_slot), "paused" if d.paused else "")
+                (d.name, _readers(d), slot(d.last_slot), d.printed, slot(d.next_slot), "paused" if d.paused else "")
                 for d in found.digests
             ],
         ),
@@ -62,3 +67,8 @@ def status(door: Door) -> None:
     if found.restored:
         lines.append("This database is a restored backup: nothing is sent until `digest db restored`.")
     door.show(found, *lines)
+
+
+def _readers(digest: DigestStatus) -> str:
+    """How many read it; in brackets how many of them want no mail now."""
+    return f"{digest.readers} ({digest.paused_readers} paused)" if digest.paused_readers else str(digest.readers)

@@ -1,4 +1,4 @@
-"""`digest run`, the daemon, and `digest bounce`, which a mail server hands a mail to."""
+"""`digest run`, the daemon, `digest web`, its pages alone, and `digest bounce`, which a mail server hands a mail to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 from digest.cli.door import Door, with_door
 from digest.cli.failures import TRY_LATER
+from digest.cli.logs import log_to_stderr
 from digest.model.errors import UsageError
 
 #: What a machine or a reader has to say stands at the beginning; the rest of a long mail is taken and dropped.
@@ -16,16 +17,25 @@ _MOST_BYTES = 1_000_000
 @with_door
 def run(door: Door) -> int:
     """Fetch, publish and deliver from now on; SIGTERM drains and ends, SIGHUP reads the configuration again."""
-    if os.environ.get("DIGEST_NOW"):
-        raise UsageError(
-            "the daemon cannot run with a clock that stands still", where="DIGEST_NOW", try_="unset it for digest run"
-        )
+    _refuse_standing_clock("digest run")
     from digest.app import build
     from digest.config import load
-    from digest.daemon import run as run_daemon
+    from digest.daemon.running import run as run_daemon
 
-    _log_to_stderr(door)
+    log_to_stderr(door)
     return run_daemon(door.app, rebuild=lambda: build(load(door.config_path, os.environ)))
+
+
+@with_door
+def web(door: Door) -> int:
+    """Answer the web pages alone, beside a `digest run` that has them off; SIGTERM ends, SIGHUP reads anew."""
+    _refuse_standing_clock("digest web")
+    from digest.app import build
+    from digest.config import load
+    from digest.daemon.pages import run_pages
+
+    log_to_stderr(door)
+    return run_pages(door.app, rebuild=lambda: build(load(door.config_path, os.environ)))
 
 
 @with_door
@@ -58,29 +68,17 @@ def bounce(door: Door) -> int:
     return TRY_LATER if done.heard.value == "early" else 0
 
 
+def _refuse_standing_clock(command: str) -> None:
+    """Raises UsageError where DIGEST_NOW stops the clock, under which nothing ever becomes due or too old."""
+    if os.environ.get("DIGEST_NOW"):
+        raise UsageError(
+            "what runs on cannot have a clock that stands still", where="DIGEST_NOW", try_=f"unset it for {command}"
+        )
+
+
 def _whole_input() -> bytes:
     """The mail's beginning, with all of it taken: a mail server may call it a failure when a pipe closes early."""
     raw = sys.stdin.buffer.read(_MOST_BYTES)
     while sys.stdin.buffer.read(_MOST_BYTES):
         pass
     return raw
-
-
-def _log_to_stderr(door: Door) -> None:
-    import logging
-
-    import structlog
-
-    level = logging.DEBUG if door.verbose else logging.WARNING if door.quiet else logging.INFO
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer()
-            if door.json
-            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import typer
 
 from digest.cli.commands.adding import Kind, Private, add, in_words, name_of, shown, source_of
+from digest.cli.commands.watching import show, test
 from digest.cli.door import Door, with_door
 from digest.cli.failures import share
 from digest.cli.terminal import Rows, when
@@ -18,7 +19,9 @@ from digest.model.errors import ConfigError, DigestError, InputError
 if TYPE_CHECKING:
     from digest.config import Config
 
-group = typer.Typer(help="What is polled: list, add, remove, check, kinds, import, export.", no_args_is_help=True)
+group = typer.Typer(
+    help="What is polled: list, show, test, add, remove, check, kinds, import, export.", no_args_is_help=True
+)
 
 
 @group.command("list")
@@ -65,6 +68,8 @@ def list_(door: Door) -> None:
 
 
 group.command("add")(add)
+group.command("show")(show)
+group.command("test")(test)
 
 
 @group.command("remove")

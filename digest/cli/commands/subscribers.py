@@ -13,13 +13,17 @@ from digest.cli.door import Door, Named, reader_address, with_door
 from digest.cli.failures import share
 from digest.cli.files import read_text
 from digest.cli.terminal import Rows, when
-from digest.model.errors import DigestError, UsageError
+from digest.model.errors import DigestError, NotFound, UsageError
 
 if TYPE_CHECKING:
     from digest.model.people import Subscription, Suppression
+    from digest.services.mydata import KeptSuppression
+    from digest.services.people_csv import Foreseen
+    from digest.services.table import Imported, RowProblem
 
 group = typer.Typer(
-    help="Who reads what: list, add, ask, link, remove, show, import, export, erase.", no_args_is_help=True
+    help="Who reads what: list, add, ask, link, pause, resume, remove, show, import, export, erase.",
+    no_args_is_help=True,
 )
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS")]
@@ -65,45 +69,38 @@ def list_(
 @group.command("show")
 @with_door
 def show(door: Door, address: Address) -> None:
-    """What one address reads, and how; whether it may be written to, and what came back from it."""
+    """What one address reads, and how; whether it may be written to, and what came back from it. With --json all that
+    is kept of it: what its owner may have of you.
+    """
     spelt = reader_address(address, "ADDRESS")
     found = door.app.subscribe.show(spelt)
-    listed = door.app.subscribe.suppressed([spelt]).get(spelt)
-    bounces = door.app.feedback.history(spelt)
-    who = door.app.subscribe.find(spelt).id
-    tastes = door.app.tastes.export(who)["tastes"]
-    words, people = door.app.tastes.leanings(who)
+    kept = door.app.mydata.of(spelt)
     columns = ("digest", "state", "language", "hour", "time zone", "days", "since", "last slot")
     rows = [_settings(door, one) for one in found]
     parts: list[str | Rows] = [f"{spelt}:", Rows(columns, rows)]
+    parts += [_pause(one) for one in found if _is_paused(door, one)]
     if any(str(cell).startswith("(") for row in rows for cell in row):
         parts.append("In brackets: as the digest has it.")
     if any(one.joined for one in found):
         parts.append("Digests of one instant come in one mail.")
     elif len(found) > 1:
         parts.append("Each digest comes in a mail of its own.")
-    if listed is not None:
-        detail = f" ({listed.detail})" if listed.detail else ""
-        parts.append(f"Suppressed, so nothing is sent: {_no_mail(listed)}{detail}.")
+    if kept.suppressed is not None:
+        detail = f" ({kept.suppressed.detail})" if kept.suppressed.detail else ""
+        parts.append(f"Suppressed, so nothing is sent: {_no_mail(kept.suppressed)}{detail}.")
         parts.append(f"`digest suppressions remove {spelt}` lifts it.")
-    if tastes:
-        liked = sum(one["value"] > 0 for one in tastes)
+    if kept.tastes:
+        liked = sum(one.value > 0 for one in kept.tastes)
         papers = "1 paper" if liked == 1 else f"{liked} papers"
-        parts.append(f"Said more like this of {papers}, less of {len(tastes) - liked}.")
-        parts += [
-            f"Leans on {what}: {', '.join(some)}." for what, some in (("words", words), ("people", people)) if some
-        ]
-    if bounces:
-        came = [(when(one.at), one.kind.value, one.status or "-", one.delivery_id, one.detail) for one in bounces]
+        parts.append(f"Said more like this of {papers}, less of {len(kept.tastes) - liked}.")
+        parts += [f"Leans on {what}: {', '.join(some)}." for what, some in kept.leans_on.items() if some]
+    if kept.deliveries:
+        number = len(kept.deliveries)
+        parts.append(f"{number} mail{'s' if number > 1 else ''} in the ledger; --json names each and its tries.")
+    if kept.bounces:
+        came = [(when(one.at), one.kind.value, one.status or "-", one.delivery_id, one.detail) for one in kept.bounces]
         parts += ["", Rows(("came back", "kind", "status", "delivery", "detail"), came)]
-    document = {
-        "subscriptions": [_row(one) for one in found],
-        "suppressed": _entry(listed),
-        "bounces": bounces,
-        "tastes": tastes,
-        "leans_on": {"words": words, "people": people},
-    }
-    door.show(document, *parts)
+    door.show(kept, *parts)
 
 
 @group.command("add")
@@ -216,6 +213,33 @@ def link(
     door.show({"links": document}, *told)
 
 
+@group.command("pause")
+@with_door
+def pause(
+    door: Door,
+    address: Address,
+    until: Annotated[str, typer.Option("--until", metavar="DATE", help="The first day that mail comes again.")],
+    digest: Named = None,
+) -> None:
+    """Send a reader nothing before a day, of one digest or of all. It ends by itself, and nothing old is sent then."""
+    from digest.services.pausing import read_day
+
+    found = _reads(door, address, digest)
+    days = [(one, read_day(until, door.app.subscribe.today_of(one))) for one in found]
+    paused = [door.app.subscribe.pause(one, day) for one, day in days]
+    door.show({"subscriptions": [_row(one) for one in paused]}, *map(_pause, paused))
+
+
+@group.command("resume")
+@with_door
+def resume(door: Door, address: Address, digest: Named = None) -> None:
+    """End a reader's pause, of one digest or of all: mail comes again from today's on."""
+    found = _reads(door, address, digest)
+    resumed = [door.app.subscribe.resume(one) for one in found]
+    told = (f"{one.digest} comes again." if _is_paused(door, one) else f"{one.digest} was not paused." for one in found)
+    door.show({"subscriptions": [_row(one) for one in resumed]}, *told)
+
+
 @group.command("remove")
 @with_door
 def remove(
@@ -268,10 +292,13 @@ def export(
 ) -> None:
     """Every subscription as CSV."""
     from digest.services.people_csv import export_subscriptions
+    from digest.services.roster import Wanted
 
     if digest is not None:
         digest = door.config.digest(digest).name
-    found = door.app.subscribe.everybody(digest=digest or "")
+    people = door.app.roster.each(Wanted(digest=digest or ""))
+    links = (one for person in people for one in person.links if digest in (None, one.digest))
+    found = sorted(links, key=lambda one: (one.address, one.digest))
     table = export_subscriptions(found)
     if out is not None:
         out.write_text(table, encoding="utf-8", newline="")
@@ -282,23 +309,53 @@ def export(
 @group.command("import")
 @with_door
 def import_(
-    door: Door, file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV: address, digest, and more.")]
+    door: Door,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV: address, digest, and more.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what it would do; nothing is changed.")] = False,
 ) -> int:
     """Take subscriptions from CSV; bad rows are named and never keep the good ones out."""
     from digest.config import read_profile
-    from digest.services.people_csv import import_subscriptions
+    from digest.services.people_csv import import_subscriptions, try_subscriptions
 
-    folder = file.absolute().parent
-    found = import_subscriptions(
-        read_text(file),
-        name=str(file),
-        digests=[one.name for one in door.config.digests],
-        add_all=door.app.subscribe.add_all,
-        read_profile=lambda name: read_profile(folder / name),
+    folder, text, name = file.absolute().parent, read_text(file), str(file)
+    digests = [one.name for one in door.config.digests]
+
+    def profile(name: str) -> Mapping[str, object]:
+        return read_profile(folder / name)
+
+    if dry_run:
+        foresee = door.app.subscribe.foresee
+        would = try_subscriptions(text, name=name, digests=digests, foresee=foresee, read_profile=profile)
+        return show_foreseen(door, would)
+    add_all = door.app.subscribe.add_all
+    return show_imported(
+        door, import_subscriptions(text, name=name, digests=digests, add_all=add_all, read_profile=profile)
     )
-    told = [f"  row {p.row}{f', {p.column}' if p.column else ''}: {p.what}" for p in found.problems]
-    door.show(found, f"{found.imported} imported, {len(found.problems)} could not be taken.", *told)
-    return share(len(found.problems), len(found.problems) + found.imported)
+
+
+def show_imported(door: Door, found: Imported) -> int:
+    """What a table brought, and its bad rows; gives the exit code."""
+    told = [f"  {_of_row(problem)}" for problem in found.problems]
+    document = {"imported": found.imported, "problems": found.problems}
+    door.show(document, f"{found.imported} imported, {found.refused} could not be taken.", *told)
+    return share(found.refused, found.refused + found.imported)
+
+
+def show_foreseen(door: Door, would: Foreseen) -> int:
+    """What a table would bring; gives the exit code that its import would have."""
+    told = [f"  {_of_row(problem)}" for problem in would.problems]
+    repeated = f"{would.repeated} name one again, " if would.repeated else ""
+    door.show(
+        would,
+        f"{would.added} would be added, {would.changed} changed; {would.same} are so already, {repeated}"
+        f"{would.refused} could not be taken. Nothing was changed.",
+        *told,
+    )
+    return share(would.refused, would.refused + would.repeated + would.added + would.changed + would.same)
+
+
+def _of_row(problem: RowProblem) -> str:
+    return f"row {problem.row}{f', {problem.column}' if problem.column else ''}: {problem.what}"
 
 
 def _preferences(profile: Path | None, seed: Path | None) -> Mapping[str, object] | None:
@@ -314,6 +371,33 @@ def _preferences(profile: Path | None, seed: Path | None) -> Mapping[str, object
     if profile is not None:
         wishes |= read_profile(profile)
     return wishes
+
+
+def _reads(door: Door, address: str, digest: str | None) -> list[Subscription]:
+    """The confirmed subscriptions of an address to one digest or to all that there are. Raises NotFound."""
+    from digest.model.people import SubscriptionState
+
+    spelt = reader_address(address, "ADDRESS")
+    names = [door.config.digest(digest).name] if digest is not None else [one.name for one in door.config.digests]
+    links = door.app.subscribe.show(spelt)
+    found = [one for one in links if one.digest in names and one.state is SubscriptionState.CONFIRMED]
+    if not found:
+        raise NotFound(
+            f"gets no mail of {digest or 'any digest'}",
+            where=spelt,
+            try_=f"`digest subscribers show {spelt}` shows what they read",
+        )
+    return found
+
+
+def _is_paused(door: Door, one: Subscription) -> bool:
+    """Whether a pause lasts still; never of a digest that is gone."""
+    known = any(digest.name == one.digest for digest in door.config.digests)
+    return known and one.is_paused(door.app.subscribe.today_of(one))
+
+
+def _pause(one: Subscription) -> str:
+    return f"{one.digest} is paused until {one.paused_until}, when it comes again."
 
 
 def _weekdays(text: str) -> tuple[int, ...]:
@@ -348,8 +432,8 @@ def _named(days: Sequence[int]) -> str:
     return "every day" if len(days) == len(_DAYS) else ",".join(_DAYS[day] for day in days)
 
 
-def _no_mail(listed: Suppression | None) -> str:
-    return f"{listed.reason.value} since {when(listed.since_at)}" if listed else "-"
+def _no_mail(listed: Suppression | KeptSuppression | None) -> str:
+    return f"{listed.reason} since {when(listed.since_at)}" if listed else "-"
 
 
 def _entry(listed: Suppression | None) -> dict[str, object] | None:
@@ -365,6 +449,7 @@ def _row(one: Subscription) -> dict[str, object]:
         "language": one.language,
         "timezone": one.timezone,
         "send_at": one.send_at.strftime("%H:%M") if one.send_at else "",
+        "paused_until": one.paused_until,
         "days": one.days,
         "joined": one.joined,
         "preferences": one.preferences,

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from digest.cli.commands.subscribers import show_foreseen, show_imported
 from digest.cli.door import Door, reader_address, with_door
-from digest.cli.failures import share
 from digest.cli.files import read_text
 from digest.cli.terminal import Rows, when
 from digest.model.errors import NotFound, UsageError
@@ -80,12 +80,14 @@ def export(
 @group.command("import")
 @with_door
 def import_(
-    door: Door, file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a column address.")]
+    door: Door,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a column address.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what it would do; nothing is changed.")] = False,
 ) -> int:
     """Take addresses from CSV."""
-    from digest.services.people_csv import import_suppressions
+    from digest.services.people_csv import import_suppressions, try_suppressions
 
-    found = import_suppressions(read_text(file), name=str(file), suppress=door.app.subscribe.suppress)
-    told = [f"  row {p.row}{f', {p.column}' if p.column else ''}: {p.what}" for p in found.problems]
-    door.show(found, f"{found.imported} imported, {len(found.problems)} could not be taken.", *told)
-    return share(len(found.problems), len(found.problems) + found.imported)
+    text, name = read_text(file), str(file)
+    if dry_run:
+        return show_foreseen(door, try_suppressions(text, name=name, on_list=door.app.subscribe.on_list))
+    return show_imported(door, import_suppressions(text, name=name, suppress_all=door.app.subscribe.suppress_all))

@@ -1,0 +1,83 @@
+"""Logging in at the desk, by password or by a link that works once, and logging out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from digest.web.desk.door import Desk, Visit, place_of
+from digest.web.forms import first, read_form
+from digest.web.guard import is_from_here
+
+_WRONG = (
+    "This name and password do not go together, or there were too many tries. After a quarter of an hour the count "
+    "begins anew; `digest desk link NAME` on the server makes a link that logs in at once."
+)
+
+
+def routes(desk: Desk) -> list[Route]:
+    room = _Entering(desk)
+    return [
+        Route("/desk/login", room.ask, methods=["GET"]),
+        Route("/desk/login", room.log_in, methods=["POST"]),
+        Route("/desk/enter/{secret}", room.offer, methods=["GET"]),
+        Route("/desk/enter/{secret}", room.enter, methods=["POST"]),
+        desk.post("/desk/logout", room.log_out),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entering:
+    desk: Desk
+
+    async def ask(self, request: Request) -> Response:
+        self.desk.must_be_open()
+        return await self._form(place_of(request.query_params.get("to", "")))
+
+    async def log_in(self, request: Request) -> Response:
+        self.desk.must_be_open()
+        form = await read_form(request)
+        app, to = self.desk.site.app(), place_of(first(form, "to"))
+        name = first(form, "name")
+        if not is_from_here(request, app.config.sender.public_url):
+            return await self._form(to, name=name, problem="Please press the button once more.", status=403)
+        password = form.get("password", [""])[0]
+        session = await run_in_threadpool(app.operators.log_in, name, password, _peer(request))
+        if session is None:
+            return await self._form(to, name=name, problem=_WRONG, status=403)
+        return self.desk.let_in(session, to)
+
+    async def offer(self, request: Request) -> Response:
+        """A page with a button: what looks at links in mails and chats uses nothing up."""
+        self.desk.must_be_open()
+        secret = request.path_params["secret"]
+        works = await run_in_threadpool(self.desk.site.app().operators.is_link, secret)
+        context = {"works": works, "action": request.url.path}
+        return await self.desk.site.page("desk/enter", context, status=200 if works else 404)
+
+    async def enter(self, request: Request) -> Response:
+        self.desk.must_be_open()
+        app = self.desk.site.app()
+        session = None
+        if is_from_here(request, app.config.sender.public_url):
+            secret = request.path_params["secret"]
+            session = await run_in_threadpool(app.operators.enter, secret, _peer(request))
+        if session is None:
+            return await self.desk.site.page("desk/enter", {"works": False, "action": ""}, status=404)
+        return self.desk.let_in(session, "/desk")
+
+    async def log_out(self, visit: Visit) -> Response:
+        await run_in_threadpool(visit.app.operators.log_out, visit.session)
+        return self.desk.let_out()
+
+    async def _form(self, to: str, *, name: str = "", problem: str = "", status: int = 200) -> Response:
+        context = {"to": to, "name": name[:100], "problem": problem}
+        return await self.desk.site.page("desk/login", context, status=status)
+
+
+def _peer(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
