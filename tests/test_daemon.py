@@ -23,7 +23,8 @@ import pytest
 
 from digest.app import App, build
 from digest.config import from_table, load
-from digest.daemon import Daemon, serve
+from digest.daemon.jobs import Daemon
+from digest.daemon.listeners import listen
 from digest.model.errors import ConfigError
 from digest.model.feeds import FetchRequest, FetchResponse
 from digest.services.ingest import Ingest
@@ -226,7 +227,7 @@ def test_readers_pages_and_monitoring_listen_apart(url, tmp_path):
     app = build(from_table(config(url, BERLIN, web=web), folder=tmp_path))
     daemon = Daemon(app)
     daemon.tick()
-    servers = serve(daemon)
+    servers = listen(lambda: daemon.app, daemon.pulse, pages=True)
     transport = httpx2.HTTPTransport(retries=20)
     with httpx2.Client(trust_env=False, transport=transport) as client:
         page, figures = (f"http://{servers[name].where}" for name in ("web", "monitor"))
@@ -288,7 +289,7 @@ import sys
 from pathlib import Path
 from digest.app import build
 from digest.config import load
-from digest.daemon import run
+from digest.daemon.running import run
 
 path = Path(sys.argv[1])
 def rebuild():
@@ -331,10 +332,10 @@ timezone = "UTC"
 class Child:
     """A daemon in a process of its own."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, program: str = CHILD) -> None:
         self.log = path.with_suffix(".log")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(path)], stdout=self.log.open("w"), stderr=subprocess.STDOUT, cwd=ROOT
+            [sys.executable, "-c", program, str(path)], stdout=self.log.open("w"), stderr=subprocess.STDOUT, cwd=ROOT
         )
 
     def said(self, *words: str, times: int = 1) -> bool:
@@ -352,8 +353,8 @@ class Child:
 
 
 @contextmanager
-def running(path: Path) -> Iterator[Child]:
-    child = Child(path)
+def running(path: Path, program: str = CHILD) -> Iterator[Child]:
+    child = Child(path, program)
     try:
         yield child
     finally:
@@ -389,6 +390,41 @@ def test_a_stop_drains_what_is_being_sent_gives_back_the_rest_and_exits_with_zer
         child.wait_for(lambda: sum(mailed(tmp_path / "out").values()) == 80)
         assert child.stop() == 0
     assert mailed(tmp_path / "out") == {f"reader-{one}@example.org": 1 for one in range(80)}
+    app.close()
+
+
+PUBLISHES_AT_ITS_END = """
+import sys, time
+from dataclasses import replace
+from pathlib import Path
+from digest.app import build
+from digest.config import load
+from digest.daemon.running import run
+
+path = Path(sys.argv[1])
+app = build(load(path, {}))
+
+class Publish:
+    def run(self, now):
+        planned = app.publish.run(now)
+        print("planned", flush=True)
+        time.sleep(1)
+        return planned
+
+sys.exit(run(replace(app, publish=Publish())))
+"""
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_stop_in_the_moment_in_which_a_slot_is_published_ends_it_too(url, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(toml(url))
+    feed(tmp_path, range(1, 4))
+    app = with_readers(path, 3)
+    with running(path, PUBLISHES_AT_ITS_END) as child:
+        child.wait_for(lambda: child.said("planned"))
+        assert child.stop() == 0
+    assert {row.state.value for row in ledger(app)} == {"queued"}
     app.close()
 
 

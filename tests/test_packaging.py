@@ -79,3 +79,30 @@ def test_the_wheel_has_the_command(wheel):
 def test_pip_and_uv_install_the_same_tools():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["optional-dependencies"]["dev"] == project["dependency-groups"]["dev"]
+
+
+@pytest.mark.parametrize("unit", ["digest", "digest-web"])
+def test_a_unit_is_hardened_watched_and_tells_when_it_is_ready(unit):
+    lines = (ROOT / f"packaging/{unit}.service").read_text("utf-8").splitlines()
+    settings = {line.partition("=")[0]: line.partition("=")[2] for line in lines if "=" in line and line[:1] != "#"}
+    assert settings["Type"] == "notify" and settings["WatchdogSec"] and settings["User"] == "digest"
+    hardened = ("NoNewPrivileges", "PrivateTmp", "PrivateDevices", "ProtectHome", "ProtectKernelModules", "RemoveIPC")
+    assert all(settings[name] == "yes" for name in hardened)
+    assert (settings["ProtectSystem"], settings["CapabilityBoundingSet"]) == ("strict", "")
+
+
+def test_what_the_container_files_name_exists():
+    folder = ROOT / "packaging/container"
+    recipe, compose = (folder / "Containerfile").read_text("utf-8"), (folder / "compose.yaml").read_text("utf-8")
+    copied = [word for line in re.findall(r"(?m)^COPY (?!--from)(.+)$", recipe) for word in line.split()[:-1]]
+    assert copied and all((ROOT / name).exists() for name in copied)
+    context = re.search(r"context: (\S+)", compose)[1]
+    assert (folder / context).resolve() == ROOT
+    assert (ROOT / re.search(r"dockerfile: (\S+)", compose)[1]).is_file()
+    extras = re.search(r"'\.\[([\w,]+)\]'", recipe)[1].split(",")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert set(extras) <= set(project["optional-dependencies"])
+    reference = (ROOT / "docs/configuration.md").read_text("utf-8")
+    for section, key in re.findall(r"DIGEST_([A-Z]+)__([A-Z]+)=", recipe):
+        body = re.search(rf"(?ms)^## \[{section.lower()}\]\n(.*?)(?=^## |\Z)", reference)[1]
+        assert f"`{key.lower()}`" in body

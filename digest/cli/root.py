@@ -12,6 +12,7 @@ from digest.cli.commands import (
     backtest,
     deliveries,
     demo,
+    desk,
     dkim,
     entries,
     fetch,
@@ -28,6 +29,8 @@ from digest.cli.commands import (
     subscribers,
     suppressions,
     taste,
+    tokens,
+    trends,
 )
 from digest.cli.door import CONFIG, JSON, QUIET, VERBOSE, remember
 
@@ -67,6 +70,7 @@ root.command("fetch")(fetch.fetch)
 root.command("preview")(preview.preview)
 root.command("send")(send.send)
 root.command("run")(running.run)
+root.command("web")(running.web)
 root.command("rank")(ranking.rank)
 root.command("explain")(ranking.explain)
 root.command("silence")(silence.silence)
@@ -78,8 +82,11 @@ root.add_typer(taste.group, name="taste")
 root.add_typer(deliveries.group, name="deliveries")
 root.add_typer(suppressions.group, name="suppressions")
 root.add_typer(dkim.group, name="dkim")
+root.add_typer(desk.group, name="desk")
+root.add_typer(tokens.group, name="tokens")
 root.add_typer(entries.group, name="entries")
 root.command("status")(info.status)
+root.command("trends")(trends.trends)
 root.command("doctor")(setup.doctor)
 root.command("demo")(demo.demo)
 root.add_typer(store.group, name="db")

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as families
 from starlette.testclient import TestClient
 
-from digest.daemon import Daemon
+from digest.daemon.jobs import Daemon
 from digest.storage import meta
 from digest.web import monitor
 from digest.web.monitor import Monitor
@@ -109,12 +109,33 @@ class Gone:
         raise StorageError("the disk is away")
 
 
-@pytest.mark.parametrize("file", ["packaging/prometheus-rules.yml", "docs/operating.md"])
-def test_the_alarms_and_the_documents_name_figures_that_exist(client, file):
-    text = (ROOT / file).read_text("utf-8").replace("`digest_last_slot_…`, `digest_next_slot_…`", "")
-    named = set(re.findall(r"\bdigest_[a-z_]+(?=[`{ )])", text))
-    told = {
-        sample for family in families(client.get("/metrics").text) for sample in (family.name, f"{family.name}_total")
+def told(client) -> set[str]:
+    """The names of our own samples, each with a sample or without."""
+    text = client.get("/metrics").text
+    return {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in families(text)
+        if family.name.startswith("digest_")
     }
-    assert len(named) > 4
-    assert named <= told
+
+
+def test_the_page_names_every_figure_and_no_other(client):
+    page = (ROOT / "docs/operating.md").read_text("utf-8").partition("\n## Monitoring\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"\bdigest_\w+", page)) == told(client)
+
+
+def test_the_alarms_ask_only_for_figures_that_exist(client):
+    asked = re.findall(r"(?m)^ +expr: (.+)$", (ROOT / "packaging/prometheus-rules.yml").read_text("utf-8"))
+    assert len(asked) > 4
+    assert {name for expr in asked for name in re.findall(r"\bdigest_\w+", expr)} <= told(client)
+
+
+def test_the_figures_are_named_as_prometheus_asks(client):
+    """Base units, counters alone end with _total, and each has a help text that is a sentence."""
+    found = [family for family in families(client.get("/metrics").text) if family.name.startswith("digest_")]
+    assert all(re.fullmatch(r"digest(_[a-z]+)+", family.name) for family in found)
+    assert all(family.documentation.endswith(".") for family in found)
+    assert [family.name for family in found if family.name.endswith(("_total", "_count", "_sum"))] == []
+    odd = ("_milliseconds", "_minutes", "_hours", "_days", "_kilobytes", "_megabytes")
+    assert [family.name for family in found if family.name.endswith(odd)] == []
+    assert {family.type for family in found} == {"gauge", "counter"}

@@ -1,0 +1,90 @@
+"""What every process does that stays: hears signals, tells systemd how it is, and reads its configuration again."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+import structlog
+
+from digest.app import App
+from digest.daemon.signals import listening
+from digest.model.errors import DigestError
+
+log = structlog.get_logger("digest")
+
+#: How often systemd's watchdog is told that we are there.
+_SIGN_SECONDS = 20.0
+#: How often at least all that points at itself is looked for. Left alone, Python does so when a quarter more has been made than
+#: lives, and what a send put out of the collector's sight meanwhile (services/dispatch.py) is not counted for that: a
+#: process of months would grow by a megabyte a day.
+_COLLECT_SECONDS = 60.0
+
+
+def until_stopped(reload: Callable[[], object], is_well: Callable[[], bool]) -> None:
+    """Says READY, and comes back at SIGTERM or SIGINT, when STOPPING is said.
+
+    At each SIGHUP ``reload`` is called, which must come back at once: meanwhile a stop must still be heard. The
+    watchdog is told nothing while ``is_well`` says no.
+    """
+    with listening((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)) as ear, ear:
+        ear.settimeout(_SIGN_SECONDS)
+        notify("READY=1")
+        collected = time.monotonic()
+        while True:
+            heard = _hear(ear)
+            if time.monotonic() - collected >= _COLLECT_SECONDS:
+                gc.collect()
+                collected = time.monotonic()
+            if is_well():
+                notify("WATCHDOG=1")
+            if signal.SIGTERM in heard or signal.SIGINT in heard:
+                break
+            if signal.SIGHUP in heard:
+                reload()
+        notify("STOPPING=1")
+        log.info("stopping")
+
+
+def swapped(rebuild: Callable[[], App], put: Callable[[App], App]) -> None:
+    """Builds the App anew; ``put`` puts it in force and gives the old one, which is closed.
+
+    A configuration that is wrong is told, and the old one stays in force.
+    """
+    notify("RELOADING=1")
+    try:
+        fresh = rebuild()
+    except DigestError as error:
+        log.error("not reloaded, the old configuration stays", problem=str(error))
+    except Exception:
+        log.exception("not reloaded, the old configuration stays", problem="a fault of ours")
+    else:
+        put(fresh).close()
+        log.info("reloaded")
+    notify("READY=1")
+
+
+def notify(state: str) -> None:
+    """sd_notify(3): tells systemd how we are, where it listens."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        try:
+            channel.sendto(state.encode(), address)
+        except OSError:
+            log.warning("systemd cannot be told", state=state)
+
+
+def _hear(ear: socket.socket) -> bytes:
+    """The signals that came; empty after a while without."""
+    try:
+        return ear.recv(64)
+    except TimeoutError:
+        return b""
