@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from importlib.util import find_spec
 
 import pytest
 
@@ -21,6 +22,8 @@ PROGRAMS = {
     "needs_opendkim": ("opendkim", "/usr/sbin/opendkim"),
     "needs_postfix": ("postfix", "/usr/sbin/postfix"),
 }
+#: Needs that are a Python package; .ci/run installs it without the packages that it would bring along.
+PACKAGES = {"needs_axe": "axe_playwright_python"}
 
 
 def _special(item: pytest.Item) -> set[str]:
@@ -43,6 +46,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in sorted(_special(item) - {"shared"}):
+        if name in PACKAGES:
+            if find_spec(PACKAGES[name]) is None:
+                pytest.fail(f"{name}: the package {PACKAGES[name]} is not installed", pytrace=False)
+            continue
         programs = PROGRAMS.get(name, (name.removeprefix("needs_"),))
         if not any(shutil.which(program) for program in programs):
             pytest.fail(f"{name}: none of {', '.join(programs)} is installed", pytrace=False)

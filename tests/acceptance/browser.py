@@ -71,9 +71,22 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **said)
 
+    def click(self, element: str) -> None:
+        """A press of the mouse in the middle of what a JavaScript expression gives."""
+        place = self.ask(
+            f"(() => {{ const it = {element}; it.scrollIntoView({{block: 'center'}});"
+            " const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            at = {"x": place[0], "y": place[1]}
+            self._call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)
+
     def type(self, text: str) -> None:
         """Text into what has the focus."""
         self._call("Input.insertText", text=text)
+
+    def cookie(self, name: str, value: str, url: str) -> None:
+        self._call("Network.setCookie", name=name, value=value, url=url)
 
     def scripts(self, *, on: bool) -> None:
         """Whether pages may run scripts; ``ask`` still works."""
