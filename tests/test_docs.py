@@ -20,6 +20,7 @@ PAGES = [
     *ROOT.glob("docs/**/*.md"),
     *ROOT.glob("benchmarks/*.md"),
     ROOT / "packaging/digest.service",
+    ROOT / "packaging/digest-web.service",
 ]
 
 _CODE = re.compile(r"^```[^\n]*\n(.*?)^```|`([^`]+)`", re.DOTALL | re.MULTILINE)

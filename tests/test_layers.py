@@ -44,6 +44,7 @@ WORLDLY = {
     "digest.sources.asking.files",
     "digest.sources.asking.network",
     "digest.sources.asking.programs",
+    "digest.sources.workers",
 }
 
 #: What no pure module of a stage imports: network, processes, randomness.
@@ -72,7 +73,7 @@ LIVES_IN = {
     "starlette": {"web"},
     "sqlalchemy": {"storage"},
     "alembic": {"storage"},
-    "pydantic": {"config"},
+    "pydantic": {"config", "web"},
     "pydantic_settings": {"config"},
     "typer": {"cli"},
     "premailer": {"rendering"},

@@ -45,23 +45,34 @@ from digest.services.discover import Discover
 from digest.services.doctor import Doctor, Exit
 from digest.services.explain import Explain
 from digest.services.feedback import Feedback, Obeyed
+from digest.services.glance import Overview
 from digest.services.goodbye import Goodbye
 from digest.services.ingest import Ingest
 from digest.services.ledger import Ledger
 from digest.services.meaning import Meaning
+from digest.services.mydata import MyData
 from digest.services.notify import Notify
+from digest.services.once import Once
+from digest.services.operators import Operators
+from digest.services.papers import Papers
 from digest.services.ports import Clock
 from digest.services.preview import Preview
+from digest.services.printed import Printed
 from digest.services.publish import Publish
 from digest.services.reconcile import Reconcile
 from digest.services.refit import Refitted, refit
 from digest.services.report import Report
+from digest.services.roster import Roster
 from digest.services.silence import Silence
 from digest.services.sources import Sources
 from digest.services.stamping import Keys
 from digest.services.subscribe import Subscribe
 from digest.services.taste import Tastes
+from digest.services.tokens import Tokens
+from digest.services.trends import Trends
+from digest.services.understanding import understood
 from digest.services.upkeep import Pruned, Upkeep
+from digest.services.watch import Watch
 from digest.services.welcome import Welcome
 from digest.services.works import Works
 from digest.sources.kinds import KINDS, installed
@@ -69,6 +80,7 @@ from digest.sources.kinds import check as check_source
 from digest.sources.kinds.elsewhere import Foreign
 from digest.sources.people.openalex import OPENALEX
 from digest.sources.people.semanticscholar import SEMANTIC_SCHOLAR
+from digest.sources.workers import Workers
 from digest.storage import migrate
 from digest.storage.engine import Store, open_store
 
@@ -94,20 +106,30 @@ class App:
     welcome: Welcome
     goodbye: Goodbye
     tastes: Tastes
+    mydata: MyData
     archive: Archive
     notify: Notify
     feedback: Feedback
     webhooks: Webhooks
     report: Report
+    overview: Overview
+    trends: Trends
     explain: Explain
     silence: Silence
     works: Works
     upkeep: Upkeep
     sources: Sources
+    watch: Watch
     people: People
     discover: Discover
     ledger: Ledger
     reconcile: Reconcile
+    operators: Operators
+    tokens: Tokens
+    once: Once
+    roster: Roster
+    printed: Printed
+    papers: Papers
     doctor: Doctor
     left_alone: set[str] = field(default_factory=set[str])
     """Handles of mails that are for a person: they stay unread, and are not fetched at every round."""
@@ -160,6 +182,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
     keys = keys_of(store, config)
     asking = ways(config, clock)
     fetcher, fetch = asking.fetcher, asking.fetch
+    workers = Workers()
     renderer = make_renderer(config)
     webhooks = Webhooks(config, fetcher.fetch, clock)
     relays = tuple(relay(settings, number, len(config.relays)) for number, settings in enumerate(config.relays, 1))
@@ -190,6 +213,25 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         digest = config.digest(name)
         return print_letter("confirmation", digest, language or digest.profile.language, at, key, {})
 
+    subscribe = Subscribe(
+        store=store,
+        digests=config.digests,
+        keys=keys,
+        profile_of=profile_of,
+        new_secret=lambda: new_secret(secrets.token_bytes(16)),
+        clock=clock,
+    )
+    tastes = Tastes(store=store, keys=keys, lean=leanings, clock=clock)
+    admission = Admission(
+        store=store,
+        digests=config.digests,
+        keys=keys,
+        print_letter=print_letter,
+        new_secret=lambda: new_secret(secrets.token_bytes(16)),
+        public_url=config.sender.public_url,
+        most_an_hour=config.web.joins_per_hour,
+        clock=clock,
+    )
     return App(
         config=config,
         clock=clock,
@@ -209,6 +251,8 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             queue=fetcher.queue,
             free_in=fetcher.free_in,
             hang_up=fetcher.hang_up,
+            elsewhere=partial(workers.call, understood),
+            dismiss=workers.close,
         ),
         backfill=Backfill(
             store=store,
@@ -262,24 +306,8 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             has_public_url=public,
             seconds=time.monotonic,
         ),
-        subscribe=Subscribe(
-            store=store,
-            digests=config.digests,
-            keys=keys,
-            profile_of=profile_of,
-            new_secret=lambda: new_secret(secrets.token_bytes(16)),
-            clock=clock,
-        ),
-        admission=Admission(
-            store=store,
-            digests=config.digests,
-            keys=keys,
-            print_letter=print_letter,
-            new_secret=lambda: new_secret(secrets.token_bytes(16)),
-            public_url=config.sender.public_url,
-            most_an_hour=config.web.joins_per_hour,
-            clock=clock,
-        ),
+        subscribe=subscribe,
+        admission=admission,
         welcome=Welcome(
             store=store,
             digests=config.digests,
@@ -289,7 +317,17 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             clock=clock,
         ),
         goodbye=Goodbye(store=store, digests=config.digests, key=keys.lasting, print_letter=print_letter, clock=clock),
-        tastes=Tastes(store=store, keys=keys, lean=leanings, clock=clock),
+        tastes=tastes,
+        mydata=MyData(
+            store=store,
+            digests=config.digests,
+            keys=keys,
+            leanings=tastes.leanings,
+            erase_address=subscribe.erase,
+            print_letter=print_letter,
+            public_url=config.sender.public_url,
+            clock=clock,
+        ),
         archive=Archive(
             store=store,
             digests=config.digests,
@@ -314,11 +352,14 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
         ),
         webhooks=webhooks,
         report=Report(store=store, digests=config.digests, clock=clock),
+        overview=Overview(store=store, digests=config.digests, clock=clock),
+        trends=Trends(store=store, clock=clock),
         explain=Explain(store=store, prepare=ranks, profile_of=profile_of, clock=clock),
         silence=Silence(store=store, configured=config.sources, prepare=ranks, profile_of=profile_of, clock=clock),
         works=Works(store=store, clock=clock),
         upkeep=Upkeep(store=store, digests=config.digests, clock=clock),
         sources=Sources(store=store, configured=config.sources, clock=clock),
+        watch=Watch(store=store, configured=config.sources, clock=clock),
         people=People(
             store=store,
             digests=config.digests,
@@ -337,6 +378,19 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
             clock=clock,
         ),
         reconcile=Reconcile(store=store, keys=keys, host=config.sender.from_address.rpartition("@")[2], clock=clock),
+        operators=Operators(
+            store=store,
+            known=config.operators,
+            lasting=keys.lasting,
+            public_url=config.sender.public_url,
+            new_secret=lambda: new_secret(secrets.token_bytes(16)),
+            clock=clock,
+        ),
+        tokens=Tokens(store=store, new_secret=lambda: secrets.token_bytes(32), clock=clock),
+        once=Once(store=store, lasting=keys.lasting, new_holder=lambda: secrets.token_hex(16), clock=clock),
+        roster=Roster(store=store, lasting=keys.lasting),
+        printed=Printed(store=store),
+        papers=Papers(store=store),
         doctor=Doctor(
             store=store,
             digests=config.digests,
@@ -347,6 +401,7 @@ def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = T
                 Exit(where=relay.where, is_server=relay.path is None, look_in=partial(look_in, relay))
                 for relay in relays
             ),
+            is_ours=lambda form: admission.age_of(form) is not None,
             fetch=fetch,
             kinds=kinds,
             foreign=kinds.foreign,

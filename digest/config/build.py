@@ -16,6 +16,7 @@ from digest.config.problems import Loc, key_name, place
 from digest.config.publication import DigestSettings, SourceSettings
 from digest.config.record import Config
 from digest.config.settings import Settings, SigningSettings
+from digest.model.desk import Operator
 from digest.model.editions import WEIGHTS, About, Digest, Look, Schedule
 from digest.model.errors import ConfigError
 from digest.model.feeds import Source, SourceId
@@ -37,6 +38,7 @@ class Builder:
     def config(self) -> Config:
         s = self.settings
         self._unique("source", "id", [source.id for source in s.source])
+        self._unique("operator", "name", [operator.name for operator in s.operator])
         self._unique("digest", "name", [digest.name for digest in s.digest])
         mail = self._absolute(s.mail)
         if mail.templates is not None and not mail.templates.is_dir():
@@ -54,6 +56,7 @@ class Builder:
             delivery=s.delivery,
             mail=mail,
             web=self._absolute(s.web),
+            operators=tuple(Operator(name=one.name, password_hash=one.password_hash) for one in s.operator),
             fetch=fetch if fetch.contact else fetch.model_copy(update={"contact": address}),
             keys=self._absolute(s.keys),
             catalogues=self._catalogues(),

@@ -22,6 +22,7 @@ from digest.config.nearest import nearest
 from digest.model.people import language_tag
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_HASH = re.compile(r"scrypt(:[0-9]{1,2}){3}:[A-Za-z0-9_-]{11,86}:[A-Za-z0-9_-]{43}")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: Last labels of names that never reach the public mail system: fine at home and in tests, whatever the library says.
 PRIVATE_DOMAINS = frozenset({"localhost", "local", "lan", "internal", "home", "test", "example", "invalid"})
@@ -232,6 +233,13 @@ def _one_or_many(value: object) -> object:
     return [cast("object", value)] if isinstance(value, Mapping) else value
 
 
+def _password_hash(text: str) -> str:
+    """The line that services/passwords.py makes; whether its numbers are reasonable is seen there."""
+    if text and not _HASH.fullmatch(text):
+        raise ValueError("should be what `digest desk password` prints")
+    return text
+
+
 Count = Annotated[int, Field(strict=True, ge=1)]
 Score = Annotated[int, Field(strict=True, ge=0, le=100)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
@@ -256,6 +264,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Title = Annotated[str, AfterValidator(_line(200))]
 Logo = Annotated[str, AfterValidator(_line(60))]
 Sentence = Annotated[str, AfterValidator(_line(300))]
+PasswordHash = Annotated[str, AfterValidator(_password_hash)]
 Colour = Annotated[str, AfterValidator(_colour)]
 Language = Annotated[str, AfterValidator(language_tag)]
 OneOrMany = BeforeValidator(_one_or_many)

@@ -20,6 +20,7 @@ from digest.config.settings import (
     WebhookSettings,
     WebSettings,
 )
+from digest.model.desk import Operator
 from digest.model.editions import Digest
 from digest.model.errors import UsageError
 from digest.model.feeds import Source
@@ -41,6 +42,8 @@ class Config:
     delivery: DeliverySettings
     mail: MailSettings
     web: WebSettings
+    operators: tuple[Operator, ...]
+    """Who may use the desk."""
     fetch: FetchSettings
     """``contact`` is never empty here."""
     keys: KeySettings

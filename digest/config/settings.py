@@ -23,6 +23,7 @@ from digest.config.fields import (
     OneOrMany,
     OptionalBind,
     OptionalPath,
+    PasswordHash,
     Port,
     Rate,
     Topics,
@@ -238,6 +239,31 @@ class WebSettings(BaseModel):
     joins_per_hour: Count = option(
         300, "At most so many mails an hour answer forms that strangers fill in on the web.", kind="number"
     )
+    api: bool = option(
+        False,
+        "Answer programs at public_url/api/v1, to the tokens that `digest tokens` makes.",
+        kind="true | false",
+    )
+    api_requests: Count = option(600, "At most so many requests a minute by each of these tokens.", kind="number")
+
+
+class OperatorSettings(BaseModel):
+    """Who may use the desk, the operator's own pages; write one [[operator]] for each. Without any it is off."""
+
+    model_config = STRICT
+
+    name: str = option(
+        ...,
+        "The name to log in with, and under which the log says who did what.",
+        example="ada",
+        pattern=r"^[\w.@-]{1,100}$",
+    )
+    password_hash: PasswordHash = option(
+        "",
+        "What `digest desk password` prints; empty: only a link that `digest desk link` makes logs in.",
+        kind="text",
+        example=f"scrypt:15:8:3:{'A' * 22}:{'A' * 43}",
+    )
 
 
 class FetchSettings(BaseModel):
@@ -382,6 +408,7 @@ class Settings(BaseSettings):
     dkim: Annotated[tuple[SigningSettings, ...], OneOrMany] = ()
     delivery: DeliverySettings = Field(default_factory=DeliverySettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    operator: Annotated[tuple[OperatorSettings, ...], OneOrMany] = ()
     fetch: FetchSettings = Field(default_factory=FetchSettings)
     keys: KeySettings = Field(default_factory=KeySettings)
     catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)

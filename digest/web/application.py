@@ -2,70 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from digest.app import App
 from digest.model.errors import DigestError
-from digest.web import archive, health, reading, webhooks
+from digest.web import api, archive, desk, health, reading, webhooks
+from digest.web.figures import Pulse
 from digest.web.forms import TooLarge
+from digest.web.headers import Headers
 from digest.web.pages import Site
-from digest.web.readers import choosing, confirming, feedback, joining, leaving
+from digest.web.readers import choosing, confirming, data, feedback, joining, leaving
 
 #: A room is a module with ``routes(site)``; the first route that fits a path answers.
-_ROOMS = (leaving, choosing, feedback, joining, confirming, reading, archive, webhooks, health)
-_HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    ),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"cache-control", b"no-store"),
-    (b"x-robots-tag", b"noindex"),
-)
+_ROOMS = (leaving, choosing, data, feedback, joining, confirming, reading, archive, desk, api, webhooks, health)
 
 
-def application(current: Callable[[], App]) -> ASGIApp:
-    """All pages, over one App. ``current`` gives the App in force."""
-    site = Site(current)
+def routes(site: Site) -> list[Route]:
+    """Of all rooms."""
+    return [route for room in _ROOMS for route in room.routes(site)]
+
+
+def application(current: Callable[[], App], pulse: Callable[[], Pulse | None] = lambda: None) -> ASGIApp:
+    """All pages, over one App. ``current`` gives the App in force, ``pulse`` the daemon's, where they run in it."""
+    site = Site(current, pulse)
     troubles = _Troubles(site)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        yield
+        for finish in site.at_end:
+            await run_in_threadpool(finish)
+
     app = Starlette(
-        routes=[route for room in _ROOMS for route in room.routes(site)],
+        routes=routes(site),
+        lifespan=lifespan,
         exception_handlers={
             404: troubles.not_found,
             405: troubles.not_found,
             TooLarge: troubles.too_large,
+            ClientDisconnect: troubles.gone,
             DigestError: troubles.ours,
             Exception: troubles.ours,
         },
     )
     app.router.redirect_slashes = False  # one-click must never meet a redirect
-    return _Headers(app)  # around all, so that the answer to a fault of ours has them too
-
-
-class _Headers:
-    """Puts the strict headers on every answer, but for those that a room has set itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = list(message.get("headers", []))
-                names = {name.lower() for name, _ in own}
-                message["headers"] = [*own, *(one for one in _HEADERS if one[0] not in names)]
-            await send(message)
-
-        await self.app(scope, receive, with_headers)
+    # Around all, so that the answer to a fault of ours has them, too.
+    return Headers(app, lambda: current().config.sender.public_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +70,10 @@ class _Troubles:
 
     async def too_large(self, _request: Request, _error: Exception) -> Response:
         return await self.site.message("That was too much", "The form is too large.", status=413)
+
+    async def gone(self, _request: Request, _error: Exception) -> Response:
+        """Who went away amidst a form reads no answer, and is no fault of ours to log."""
+        return Response(status_code=400)
 
     async def ours(self, _request: Request, _error: Exception) -> Response:
         return await self.site.message(

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
 from digest.app import App
 from digest.model.people import Subscription
+from digest.web.figures import Pulse
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Handed to every room. ``app()`` gives the App in force: a reload replaces it, so nobody keeps it."""
+    """Handed to every room. ``app()`` gives the App in force: a reload replaces it, so nobody keeps it.
+
+    ``pulse()`` is the daemon's; None where none is known.
+    """
 
     app: Callable[[], App]
+    pulse: Callable[[], Pulse | None] = lambda: None
+    at_end: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    """Called when the last answer has gone: what a room does behind its answers is done to its end."""
 
     async def page(self, name: str, context: Mapping[str, object], *, status: int = 200) -> Response:
         """templates/pages/NAME.html.j2, whose context is described at its top."""
@@ -28,16 +36,22 @@ class Site:
         return await self.page("message", {"title": title, "lines": lines}, status=status)
 
     async def dead_link(self) -> Response:
-        return await self.message(
-            "This link does not work",
+        lines = (
             "It is not one of ours, or it is too old.",
             "The newest mail you got from us has links that work; answering it reaches the sender.",
-            status=404,
         )
+        context: dict[str, object] = {"title": "This link does not work", "lines": lines}
+        if self.app().config.sender.public_url:
+            context["back"] = {"url": self.at("/link"), "text": "Have your own link sent to you"}
+        return await self.page("message", context, status=404)
 
     async def subscription(self, token: str) -> Subscription | None:
         """Whose preferences a token opens."""
         return await run_in_threadpool(self.app().subscribe.preferences_of, token)
+
+    def at(self, path: str) -> str:
+        """A path of ours as readers reach it: behind that of ``[web] public_url``."""
+        return urlsplit(self.app().config.sender.public_url).path.rstrip("/") + path
 
     def title(self, digest: str) -> str:
         return next((one.title for one in self.app().config.digests if one.name == digest), digest)
