@@ -5,7 +5,7 @@ mailbox, raises alerts and prunes, ``ask`` looks up the people that readers foll
 fetch, and no slot. What is due is computed from our own tables, so a tick that was missed changes nothing but the
 minute.
 
-What points at itself is looked for after each work that made much of it, and by the minute (standing.py says why).
+What points at itself is looked for after each work that made much of it, and by the minute (memory.py says why).
 """
 
 from __future__ import annotations

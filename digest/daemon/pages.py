@@ -12,6 +12,7 @@ import structlog
 
 from digest.app import App
 from digest.daemon.listeners import listen
+from digest.daemon.memory import settle
 from digest.daemon.standing import swapped, until_stopped
 from digest.web.figures import Pulse
 
@@ -23,6 +24,7 @@ def run_pages(app: App, *, rebuild: Callable[[], App]) -> int:
 
     ``[web] enabled`` says whether `digest run` answers, and nothing here. Raises DigestError when it cannot start.
     """
+    settle()
     current = [app]
 
     def put(fresh: App) -> App:

@@ -12,6 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler  # pyright: ig
 from digest.app import App
 from digest.daemon.jobs import JOBS, Daemon, guarded
 from digest.daemon.listeners import listen
+from digest.daemon.memory import settle
 from digest.daemon.standing import until_stopped
 
 log = structlog.get_logger("digest")
@@ -25,6 +26,7 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None, pace: timedelta =
 
     What is due is looked up every ``pace`` of the machine's time; an App whose clock runs faster wants it shorter.
     """
+    settle()
     daemon = Daemon(app, rebuild=rebuild)
     settings = app.config.web
     servers = listen(lambda: daemon.app, daemon.pulse, pages=settings.enabled)

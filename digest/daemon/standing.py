@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 
 import structlog
 
 from digest.app import App
+from digest.daemon.memory import Collector
 from digest.daemon.signals import listening
 from digest.model.errors import DigestError
 
@@ -19,10 +18,6 @@ log = structlog.get_logger("digest")
 
 #: How often systemd's watchdog is told that we are there.
 _SIGN_SECONDS = 20.0
-#: How often at least all that points at itself is looked for. Left alone, Python does so when a quarter more has been made than
-#: lives, and what a send put out of the collector's sight meanwhile (services/dispatch.py) is not counted for that: a
-#: process of months would grow by a megabyte a day.
-_COLLECT_SECONDS = 60.0
 
 
 def until_stopped(reload: Callable[[], object], is_well: Callable[[], bool]) -> None:
@@ -34,12 +29,10 @@ def until_stopped(reload: Callable[[], object], is_well: Callable[[], bool]) -> 
     with listening((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)) as ear, ear:
         ear.settimeout(_SIGN_SECONDS)
         notify("READY=1")
-        collected = time.monotonic()
+        collector = Collector()
         while True:
             heard = _hear(ear)
-            if time.monotonic() - collected >= _COLLECT_SECONDS:
-                gc.collect()
-                collected = time.monotonic()
+            collector.by_the_minute()
             if is_well():
                 notify("WATCHDOG=1")
             if signal.SIGTERM in heard or signal.SIGINT in heard:
