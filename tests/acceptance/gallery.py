@@ -147,6 +147,7 @@ def _pages_of_readers(shown: Gallery) -> None:
     today = road.now.date().isoformat()
     keys = road.app.keys.links
     opens = {name: scoped(name, ada.id, today, keys) for name in (PREFERENCES, TASTE, CONFIRM, DATA)}
+    assert road.app.mydata.ask(opens[PREFERENCES])
     with road.app.store.reading() as tx:
         key = tx.exec_driver_sql("select key from messages order by created_at limit 1").scalar()
     shown.show(
@@ -177,11 +178,12 @@ def _pages_of_readers(shown: Gallery) -> None:
         "preferences_shown": (f"/preferences/{opens[PREFERENCES]}", {**choices, "show": "yes"}),
         "saved": (f"/preferences/{opens[PREFERENCES]}", choices),
         "more": (f"/feedback/{opens[TASTE]}/1", {"say": "more"}),
-        "paused": (f"/unsubscribe/{ada.secret}", {"for": "week"}),
-        "resumed": (f"/unsubscribe/{ada.secret}", {"for": "resume"}),
+        "paused": (f"/unsubscribe/{ada.secret}/pause", {"for": "week"}),
+        "pause_refused": (f"/unsubscribe/{ada.secret}/pause", {"for": "date", "until": "2020-01-01"}),
+        "resumed": (f"/unsubscribe/{ada.secret}/pause", {"for": "resume"}),
         "data_sent": (f"/data/{opens[PREFERENCES]}", {}),
         "left": (f"/unsubscribe/{ada.secret}", {}),
-        "returned": (f"/confirm/{opens[CONFIRM]}", {}),
+        "returned": (f"/unsubscribe/{ada.secret}/return", {}),
         "erased": (f"/mydata/{opens[DATA]}/erase", {}),
     }
 
@@ -208,7 +210,7 @@ def _pages_of_the_desk(shown: Gallery) -> None:
         desk_digest="/desk/digests/daily",
         desk_deliveries="/desk/deliveries",
         desk_delivery="/desk/deliveries/1",
-        desk_silence="/desk/silence",
+        desk_silence="/desk/silence?digest=daily",
         desk_plots="/desk/plots",
         desk_sources="/desk/sources",
         desk_source="/desk/sources/hf",
