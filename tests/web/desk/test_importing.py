@@ -14,6 +14,9 @@ from digest.web.desk import uploads
 from tests.web.desk.rows import dump
 from tests.web.desk.seat import ORIGIN, log_in
 
+#: What stands behind it runs on both databases in tests of services and storage.
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 HEADER = "address,digest,state,language,timezone,profile\n"
 TABLE = (
     HEADER
