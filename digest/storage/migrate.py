@@ -113,7 +113,7 @@ def ready(store: Store) -> None:
         raise SchemaError(
             f"its tables are those of an older version ({before})",
             where=store.where,
-            try_="make a backup (`digest db backup FILE`), then run `digest db upgrade`",
+            try_="copy it (while nothing runs, or with the version before), then run `digest db upgrade`",
         )
 
 

@@ -78,6 +78,7 @@ def _listen(bind: str, option: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, int(port)))
+        listener.listen(_WAITING)  # from now on a request waits; it is not refused until the loop runs
     except OSError as error:
         listener.close()
         raise DigestError(

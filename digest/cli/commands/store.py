@@ -18,7 +18,7 @@ group = typer.Typer(help="Migrations, copies, retention, release after a restore
 @group.command("upgrade")
 @with_door
 def upgrade(door: Door) -> None:
-    """Bring the tables to this program's; make a copy first (`digest db backup FILE`)."""
+    """Bring the tables to this program's; copy it first, by `digest db backup FILE` of the version before."""
     from digest.app import upgrade as bring
 
     before, after = bring(door.config)
