@@ -8,7 +8,7 @@ The laws: every stop ends with 0 within 10 s. Every reader got every day's mail 
 once; who joined or left meanwhile, each day between; the ledger counts what the relay counts, and every delivery is
 accounted for; every line of the log is a JSON object without an error or a reader. Memory is that of the long process
 between the two stops, by quarter, and is judged from twenty minutes on. While a day's mails are not all
-there, the clock waits at the next one's first hours; for how long, is told. Exit code 1 if a law is broken.
+there, the clock waits at the next one's first hour; for how long, is told. Exit code 1 if a law is broken.
 """
 
 from __future__ import annotations
@@ -211,7 +211,9 @@ class Soak:
         while time.monotonic() < until and not done():
             now = self.clock()
             yesterday = now.date() - DAY
-            self.clock.runs(now.hour < 6 or yesterday < BEGIN.date() or self.complete(yesterday))
+            # Before the first papers of a day: else yesterday's mail, should it be late, would bring them, too.
+            is_young = now.hour == 0 and now.minute < 30
+            self.clock.runs(is_young or yesterday < BEGIN.date() or self.complete(yesterday))
             if time.monotonic() - looked > min(1.0, self.day / 5):
                 looked = time.monotonic()
                 self.daemon.sample()

@@ -21,6 +21,7 @@ ADDRESS, TOKEN = "ada.lovelace+papers@mail.example.org", "AAAAAAAAAAEAAAkLxDpr-S
 def own_handlers() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    logging.captureWarnings(False)  # where a test before let a command begin it, it would not begin anew
     yield
     root.handlers[:], root.level = handlers, level
     logging.captureWarnings(False)
