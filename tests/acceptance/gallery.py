@@ -46,7 +46,7 @@ _SUBMIT = """(path, fields) => {
   form.submit();
 }"""
 #: (width, dark)
-VIEWS = ((1024, False), (375, True))
+VIEWS = ((1024, False), (320, True))
 
 
 class Gallery:

@@ -1,4 +1,4 @@
-"""The demo's mails and the readers' pages in a real browser: nothing overflows, nothing is too small, dark is dark."""
+"""The demo's mails in a real browser: nothing overflows, nothing is too small, dark is dark. Pages: test_accessible."""
 
 from __future__ import annotations
 
@@ -12,53 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from digest.rendering.render import Renderer, default_template_folder
-
 pytestmark = pytest.mark.needs_chromium
 WIDTHS = (320, 375, 800)
-
-PAGES = {
-    "unsubscribe": {
-        "action": "/unsubscribe/x",
-        "digests": [{"name": "a", "title": "A" * 80}, {"name": "b", "title": "B"}],
-    },
-    "unsubscribed": {"digests": [{"name": "a", "title": "The Morning Papers"}]},
-    "preferences": {
-        "action": "/preferences/x",
-        "title": "The Morning Papers",
-        "send_at": "07:00",
-        "timezone": "America/Argentina/ComodRivadavia",
-        "days": [{"number": n, "name": name, "chosen": True} for n, name in enumerate(("Monday", "Tuesday"))],
-        "max_items": 12,
-        "layout": "full",
-        "explain": "empty",
-        "chosen_language": "de",
-        "languages": [{"code": "en", "name": "English"}, {"code": "de", "name": "Deutsch"}],
-        "categories": [{"code": "cs.CL", "title": "Computation and Language", "chosen": True}],
-        "joined": True,
-        "problems": ["The time of day could not be read."],
-        "said": "/preferences/x/said",
-        "unsubscribe": "/unsubscribe/x",
-    },
-    "feedback": {"action": "/feedback/x/1", "title": "Deoxyribonucleic" * 8, "value": 1, "kept": True},
-    "said": {
-        "action": "/preferences/x/said",
-        "back": "/preferences/x",
-        "words": ["interferometry"] * 10,
-        "people": ["Ada Lovelace"] * 10,
-        "said": [
-            {
-                "id": "arxiv:1",
-                "title": "Slow Tokens " * 12,
-                "url": "https://a.example",
-                "value": 1,
-                "day": "2026-05-04",
-            },
-            {"id": "arxiv:2", "title": "深度学习", "url": "", "value": -1, "day": "2026-05-03"},
-        ],
-    },
-    "message": {"title": "This link does not work", "lines": ["It is too old."]},
-}
 
 #: Loads the document in a frame of each width and writes down what it measures there.
 _WRAPPER = """<!doctype html><meta charset=utf-8><body style="margin:0"><script>
@@ -133,13 +88,3 @@ def test_a_mail_fits_every_width_and_turns_dark(name: str, demo: Path, tmp_path:
     assert all(view["words"] > 500 for view in light.values())
     assert max(view["light"] for view in light.values()) < 0.1
     assert min(view["light"] for view in dark.values()) > 0.9
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_fits_every_width_and_turns_dark(name: str, tmp_path: Path) -> None:
-    source = Renderer((default_template_folder(),)).page(name, PAGES[name])
-    light = measured(source, tmp_path)
-    dark = measured(source, tmp_path, "--blink-settings=preferredColorScheme=0")
-    assert [light[str(width)]["overflow"] for width in WIDTHS] == [0, 0, 0]
-    assert min(view["smallest"] for view in light.values()) >= 13
-    assert min(view["light"] for view in dark.values()) > 0.5

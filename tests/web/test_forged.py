@@ -77,6 +77,7 @@ def test_of_many_forged_ones_none_opens_anything(road, good):
     assert everything(road) == before
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_none_opens_anything_over_http(road, good):
     client = TestClient(application(lambda: road.app), raise_server_exceptions=False, follow_redirects=False)
     doors = {
