@@ -39,8 +39,5 @@ class Collector:
 
     def by_the_minute(self) -> None:
         if time.monotonic() - self._last >= _COLLECT_SECONDS:
-            self.now()
-
-    def now(self) -> None:
-        gc.collect()
-        self._last = time.monotonic()
+            gc.collect()
+            self._last = time.monotonic()

@@ -50,7 +50,7 @@ class Workers:
             return function(*arguments)
         with self._places:
             try:
-                worker = self._idle.pop() if self._idle else _Worker()
+                worker = self._taken()
             except OSError:
                 return function(*arguments)
             could, answer = worker.ask(asked)
@@ -60,6 +60,13 @@ class Workers:
         if not could:
             raise answer
         return answer
+
+    def _taken(self) -> _Worker:
+        """An idle process, or a new one; between looking and taking another thread may have been."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _Worker()
 
     def close(self) -> None:
         """Ends the processes; not while a call is under way."""

@@ -114,7 +114,7 @@ suppressions = Table(
 
 def subscriber(tx: Tx, address: str) -> Subscriber | None:
     row = tx.execute(select(subscribers).where(subscribers.c.address == address)).first()
-    return _subscriber(row) if row is not None else None
+    return subscriber_of(row) if row is not None else None
 
 
 def add_subscriber(tx: Tx, address: str, now: datetime) -> Subscriber:
@@ -494,17 +494,18 @@ def count_suppressions(tx: Tx) -> Mapping[SuppressionReason, int]:
 def suppression(tx: Tx, key: str) -> Suppression | None:
     """What the list says of one address."""
     row = tx.execute(select(suppressions).where(suppressions.c.key == key)).first()
-    return _listed(row) if row is not None else None
+    return suppression_of(row) if row is not None else None
 
 
 def suppression_list(tx: Tx, keys: Sequence[str] | None = None) -> tuple[Suppression, ...]:
     """The list, or those of the keys that are on it; the oldest first."""
     query = select(suppressions).order_by(suppressions.c.since_at, suppressions.c.key)
     rows = tx.execute(query if keys is None else query.where(among(tx, suppressions.c.key, keys)))
-    return tuple(map(_listed, rows))
+    return tuple(map(suppression_of, rows))
 
 
-def _listed(row: Row[Any]) -> Suppression:
+def suppression_of(row: Row[Any]) -> Suppression:
+    """One row of the list."""
     return Suppression(
         key=row.key,
         address=row.address,
@@ -524,7 +525,8 @@ def _linked(**instead: ColumnElement[Any]) -> Select[Any]:
     )
 
 
-def _subscriber(row: Row[Any]) -> Subscriber:
+def subscriber_of(row: Row[Any]) -> Subscriber:
+    """One row of the subscribers."""
     return Subscriber(id=SubscriberId(row.id), address=row.address, created_at=row.created_at, joined=row.joined)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
-from digest.model.people import Subscriber, SubscriberId, Suppression, SuppressionReason
+from digest.model.people import Subscriber, Suppression
 from digest.storage.base import Tx, storable
-from digest.storage.people import subscribers, subscriptions, suppressions
+from digest.storage.people import subscriber_of, subscribers, subscriptions, suppression_of, suppressions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,19 +35,19 @@ def page(tx: Tx, wanted: Wanted, *, after: int, limit: int) -> tuple[Subscriber,
         if wanted.state:
             links = links.where(subscriptions.c.state == wanted.state)
         query = query.where(subscribers.c.id.in_(links))
-    return tuple(map(_subscriber, tx.execute(query.order_by(subscribers.c.id).limit(limit))))
+    return tuple(map(subscriber_of, tx.execute(query.order_by(subscribers.c.id).limit(limit))))
 
 
 def one(tx: Tx, subscriber_id: int) -> Subscriber | None:
     query = select(subscribers).where(subscribers.c.id == subscriber_id, subscribers.c.address.is_not(None))
     row = tx.execute(query).first()
-    return _subscriber(row) if row is not None else None
+    return subscriber_of(row) if row is not None else None
 
 
 def suppressed(tx: Tx, *, after: str, limit: int) -> tuple[Suppression, ...]:
     """The suppression list behind a key, in the keys' order."""
     query = select(suppressions).where(suppressions.c.key > after).order_by(suppressions.c.key).limit(limit)
-    return tuple(map(_suppression, tx.execute(query)))
+    return tuple(map(suppression_of, tx.execute(query)))
 
 
 def newest_suppressed(
@@ -62,18 +61,4 @@ def newest_suppressed(
         at, key = before
         older = suppressions.c.since_at < at
         query = query.where(older | ((suppressions.c.since_at == at) & (suppressions.c.key < storable(key))))
-    return tuple(map(_suppression, tx.execute(query)))
-
-
-def _suppression(row: Row[Any]) -> Suppression:
-    return Suppression(
-        key=row.key,
-        address=row.address,
-        reason=SuppressionReason(row.reason),
-        detail=row.detail,
-        since_at=row.since_at,
-    )
-
-
-def _subscriber(row: Row[Any]) -> Subscriber:
-    return Subscriber(id=SubscriberId(row.id), address=row.address, created_at=row.created_at, joined=row.joined)
+    return tuple(map(suppression_of, tx.execute(query)))

@@ -19,10 +19,10 @@ from starlette.routing import Route
 from digest.services.mydata import Kept, KeptDelivery, KeptSubscription
 from digest.services.plain import as_json
 from digest.web.pages import Site
+from digest.web.readers.shown import DAYS
 
 #: Lines of the page's table of mails, the newest; all of them are in the file.
 _SHOWN = 60
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _STATES = {"pending": "not confirmed", "confirmed": "comes to you", "unsubscribed": "you left"}
 #: What became of a mail, in plain words.
 _ENDS = {
@@ -174,7 +174,7 @@ class _Data:
             ("Paused until", one.paused_until.isoformat() if one.paused_until else ""),
             ("Language", one.language),
             ("Hour", " ".join(filter(None, (one.send_at, one.timezone)))),
-            ("Days", ", ".join(_DAYS[day] for day in one.days)),
+            ("Days", ", ".join(DAYS[day] for day in one.days)),
             ("Newest edition", one.last_slot or ""),
             *((_titled(name), _plain(value)) for name, value in one.preferences.items()),
             *((f"Wished: {_titled(name)}", _plain(value)) for name, value in one.wished.items()),
