@@ -58,7 +58,10 @@ def for_operator(remark: Remark) -> str:
         detail = f"{_stopped(detail)} Throttled until {until:%Y-%m-%d %H:%M} UTC."
     if brought := _brought(figures, ENGLISH):
         detail = f"{_stopped(detail)} It brought {brought}."
-    return plain(f"{figures.get('source', '')}: {detail}", 600)
+    title, source_id = str(figures.get("source", "")), figures.get("id")
+    # Two sources may have one title, and every command asks for the id.
+    name = f"{title} ({source_id})" if source_id and source_id != title else title
+    return plain(f"{name}: {detail}", 600)
 
 
 def parted(notes: Sequence[Remark]) -> tuple[tuple[Remark, ...], tuple[Remark, ...]]:

@@ -246,5 +246,9 @@ def _a_week(days: Sequence[date]) -> float | None:
 
 
 def _sentence(error: DigestError) -> str:
+    if isinstance(error, FetchError) and (error.throttled or (error.http_status or 0) >= 500):
+        # A source is tried again without a word; what is being added is not.
+        wait = f"in {error.retry_after:.0f} seconds" if error.retry_after is not None else "later"
+        return f"{error.what}; try it again {wait}"
     advice = f"; {error.try_}" if error.try_ and isinstance(error, ConfigError | FetchError) else ""
     return f"{error.what}{advice}"

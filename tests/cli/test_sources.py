@@ -45,6 +45,10 @@ def test_an_address_in_the_own_network_is_read_only_when_allowed(call, httpserve
     assert (allowed.code, len(allowed.json["inputs"][0]["entries"])) == (0, 2)
 
 
+def test_checking_an_id_points_to_the_test_of_that_source(call, installed):
+    assert "digest sources test arxiv" in call("sources", "check", "arxiv").out
+
+
 def test_a_kind_can_be_forced_and_an_unknown_one_is_refused(call):
     forced = call("sources", "check", SAMPLES / "day-1/arxiv.atom", "--kind", "feed", "--json")
     assert (forced.code, forced.json["inputs"][0]["kind"]) == (0, "feed")
@@ -121,6 +125,9 @@ def test_opml_goes_both_ways(call, installed, tmp_path):
       <outline text="A Blog" xmlUrl="https://b.example/feed"/></outline>
       <outline text="cs.CL" xmlUrl="https://rss.arxiv.org/rss/cs.CL"/>
       <outline text="mine" xmlUrl="file:///etc/passwd"/></body></opml>""")
+    would = call("sources", "import-opml", "list.opml", "--dry-run")
+    assert "a-blog-2: https://b.example/feed" in would.out and "3 would be added" in would.out
+    assert "a-blog" not in call("sources", "list").out
     done = call("sources", "import-opml", "list.opml", "--json")
     assert (done.code, [one["id"] for one in done.json["added"]]) == (3, ["a-blog", "a-blog-2", "cs-cl"])
     assert [one["where"] for one in done.json["problems"]] == ["file:///etc/passwd"]

@@ -137,3 +137,17 @@ def test_a_kind_can_be_forced(site, look):
     assert "Hugging Face's papers come as JSON" in look(server.url("/feed"), kind="huggingface").failed[0].what
     with pytest.raises(ConfigError):
         Discover(kinds=KINDS, fetch=lambda _: None, clock=lambda: NOW).unseen("x", kind="nonsense")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "advice"),
+    [
+        ("429 Too Many Requests", {"Retry-After": "40"}, "in 40 seconds"),
+        ("503 Service Unavailable", {}, "later"),
+    ],
+)
+def test_what_will_pass_is_yours_to_try_again(look, status, headers, advice):
+    server = ScriptedServer(lambda connection, _: connection.sendall(answer(status, headers)))
+    (failed,) = look(server.url("/feed")).failed
+    server.stop()
+    assert failed.what.endswith(f"; try it again {advice}")

@@ -118,12 +118,16 @@ def check(
     """Show what would be taken; nothing is stored, and no configuration is needed."""
     from digest.app import check_sources
 
-    found = check_sources(_config(door), inputs, kind=kind, allow_private=allow_private, clock=door.clock)
+    config = _config(door)
+    found = check_sources(config, inputs, kind=kind, allow_private=allow_private, clock=door.clock)
+    ids = {source.id for source in config.sources} if config else set[str]()
     text: list[str | Rows] = []
     for one in found:
         papers = f"{len(one.entries)} paper{'' if len(one.entries) == 1 else 's'}"
         said = f"{one.kind}, {papers}" if one.ok else one.error or ""
         text.append(said if said.startswith(f"{one.input}: ") else f"{one.input}: {said}")
+        if not one.ok and one.input in ids:
+            text.append(f"  It is the id of a source: digest sources test {one.input} reads it.")
         if one.feed is not None:
             text.append(f"  {one.feed.title}  {one.feed.url}")
         text += [f"  left out: {problem.where}: {problem.what}" for problem in one.problems]
@@ -141,7 +145,9 @@ def check(
 @group.command("import-opml")
 @with_door
 def import_opml(
-    door: Door, file: Annotated[Path, typer.Argument(metavar="FILE", help="A list of feeds, OPML.")]
+    door: Door,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A list of feeds, OPML.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added, and add nothing.")] = False,
 ) -> int:
     """Add the feeds of a list from another reader."""
     from digest.services.opml import read_opml
@@ -160,7 +166,9 @@ def import_opml(
         name = next(n for n in (wanted, *(f"{wanted}-{number}" for number in range(2, 9999))) if n not in taken)
         kind = "arxiv" if urlsplit(outline.url).hostname == "rss.arxiv.org" else "feed"
         try:
-            door.app.sources.add(source_of({"id": name, "kind": kind, "url": _web(outline.url)}))
+            source = source_of({"id": name, "kind": kind, "url": _web(outline.url)})
+            if not dry_run:
+                door.app.sources.add(source)
         except DigestError as error:
             problems.append({"where": outline.url, "what": error.what})
             continue
@@ -168,8 +176,10 @@ def import_opml(
         urls.add(outline.url)
         taken.add(name)
     door.show(
-        {"added": added, "known": known, "problems": problems},
-        f"{len(added)} added, {len(known)} known already, {len(problems)} could not be taken.",
+        {"dry_run": dry_run, "added": added, "known": known, "problems": problems},
+        *((f"  {one['id']}: {one['url']}" for one in added) if dry_run else ()),
+        f"{len(added)} {'would be added' if dry_run else 'added'}, {len(known)} known already, "
+        f"{len(problems)} could not be taken.",
         *(f"  {one['where']}: {one['what']}" for one in problems),
     )
     return share(len(problems), len(outlines))

@@ -97,7 +97,7 @@ def entry_of(item: Mapping[str, Any], base: str) -> EntryData:
         key=guid or link or digest_of(title, told.abstract),
         title=title,
         url=link,
-        abstract=told.abstract,
+        abstract="" if _is_repeated(text(item, "title"), told.abstract) else told.abstract,
         authors=authors,
         author_ids=_author_ids(people, len(authors)),
         categories=_categories(item),
@@ -171,6 +171,13 @@ def _title(item: Mapping[str, Any], abstract: str) -> tuple[str, str]:
     return title, ""
 
 
+def _is_repeated(title: str, abstract: str) -> bool:
+    """Whether the text says the title again, and nothing else."""
+    if len(abstract) > 2 * len(title) + 200:
+        return False
+    return "".join(_plain(abstract).split()).casefold() == "".join(_plain(title).split()).casefold()
+
+
 def _abstract(item: Mapping[str, Any]) -> str:
     """The summary, or the content where that goes on with it or says at least twice as much."""
     summary = text(item, "summary")
@@ -236,7 +243,15 @@ def _bibliography(body: str) -> _Told | None:
     if (link := body.rfind("<p>")) > 0 and _PLACE_LAST.match(body, link):
         return _Told(abstract=body[:link])
     first = _NAMES_FIRST.match(body)
-    return _Told(abstract=body[first.end() :], authors=split_names(_plain(first[1]))) if first else None
+    if first is None:
+        return None
+    return _Told(abstract=body[first.end() :], authors=tuple(map(_lowered, split_names(_plain(first[1])))))
+
+
+def _lowered(name: str) -> str:
+    """A name whose family name is printed in capitals, as others write it."""
+    given, gap, family = name.rpartition(" ")
+    return f"{given}{gap}{family.title()}" if given and family.isupper() and len(family) > 1 else name
 
 
 def _plain(markup: str) -> str:
