@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 import pytest
@@ -496,13 +497,16 @@ def test_large_mails_to_a_slow_reader_arrive_whole(certificate, secure, features
 
 
 def test_a_reader_who_takes_nothing_any_more_is_given_up_before_the_dot():
+    given_up = threading.Event()
+
     def script(talk: Talk) -> None:
         talk.greet(*FEATURES)
         talk.envelope()
-        time.sleep(1.5)
+        given_up.wait(60)
 
     with playing(script) as peer, connected(relay_to(peer.port, timeout=0.4, dot_timeout=60)) as line:
         outcome = line.submit(ENVELOPE, LARGE * 4)
+        given_up.set()
     assert (outcome.kind, outcome.scope) == (OutcomeKind.DEFERRED, Scope.RELAY)
     assert "took nothing for 0.4 seconds" in outcome.remote
 

@@ -153,7 +153,7 @@ class TestLimits:
         with road.app.store.reading() as tx:
             keys = tx.execute(select(metadata.tables["allowances"].c.key)).scalars().all()
         assert len(keys) == 3
-        assert all(len(key) == 64 and "ada" not in key for key in keys)
+        assert all(len(key) == 64 and "@" not in key for key in keys)
         road.now += HOUR
         road.app.prune()
         assert number_of(road, "allowances") == 1, "the mailbox's day"
@@ -278,7 +278,7 @@ class TestBadInput:
 
 class TestForgetting:
     def test_who_never_answers_is_forgotten_after_a_month(self, road):
-        ask(road)
+        ask(road, "ada-of-london@example.org")
         road.deliver()
         road.now += timedelta(days=30)
         assert road.app.prune().requests == 0
@@ -287,8 +287,8 @@ class TestForgetting:
         with road.app.store.reading() as tx:
             for table in metadata.sorted_tables:
                 for row in tx.execute(select(table)):
-                    assert "ada" not in str(tuple(row)), table.name
-        assert ask(road) == "planned", "and may ask again"
+                    assert "ada-of-london" not in str(tuple(row)), table.name
+        assert ask(road, "ada-of-london@example.org") == "planned", "and may ask again"
 
     def test_two_who_were_asked_at_one_instant_can_both_be_forgotten(self, road):
         for name in ("ada", "bo", "cy"):
