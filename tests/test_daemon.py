@@ -30,6 +30,7 @@ from digest.model.feeds import FetchRequest, FetchResponse
 from digest.services.ingest import Ingest
 from digest.sources.people.openalex import OPENALEX
 from digest.storage import deliveries
+from tests.apps import having
 
 ROOT = Path(__file__).parents[1]
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
@@ -150,7 +151,7 @@ def test_catalogues_are_asked_hourly_and_at_once_again_while_a_minute_s_share_le
         document = {"id": f"https://openalex.org/{person}", "display_name": f"Name {person}"}
         return FetchResponse(url=request.url, status=200, body=json.dumps(document).encode())
 
-    daemon = Daemon(replace(app, people=replace(app.people, catalogues=(OPENALEX,), fetch=fetch)))
+    daemon = Daemon(having(app, people=replace(app.people, catalogues=(OPENALEX,), fetch=fetch)))
     counted: list[int] = []
     for minutes in (0, 1, 2, 30, 60, 7 * 24 * 60 + 120):
         now[0] = datetime(2026, 5, 4, 8, tzinfo=UTC) + timedelta(minutes=minutes)
@@ -290,6 +291,7 @@ from pathlib import Path
 from digest.app import build
 from digest.config import load
 from digest.daemon.running import run
+from tests.apps import having
 
 path = Path(sys.argv[1])
 def rebuild():
@@ -400,6 +402,7 @@ from pathlib import Path
 from digest.app import build
 from digest.config import load
 from digest.daemon.running import run
+from tests.apps import having
 
 path = Path(sys.argv[1])
 app = build(load(path, {}))
@@ -411,7 +414,7 @@ class Publish:
         time.sleep(1)
         return planned
 
-sys.exit(run(replace(app, publish=Publish())))
+sys.exit(run(having(app, publish=Publish())))
 """
 
 

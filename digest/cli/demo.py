@@ -111,7 +111,8 @@ class _Road:
         self.mails: list[DemoMail] = []
 
     def __enter__(self) -> _Road:
-        from digest.app import build, catch_all
+        from digest.app import build
+        from digest.app.sending import catch_all
         from digest.config import from_table
 
         self.folder.mkdir(parents=True, exist_ok=True)

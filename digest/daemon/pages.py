@@ -25,7 +25,7 @@ def run_pages(app: App, *, rebuild: Callable[[], App]) -> int:
     ``[web] enabled`` says whether `digest run` answers, and nothing here. Raises DigestError when it cannot start.
     """
     settle()
-    current = [app]
+    current = [app.ready()]
 
     def put(fresh: App) -> App:
         old, current[0] = current[0], fresh

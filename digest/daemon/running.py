@@ -27,7 +27,7 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None, pace: timedelta =
     What is due is looked up every ``pace`` of the machine's time; an App whose clock runs faster wants it shorter.
     """
     settle()
-    daemon = Daemon(app, rebuild=rebuild)
+    daemon = Daemon(app.ready(), rebuild=rebuild)
     settings = app.config.web
     servers = listen(lambda: daemon.app, daemon.pulse, pages=settings.enabled)
     kick = threading.Lock()

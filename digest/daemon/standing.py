@@ -50,7 +50,7 @@ def swapped(rebuild: Callable[[], App], put: Callable[[App], App]) -> None:
     """
     notify("RELOADING=1")
     try:
-        fresh = rebuild()
+        fresh = rebuild().ready()
     except DigestError as error:
         log.error("not reloaded, the old configuration stays", problem=str(error))
     except Exception:

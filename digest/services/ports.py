@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from digest.model.editions import Digest, Edition, Item
 from digest.model.feeds import Entry, FetchRequest, FetchResponse
 from digest.model.mail import Message
 from digest.model.people import Profile, Subscription
 from digest.model.ranking import Evidence
-from digest.ranking.rank import Ranking
+
+if TYPE_CHECKING:
+    from digest.ranking.rank import Ranking
 
 #: Gets one document; raises FetchError.
 Fetch = Callable[[FetchRequest], FetchResponse]
 #: Ranks one pool of entries for many profiles: (entries, evidence, now) -> (profile -> ranked).
-Prepare = Callable[[Sequence[Entry], Evidence, datetime], Callable[[Profile], Ranking]]
+Prepare = Callable[[Sequence[Entry], Evidence, datetime], Callable[[Profile], "Ranking"]]
 #: What a profile learnt from likes: (entries, evidence, now, profile) -> (words, people), strongest first.
 Lean = Callable[[Sequence[Entry], Evidence, datetime, Profile], tuple[tuple[str, ...], tuple[str, ...]]]
 #: Prints one edition, or several joined in one mail, beside their digests.

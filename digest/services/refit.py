@@ -5,17 +5,14 @@ What was decided is written down with its reason, for `digest status` and the lo
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from digest.model.errors import InputError
 from digest.model.past import Seen
 from digest.services.backtest import Fitted, keep_prior, learn
 from digest.services.past import Past, StorePast
+from digest.services.refitted import Refitted, last, put_down
 from digest.services.replay import NDCG, Contender, Plan, pools
-from digest.storage import meta
-from digest.storage.base import Tx
 from digest.storage.engine import Store
 
 EVERY = timedelta(days=7)
@@ -24,17 +21,7 @@ FEWEST_WORKS, FEWEST_DAYS = 1_000, 60
 #: The newest days, on which a new prior is tried and which it has not seen: one of so many.
 TRIED_ON = 10
 _POOL_DAYS = 3
-_KEY = "refit"
 _OURS, _SHIPPED = "own", "shipped"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refitted:
-    """What came of one try."""
-
-    at: datetime
-    kept: bool
-    why: str
 
 
 def refit(store: Store, now: datetime) -> Refitted | None:
@@ -52,17 +39,8 @@ def refit(store: Store, now: datetime) -> Refitted | None:
         keep_prior(store, fitted, now=now)
     done = Refitted(at=now, kept=kept, why=why)
     with store.transaction() as tx:
-        meta.put(tx, _KEY, json.dumps({"at": now.isoformat(), "kept": kept, "why": why}))
+        put_down(tx, done)
     return done
-
-
-def last(tx: Tx) -> Refitted | None:
-    """What came of the last try; None before the first."""
-    text = meta.get(tx, _KEY)
-    if text is None:
-        return None
-    said = json.loads(text)
-    return Refitted(at=datetime.fromisoformat(said["at"]), kept=said["kept"], why=said["why"])
 
 
 def _tried(past: Past, now: datetime) -> tuple[bool, str, Fitted | None]:

@@ -16,8 +16,8 @@ from digest.model.mail import OPEN_STATES, DeliveryState, ReportKind
 from digest.rendering import remarks
 from digest.services.hush import hushes
 from digest.services.ports import Clock
-from digest.services.refit import Refitted
-from digest.services.refit import last as last_refit
+from digest.services.refitted import Refitted
+from digest.services.refitted import last as last_refit
 from digest.services.usual import Hush
 from digest.storage import bounces, deliveries, editions, entries, likeness, meta, parting, people, sources
 from digest.storage.base import Tx, storable

@@ -24,6 +24,7 @@ from digest.services.admission import MOST_OF_A_NETWORK
 from digest.web.application import application
 from digest.web.server import WebServer
 from tests.acceptance.browser import chromium
+from tests.apps import having
 from tests.services.road import DAY, SLOT, Road, in_mail, paper
 from tests.web.test_pages import everything
 
@@ -131,7 +132,7 @@ def test_a_server_that_ends_keeps_what_it_promised(place, monkeypatch):
         goes_on.wait(10)
         return admission.print_letter(*given)
 
-    road.app = replace(road.app, admission=replace(admission, print_letter=slow))
+    road.app = having(road.app, admission=replace(admission, print_letter=slow))
     server = WebServer(application(lambda: road.app), "127.0.0.1:0", option="web.bind")
     with httpx2.Client(base_url=f"http://127.0.0.1:{server.port}") as reader:
         token = re.search(r'name="form" value="([^"]+)"', reader.get("/join/daily").text)[1]

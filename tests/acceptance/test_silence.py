@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from sqlalchemy import select
@@ -26,6 +25,7 @@ from digest.services.subscribe import Choices
 from digest.storage import entries, people
 from digest.storage.deliveries import deliveries
 from digest.storage.editions import messages
+from tests.apps import having
 from tests.services.recorded import START, Asked, Web, answer
 from tests.services.road import Road, _renderer
 
@@ -92,13 +92,13 @@ class Town:
             ],
         }
         config = from_table(table, folder=self.folder, environ={})
-        with patch("digest.app.make_renderer", lambda _config: _renderer()):
-            app = build(config, clock=lambda: self.web.now)
+        app = build(config, clock=lambda: self.web.now)
+        vars(app.parts).update(renderer=_renderer())
         fetcher = self.web.fetcher()
         ingest = replace(
             app.ingest, fetch=fetcher.fetch, queue=fetcher.queue, free_in=fetcher.free_in, hang_up=fetcher.hang_up
         )
-        self.app = replace(app, ingest=replace(ingest, jitter=lambda: 0.0))
+        self.app = having(app, ingest=replace(ingest, jitter=lambda: 0.0))
         return self
 
     @property
@@ -208,7 +208,7 @@ def test_a_quiet_day(town, web):
     assert (found.verdict, found.printed) == ("empty", 0)
     assert found.sentences == ("The Daily of Tuesday, 05 May 2026 printed nothing. Nothing new arrived.",)
     assert only(found).state == "unchanged"
-    assert only(found).sentence == "Harbour: Nothing has changed since the last fetch."
+    assert only(found).sentence == "Harbour (lab): Nothing has changed since the last fetch."
     assert only(found).told == "Harbour: nothing new"
     assert "Harbour: nothing new" in town.mail(TUESDAY)
 
@@ -219,7 +219,7 @@ def test_a_week_end_of_arxiv(town, web):
     line = only(town.why(SATURDAY))
     assert (line.state, line.sentence) == (
         "holiday",
-        "cs.CL updates on arXiv.org: arXiv announces no papers at week-ends.",
+        "cs.CL updates on arXiv.org (arxiv): arXiv announces no papers at week-ends.",
     )
     assert line.told == "cs.CL updates on arXiv.org: announces no papers today (weekend or holiday)"
 
@@ -242,7 +242,7 @@ def test_a_day_that_the_feed_skips(town, web):
     town.open(lab()).reader().live(SUNDAY)
     line = only(town.why(SUNDAY))
     assert (line.state, line.told) == ("holiday", "Harbour: announces no papers today (weekend or holiday)")
-    assert line.sentence.startswith("Harbour: The feed says that it does not publish on Sundays")
+    assert line.sentence.startswith("Harbour (lab): The feed says that it does not publish on Sundays")
     assert line.until == at(SUNDAY + DAY, 0), "it rests until Monday"
 
 
@@ -334,7 +334,7 @@ def test_a_day_before_the_first_fetch(town, web):
     web.pages["lab.example"] = always(feed(item(1)))
     town.open(lab()).reader().live(MONDAY)
     line = only(town.why(MONDAY - 2 * DAY))
-    assert line.sentence == "Harbour: Not fetched by then; its papers of these days came later."
+    assert line.sentence == "Harbour (lab): Not fetched by then; its papers of these days came later."
 
 
 def test_nobody_looked(town, web):
@@ -343,7 +343,8 @@ def test_nobody_looked(town, web):
     line = only(town.why(WEDNESDAY))
     assert (line.state, line.told) == ("idle", "Harbour: was not looked at in time")
     assert line.sentence == (
-        "Harbour: It was due on 2026-05-04 08:00 UTC, but nobody looked: its last look was on 2026-05-04 07:00 UTC."
+        "Harbour (lab): It was due on 2026-05-04 08:00 UTC, but nobody looked: "
+        "its last look was on 2026-05-04 07:00 UTC."
     )
 
 
@@ -354,7 +355,7 @@ def test_a_source_that_was_taken_out_of_the_configuration(town, web):
     town.open(lab(), other).reader().live(at(MONDAY, 20)).open(lab()).live(TUESDAY)
     by_id = {line.id: line for line in town.why(TUESDAY).sources}
     assert (by_id["zoo"].state, by_id["zoo"].told) == ("removed", "Zoo: is no longer read for this mail")
-    assert by_id["zoo"].sentence.startswith("Zoo: It is no longer among the sources; it was last looked at on")
+    assert by_id["zoo"].sentence.startswith("Zoo (zoo): It is no longer among the sources; it was last looked at on")
     assert by_id["lab"].state == "unchanged"
 
 
@@ -700,7 +701,7 @@ def test_never_keeps_the_lines_out_of_an_empty_mail_but_not_from_the_operator(to
     assert "Nothing new arrived." in town.mail(TUESDAY)
     assert "Harbour: nothing new" not in town.mail(TUESDAY)
     (status,) = town.services.report.status().digests
-    assert status.notes == ("Harbour: Nothing has changed since the last fetch.",)
+    assert status.notes == ("Harbour (lab): Nothing has changed since the last fetch.",)
 
 
 def test_preview_is_what_is_sent_on_a_short_day(town, web):

@@ -19,7 +19,7 @@ Records = dict[str, Sequence[str]]
 def dns(monkeypatch) -> Records:
     """What the resolver knows: a policy, a sender, and what a test adds."""
     records: Records = {"example.org": ("v=spf1 -all",), "_dmarc.example.org": ("v=DMARC1; p=none",)}
-    monkeypatch.setattr("digest.app.text_records", lambda name: records.get(name, ()))
+    monkeypatch.setattr("digest.app.operating.text_records", lambda name: records.get(name, ()))
     return records
 
 
@@ -179,6 +179,6 @@ def test_without_a_resolver_nothing_is_claimed_of_a_record(read, keygen, doctor,
     def nobody(_name: str) -> tuple[str, ...]:
         raise OSError("no resolver answers")
 
-    monkeypatch.setattr("digest.app.text_records", nobody)
+    monkeypatch.setattr("digest.app.operating.text_records", nobody)
     keygen()
     assert doctor() == [("DNS", "warn", "not checked: no resolver answers")]

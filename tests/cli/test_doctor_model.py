@@ -17,7 +17,7 @@ from tests.ranking import tiny_model
 @pytest.fixture
 def found(call, monkeypatch):
     """What the doctor says of the model: (state, detail, try), or None."""
-    monkeypatch.setattr("digest.app.text_records", lambda name: ())
+    monkeypatch.setattr("digest.app.operating.text_records", lambda name: ())
 
     def found_(setting: str | None) -> tuple[str, str, str] | None:
         path = Path("config.toml")
@@ -47,7 +47,7 @@ def test_a_folder_without_a_model_is_named_with_its_cure(installed, found):
 
 
 def test_a_prior_of_ones_own_that_cannot_be_read_is_told_with_its_cure(installed, call, monkeypatch):
-    monkeypatch.setattr("digest.app.text_records", lambda name: ())
+    monkeypatch.setattr("digest.app.operating.text_records", lambda name: ())
 
     def prior() -> tuple[str, str, str] | None:
         findings = call("doctor", "--json").json["findings"]

@@ -20,7 +20,7 @@ def found(call):
 
 @pytest.fixture(autouse=True)
 def without_dns(monkeypatch) -> None:
-    monkeypatch.setattr("digest.app.text_records", lambda name: ())
+    monkeypatch.setattr("digest.app.operating.text_records", lambda name: ())
 
 
 def configured(more: str, **files: int) -> None:

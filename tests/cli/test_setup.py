@@ -17,7 +17,7 @@ def without_dns(monkeypatch):
     def nobody(_name: str) -> tuple[str, ...]:
         raise OSError("no resolver answers")
 
-    monkeypatch.setattr("digest.app.text_records", nobody)
+    monkeypatch.setattr("digest.app.operating.text_records", nobody)
 
 
 def test_the_defaults_make_a_configuration_that_works_offline(call, tmp_path):
@@ -132,7 +132,7 @@ def test_dns_records_are_looked_up_at_their_names(call, read, monkeypatch):
         asked.append(name)
         return records.get(name, ())
 
-    monkeypatch.setattr("digest.app.text_records", answer)
+    monkeypatch.setattr("digest.app.operating.text_records", answer)
     told = call("doctor", "--json")
     found = {one["what"]: (one["state"], one["detail"]) for one in told.json["findings"]}
     assert (found["SPF"], found["DMARC"]) == (("ok", "v=spf1 -all"), ("warn", "there is no record"))

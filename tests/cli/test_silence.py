@@ -16,7 +16,7 @@ def test_a_day_is_told_source_by_source(call, installed):
     assert (done.json["digest"], done.json["on"], done.json["verdict"]) == ("papers", "2026-03-03", "unpublished")
     text = call("silence", "--on", "2026-03-03").out
     assert text.startswith("Trending papers of Tuesday, 03 March 2026 was not published")
-    assert "  Hugging Face Daily Papers: " in text
+    assert "  Hugging Face Daily Papers (hf-daily): " in text
 
 
 def test_a_wrong_day_or_digest_is_2(call, installed):

@@ -187,7 +187,7 @@ def test_a_source_that_is_gone_says_since_when_and_what_to_do(call, installed, h
     call("fetch", "lab")
     monkeypatch.setenv("DIGEST_NOW", "2026-03-05T08:15:00Z")
     call("fetch", "lab")
-    monkeypatch.setattr("digest.app.text_records", lambda name: ())
+    monkeypatch.setattr("digest.app.operating.text_records", lambda name: ())
     (found,) = (one for one in call("doctor", "--json").json["findings"] if one["what"] == "source lab")
     since = "is gone for good since 2026-03-03 08:15 UTC: its server says that it was taken down (HTTP 410)"
     assert (found["state"], since in found["detail"]) == ("fail", True)

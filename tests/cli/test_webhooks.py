@@ -11,7 +11,7 @@ from tests.delivery.hooks import TOPIC, sendgrid_public
 
 @pytest.fixture(autouse=True)
 def on_the_web(monkeypatch) -> None:
-    monkeypatch.setattr("digest.app.text_records", lambda name: ())
+    monkeypatch.setattr("digest.app.operating.text_records", lambda name: ())
     monkeypatch.setenv("DIGEST_WEB__ENABLED", "true")
     monkeypatch.setenv("DIGEST_WEB__BIND", "127.0.0.1:0")
     monkeypatch.setenv("DIGEST_WEB__PUBLIC_URL", "https://digest.example.org")

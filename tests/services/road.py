@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
-from unittest.mock import patch
 
 from digest.app import App, build
 from digest.config import from_table
@@ -28,6 +27,7 @@ from digest.services.preview import Previewed
 from digest.services.publish import Published
 from digest.services.subscribe import Choices
 from digest.storage import deliveries, editions, sending
+from tests.apps import having
 
 #: A Monday, 07:30 in Berlin.
 SLOT = datetime(2026, 5, 4, 5, 30, tzinfo=UTC)
@@ -99,15 +99,15 @@ class Road:
         if self.app is not None:
             self.app.close()
         config = from_table(table(self.url, *digests, **sections), folder=self.folder)
-        with patch("digest.app.make_renderer", lambda _config: _renderer()):
-            app = build(config, clock=lambda: self.now)
+        app = build(config, clock=lambda: self.now)
+        vars(app.parts).update(renderer=_renderer())
         real = app.publish.print_edition
 
         def counting(editions: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
             self.printed.append(editions)
             return real(editions, digests)
 
-        self.app = replace(app, publish=replace(app.publish, print_edition=counting))
+        self.app = having(app, publish=replace(app.publish, print_edition=counting))
 
     def narrow(self, room: int) -> None:
         """From now on a mail has room for so many papers only, as if they were of extreme size."""
@@ -125,7 +125,7 @@ class Road:
 
         publish = replace(self.app.publish, print_edition=printing)
         preview = replace(self.app.preview, print_edition=printing)
-        self.app = replace(self.app, publish=publish, preview=preview)
+        self.app = having(self.app, publish=publish, preview=preview)
 
     def digest(self, name: str = "") -> Digest:
         return self.app.config.digest(name) if name else self.app.config.digests[0]

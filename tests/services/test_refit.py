@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from digest.services import refit as refitting
-from digest.services.refit import Refitted, last, refit
+from digest.services.refit import refit
+from digest.services.refitted import Refitted, last
 from digest.storage import fits
 from tests.services.histories import morning, voted
 from tests.services.test_backtest import stored

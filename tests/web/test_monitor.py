@@ -15,6 +15,7 @@ from digest.daemon.jobs import Daemon
 from digest.storage import meta
 from digest.web import monitor
 from digest.web.monitor import Monitor
+from tests.apps import having
 from tests.services.road import SLOT, Road, paper
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +93,7 @@ def test_a_restored_database_and_one_that_cannot_be_read_are_not_ready(road, cli
         meta.put(tx, meta.RESTORED, "2026-05-04T00:00:00+00:00")
     assert "db restored" in client.get("/ready").json()["problems"][0]
     road.app.store.close()
-    broken = replace(road.app, report=replace(road.app.report, store=Gone()))
+    broken = having(road.app, report=replace(road.app.report, store=Gone()))
     daemon.app = broken
     answer = client.get("/ready")
     assert (answer.status_code, client.get("/metrics").status_code) == (503, 503)

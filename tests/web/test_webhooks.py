@@ -6,7 +6,6 @@ import json
 import random
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -20,6 +19,7 @@ from digest.model.feeds import FetchRequest, FetchResponse
 from digest.model.people import SubscriptionState
 from digest.storage.base import metadata
 from digest.web.application import application
+from tests.apps import having
 from tests.delivery import hooks
 from tests.delivery.hooks import ADA, HOST, MAILGUN_KEY, PASSWORD, TOPIC, Asked, odd
 from tests.services.road import SLOT, Road, paper
@@ -61,7 +61,7 @@ def road(url, tmp_path, amazon):
         "sendgrid_key": hooks.sendgrid_public(),
     }
     made = Road.open(home, url, webhooks=settings, mail={"from": "digest@example.org", "bounces_to": "b@example.org"})
-    made.app = replace(made.app, webhooks=Webhooks(made.app.config, amazon.fetch, made.app.clock))
+    made.app = having(made.app, webhooks=Webhooks(made.app.config, amazon.fetch, made.app.clock))
     made.reader()
     made.bring(paper(1))
     made.publish()

@@ -60,7 +60,7 @@ def keygen(
 @with_door
 def record(door: Door) -> None:
     """Print the DNS records of the configured keys again."""
-    from digest.app.keys import signing_keys
+    from digest.app.signing import signing_keys
 
     keys = signing_keys(door.config)
     if not keys:
@@ -74,7 +74,7 @@ def record(door: Door) -> None:
 
 
 def _made(kind: str, selector: str, domain: str) -> tuple[str, SigningKey]:
-    from digest.app.keys import new_signing_key
+    from digest.app.signing import new_signing_key
     from digest.config.settings import SELECTOR
 
     if not re.fullmatch(SELECTOR, selector):

@@ -7,7 +7,6 @@ import sys
 
 from digest.cli.door import Door, with_door
 from digest.cli.failures import TRY_LATER
-from digest.cli.logs import log_to_stderr
 from digest.model.errors import UsageError
 
 #: What a machine or a reader has to say stands at the beginning; the rest of a long mail is taken and dropped.
@@ -19,6 +18,7 @@ def run(door: Door) -> int:
     """Fetch, publish and deliver from now on; SIGTERM drains and ends, SIGHUP reads the configuration again."""
     _refuse_standing_clock("digest run")
     from digest.app import build
+    from digest.cli.logs import log_to_stderr
     from digest.config import load
     from digest.daemon.running import run as run_daemon
 
@@ -31,6 +31,7 @@ def web(door: Door) -> int:
     """Answer the web pages alone, beside a `digest run` that has them off; SIGTERM ends, SIGHUP reads anew."""
     _refuse_standing_clock("digest web")
     from digest.app import build
+    from digest.cli.logs import log_to_stderr
     from digest.config import load
     from digest.daemon.pages import run_pages
 

@@ -84,7 +84,7 @@ def remove(door: Door, source: Annotated[str, typer.Argument(metavar="SOURCE", h
 @with_door
 def kinds(door: Door) -> int:
     """Every kind of source there is, and the keys of a [[source]] that it reads."""
-    from digest.app import source_kinds
+    from digest.app.fetching import source_kinds
 
     own, foreign = source_kinds()
     found = [(kind, "digest", "") for kind in own] + [(one.kind, one.package, one.problem) for one in foreign]
@@ -116,7 +116,7 @@ def check(
     allow_private: Private = False,
 ) -> int:
     """Show what would be taken; nothing is stored, and no configuration is needed."""
-    from digest.app import check_sources
+    from digest.app.fetching import check_sources
 
     config = _config(door)
     found = check_sources(config, inputs, kind=kind, allow_private=allow_private, clock=door.clock)

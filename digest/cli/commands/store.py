@@ -19,7 +19,7 @@ group = typer.Typer(help="Migrations, copies, retention, release after a restore
 @with_door
 def upgrade(door: Door) -> None:
     """Bring the tables to this program's; copy it first, by `digest db backup FILE` of the version before."""
-    from digest.app import upgrade as bring
+    from digest.app.tables import upgrade as bring
 
     before, after = bring(door.config)
     said = (
@@ -34,7 +34,7 @@ def upgrade(door: Door) -> None:
 @with_door
 def current(door: Door) -> int:
     """Which tables the database has, and which this program wants."""
-    from digest.app import schema
+    from digest.app.tables import schema
 
     has, wants = schema(door.config)
     said = f"The database is at {has or 'nothing'}, this program at {wants}."

@@ -234,7 +234,7 @@ class Bench:
         }
 
     def _folders(self) -> tuple[Path, ...]:
-        from digest.app import template_folders
+        from digest.app.printing import template_folders
 
         return template_folders(self._config)
 

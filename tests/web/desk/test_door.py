@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from digest.web.application import application
 from digest.web.desk.door import place_of
+from tests.apps import having
 from tests.web.desk.seat import ORIGIN, PASSWORD, log_in, password_hash
 
 
@@ -96,7 +97,7 @@ class TestStaying:
 
     def test_a_new_password_ends_the_sessions_of_the_old_one(self, road, desk):
         known = tuple(replace(one, password_hash="") for one in road.app.operators.known)
-        road.app = replace(road.app, operators=replace(road.app.operators, known=known))
+        road.app = having(road.app, operators=replace(road.app.operators, known=known))
         assert desk.get("/desk/log").status_code == 303
 
     def test_the_command_line_ends_sessions_and_links(self, road, anybody, desk):

@@ -14,6 +14,7 @@ from digest.model.feeds import FetchResponse, SourceId, SourceState
 from digest.storage import rounds
 from digest.storage.rounds import Round
 from digest.web.desk import errands
+from tests.apps import having
 from tests.services.road import SLOT, paper
 from tests.web.desk.test_today import HOSTILE, rows
 
@@ -46,7 +47,7 @@ class World:
 @pytest.fixture
 def world(road):
     made = World()
-    road.app = replace(
+    road.app = having(
         road.app,
         discover=replace(road.app.discover, fetch=made.fetch),
         ingest=replace(road.app.ingest, fetch=made.fetch),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from digest.storage.deliveries import deliveries
 from digest.storage.sources import sources
 from digest.web.application import application
 from digest.web.figures import Job, Pulse
+from tests.apps import having
 from tests.services.road import SLOT, paper
 from tests.web.desk.seat import ORIGIN, log_in
 
@@ -126,7 +126,7 @@ class TestLook:
                 looks.append(1)
                 return real.look()
 
-        sent.app = replace(sent.app, overview=Counting())
+        sent.app = having(sent.app, overview=Counting())
         for _ in range(3):
             desk.get("/desk")
         assert len(looks) == 1

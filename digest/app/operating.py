@@ -1,0 +1,43 @@
+"""The doctor, who looks at everything from the configuration to the DNS."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from digest.app.parts import Parts
+from digest.app.post import can_read
+from digest.app.publishing import model_reader, print_edition
+from digest.app.signing import key_reader, secret_files
+from digest.delivery.exchange import look_in
+from digest.delivery.records import text_records
+from digest.services.admission import Admission
+from digest.services.doctor import Doctor, Exit
+
+
+def doctor(parts: Parts, admission: Admission) -> Doctor:
+    config = parts.config
+    return Doctor(
+        store=parts.store,
+        digests=config.digests,
+        configured=config.sources,
+        sender=config.sender,
+        template_problems=parts.renderer.problems,
+        exits=tuple(
+            Exit(where=relay.where, is_server=relay.path is None, look_in=partial(look_in, relay))
+            for relay in parts.relays
+        ),
+        is_ours=lambda form: admission.age_of(form) is not None,
+        fetch=parts.ways.fetch,
+        kinds=parts.kinds,
+        foreign=parts.kinds.foreign,
+        print_edition=partial(print_edition, parts),
+        print_question=parts.print_question,
+        text_records=text_records,
+        signing=tuple(key_reader(settings, config) for settings in config.signing),
+        read_inbox=lambda: can_read(config),
+        bounces_to=config.mail.bounces_to,
+        webhooks=parts.webhooks.states,
+        secrets=lambda: tuple(secret_files(config)),
+        load_model=model_reader(config),
+        clock=parts.clock,
+    )

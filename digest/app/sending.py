@@ -1,0 +1,91 @@
+"""Services of what is sent, and of what comes back."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from digest.app.holders import dead_holders
+from digest.app.parts import Parts
+from digest.app.post import outlet, return_path
+from digest.app.signing import signer
+from digest.config import Config
+from digest.delivery.catchall import CatchAll
+from digest.delivery.exchange import Exchange, hand_over
+from digest.delivery.folder import arrived
+from digest.services.deliver import Deliver
+from digest.services.feedback import Feedback
+from digest.services.ledger import Ledger
+from digest.services.notify import Notify
+from digest.services.reconcile import Reconcile
+
+
+def deliver(parts: Parts) -> Deliver:
+    kept = parts.config.delivery
+    return Deliver(
+        store=parts.store,
+        outlets=tuple(map(outlet, parts.relays, parts.config.relays)),
+        exchange=Exchange,
+        hand_over=hand_over,
+        arrived=arrived,
+        keys=parts.keys,
+        return_path=return_path(parts.config),
+        signer=lambda: signer(parts.config, parts.clock),
+        resend=kept.uncertain == "resend",
+        soft_bounces=kept.soft_bounces,
+        soft_window=kept.soft_window,
+        holder=parts.holder,
+        lease=kept.lease,
+        dead=dead_holders,
+        clock=parts.clock,
+        jitter=random.random,
+        has_public_url=parts.has_public_url,
+        seconds=time.monotonic,
+    )
+
+
+def ledger(parts: Parts) -> Ledger:
+    return Ledger(
+        store=parts.store,
+        digests=parts.config.digests,
+        keys=parts.keys,
+        return_path=return_path(parts.config),
+        host=_host(parts.config),
+        folders=tuple(relay.place for relay in parts.relays if relay.path is not None),
+        clock=parts.clock,
+    )
+
+
+def reconcile(parts: Parts) -> Reconcile:
+    return Reconcile(store=parts.store, keys=parts.keys, host=_host(parts.config), clock=parts.clock)
+
+
+def feedback(parts: Parts) -> Feedback:
+    return Feedback(
+        store=parts.store,
+        clock=parts.clock,
+        lasting=parts.keys.lasting,
+        links=parts.keys.links,
+        soft_bounces=parts.config.delivery.soft_bounces,
+        soft_window=parts.config.delivery.soft_window,
+    )
+
+
+def notify(parts: Parts) -> Notify:
+    return Notify(
+        store=parts.store,
+        digests=parts.config.digests,
+        alerts_to=parts.config.mail.alerts_to,
+        print_alert=parts.print_alert,
+        key=parts.keys.lasting,
+        clock=parts.clock,
+    )
+
+
+def catch_all() -> CatchAll:
+    """A small SMTP server inside this process that keeps every mail, for `digest demo`."""
+    return CatchAll()
+
+
+def _host(config: Config) -> str:
+    return config.sender.from_address.rpartition("@")[2]

@@ -1,0 +1,385 @@
+"""App: every service of one configuration, put together when it is first asked for."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from digest.app.parts import Parts
+from digest.config import Config
+from digest.services.ports import Clock
+from digest.services.stamping import Keys
+from digest.sources.kinds import check, installed
+from digest.storage import migrate
+from digest.storage.engine import Store, open_store
+
+if TYPE_CHECKING:
+    from digest.app.webhooks import Webhooks
+    from digest.rendering.render import Renderer
+    from digest.services.admission import Admission
+    from digest.services.archive import Archive
+    from digest.services.backfill import Backfill
+    from digest.services.catalogue import People
+    from digest.services.deliver import Deliver
+    from digest.services.discover import Discover
+    from digest.services.doctor import Doctor
+    from digest.services.explain import Explain
+    from digest.services.feedback import Feedback, Obeyed
+    from digest.services.glance import Overview
+    from digest.services.goodbye import Goodbye
+    from digest.services.ingest import Ingest
+    from digest.services.ledger import Ledger
+    from digest.services.mydata import MyData
+    from digest.services.notify import Notify
+    from digest.services.once import Once
+    from digest.services.operators import Operators
+    from digest.services.papers import Papers
+    from digest.services.preview import Preview
+    from digest.services.printed import Printed
+    from digest.services.publish import Publish
+    from digest.services.reconcile import Reconcile
+    from digest.services.refitted import Refitted
+    from digest.services.report import Report
+    from digest.services.roster import Roster
+    from digest.services.silence import Silence
+    from digest.services.sources import Sources
+    from digest.services.subscribe import Subscribe
+    from digest.services.taste import Tastes
+    from digest.services.tokens import Tokens
+    from digest.services.trends import Trends
+    from digest.services.upkeep import Pruned, Upkeep
+    from digest.services.watch import Watch
+    from digest.services.welcome import Welcome
+    from digest.services.works import Works
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """The services of one configuration. ``close()`` gives everything back.
+
+    A command needs few of them, and importing all takes longer than most commands do: each is made when it is first
+    asked for. A process that lives long makes all at its start (`ready`), lest it read the code of a later version.
+    """
+
+    parts: Parts
+    left_alone: set[str] = field(default_factory=set[str])
+    """Handles of mails that are for a person: they stay unread, and are not fetched at every round."""
+
+    @property
+    def config(self) -> Config:
+        return self.parts.config
+
+    @property
+    def clock(self) -> Clock:
+        return self.parts.clock
+
+    @property
+    def store(self) -> Store:
+        return self.parts.store
+
+    @property
+    def keys(self) -> Keys:
+        return self.parts.keys
+
+    @property
+    def renderer(self) -> Renderer:
+        return self.parts.renderer
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        return self.parts.webhooks
+
+    # Fetching.
+
+    @cached_property
+    def ingest(self) -> Ingest:
+        from digest.app.fetching import ingest
+
+        return ingest(self.parts)
+
+    @cached_property
+    def backfill(self) -> Backfill:
+        from digest.app.fetching import backfill
+
+        return backfill(self.parts)
+
+    @cached_property
+    def people(self) -> People:
+        from digest.app.fetching import people
+
+        return people(self.parts)
+
+    @cached_property
+    def discover(self) -> Discover:
+        from digest.app.fetching import discover
+
+        return discover(self.parts)
+
+    # Publishing.
+
+    @cached_property
+    def publish(self) -> Publish:
+        from digest.app.publishing import publish
+
+        return publish(self.parts)
+
+    @cached_property
+    def preview(self) -> Preview:
+        from digest.app.publishing import preview
+
+        return preview(self.parts)
+
+    @cached_property
+    def explain(self) -> Explain:
+        from digest.app.publishing import explain
+
+        return explain(self.parts)
+
+    @cached_property
+    def silence(self) -> Silence:
+        from digest.app.publishing import silence
+
+        return silence(self.parts)
+
+    @cached_property
+    def tastes(self) -> Tastes:
+        from digest.app.publishing import tastes
+
+        return tastes(self.parts)
+
+    # Sending.
+
+    @cached_property
+    def deliver(self) -> Deliver:
+        from digest.app.sending import deliver
+
+        return deliver(self.parts)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from digest.app.sending import ledger
+
+        return ledger(self.parts)
+
+    @cached_property
+    def reconcile(self) -> Reconcile:
+        from digest.app.sending import reconcile
+
+        return reconcile(self.parts)
+
+    @cached_property
+    def feedback(self) -> Feedback:
+        from digest.app.sending import feedback
+
+        return feedback(self.parts)
+
+    @cached_property
+    def notify(self) -> Notify:
+        from digest.app.sending import notify
+
+        return notify(self.parts)
+
+    # Readers.
+
+    @cached_property
+    def subscribe(self) -> Subscribe:
+        from digest.app.readers import subscribe
+
+        return subscribe(self.parts)
+
+    @cached_property
+    def admission(self) -> Admission:
+        from digest.app.readers import admission
+
+        return admission(self.parts)
+
+    @cached_property
+    def welcome(self) -> Welcome:
+        from digest.app.readers import welcome
+
+        return welcome(self.parts)
+
+    @cached_property
+    def goodbye(self) -> Goodbye:
+        from digest.app.readers import goodbye
+
+        return goodbye(self.parts)
+
+    @cached_property
+    def mydata(self) -> MyData:
+        from digest.app.readers import mydata
+
+        return mydata(self.parts, self.subscribe, self.tastes)
+
+    # Operating.
+
+    @cached_property
+    def doctor(self) -> Doctor:
+        from digest.app.operating import doctor
+
+        return doctor(self.parts, self.admission)
+
+    @cached_property
+    def sources(self) -> Sources:
+        from digest.services.sources import Sources
+
+        return Sources(store=self.store, configured=self.config.sources, clock=self.clock)
+
+    @cached_property
+    def watch(self) -> Watch:
+        from digest.services.watch import Watch
+
+        return Watch(store=self.store, configured=self.config.sources, clock=self.clock)
+
+    @cached_property
+    def works(self) -> Works:
+        from digest.services.works import Works
+
+        return Works(store=self.store, clock=self.clock)
+
+    @cached_property
+    def papers(self) -> Papers:
+        from digest.services.papers import Papers
+
+        return Papers(store=self.store)
+
+    @cached_property
+    def printed(self) -> Printed:
+        from digest.services.printed import Printed
+
+        return Printed(store=self.store)
+
+    @cached_property
+    def roster(self) -> Roster:
+        from digest.services.roster import Roster
+
+        return Roster(store=self.store, lasting=self.keys.lasting)
+
+    @cached_property
+    def archive(self) -> Archive:
+        from digest.services.archive import Archive
+
+        return Archive(
+            store=self.store,
+            digests=self.config.digests,
+            publisher=self.config.sender.from_name,
+            public_url=self.config.sender.public_url,
+        )
+
+    @cached_property
+    def report(self) -> Report:
+        from digest.services.report import Report
+
+        return Report(store=self.store, digests=self.config.digests, clock=self.clock)
+
+    @cached_property
+    def overview(self) -> Overview:
+        from digest.services.glance import Overview
+
+        return Overview(store=self.store, digests=self.config.digests, clock=self.clock)
+
+    @cached_property
+    def trends(self) -> Trends:
+        from digest.services.trends import Trends
+
+        return Trends(store=self.store, clock=self.clock)
+
+    @cached_property
+    def upkeep(self) -> Upkeep:
+        from digest.services.upkeep import Upkeep
+
+        return Upkeep(store=self.store, digests=self.config.digests, clock=self.clock)
+
+    @cached_property
+    def operators(self) -> Operators:
+        from digest.services.operators import Operators
+
+        return Operators(
+            store=self.store,
+            known=self.config.operators,
+            lasting=self.keys.lasting,
+            public_url=self.config.sender.public_url,
+            new_secret=self.parts.new_secret,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        from digest.services.tokens import Tokens
+
+        return Tokens(store=self.store, new_secret=lambda: secrets.token_bytes(32), clock=self.clock)
+
+    @cached_property
+    def once(self) -> Once:
+        from digest.services.once import Once
+
+        return Once(
+            store=self.store, lasting=self.keys.lasting, new_holder=lambda: secrets.token_hex(16), clock=self.clock
+        )
+
+    def ready(self) -> App:
+        """Itself, with every service made."""
+        for name, value in vars(type(self)).items():
+            if isinstance(value, cached_property):
+                getattr(self, name)
+        return self
+
+    def read_mailbox(self) -> Obeyed:
+        """Acts upon the new mails of the mailbox that [inbound] names, if one is. Raises MailboxError."""
+        from digest.app.post import mailbox_of
+        from digest.services.feedback import Obeyed
+
+        box = mailbox_of(self.config)
+        if box is None:
+            return Obeyed()
+        try:
+            return self.feedback.obey(box.unread(self.left_alone), box.acknowledge, self.left_alone.add)
+        finally:
+            box.close()
+
+    def prune(self) -> Pruned:
+        """Drops what the configured retention no longer keeps."""
+        kept = self.config.retention
+        return self.upkeep.prune(
+            retention_days=kept.days, deliveries_days=kept.deliveries_days, soft_window=self.config.delivery.soft_window
+        )
+
+    def refit(self) -> Refitted | None:
+        """Learns from the store's own papers where that is due and wished for."""
+        if not self.config.ranking.refit:
+            return None
+        from digest.services.refit import refit
+
+        return refit(self.store, self.clock())
+
+    def hurry(self) -> None:
+        """Sources are asked for nothing more, and a program that one of them runs is ended: we are told to stop."""
+        self.parts.ways.close()
+
+    def category_title(self, code: str) -> str:
+        from digest.ranking.categories import title_of
+
+        return title_of(code)
+
+    def close(self) -> None:
+        self.parts.close()
+        self.store.close()
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = True) -> App:
+    """Opens the database (building an empty one). Raises ConfigError for a source that its kind does not understand,
+    and as the store does."""
+    kinds = installed()
+    for source, place in zip(config.sources, config.source_places, strict=True):
+        check(source, kinds, where=place)
+    store = open_store(config.database_url)
+    if check_schema:
+        migrate.ready(store)
+    return App(parts=Parts(config=config, clock=clock, store=store, kinds=kinds))
