@@ -36,10 +36,10 @@ from unchanged import atom, feed_of
 
 from digest.entries.diff import diff
 from digest.model.feeds import Source, SourceId
-from digest.services.ingest import Ingest
-from digest.services.keeping import known
-from digest.services.reading import read
-from digest.services.understanding import understood
+from digest.services.fetching.ingest import Ingest
+from digest.services.fetching.keeping import known
+from digest.services.fetching.reading import read
+from digest.services.fetching.understanding import understood
 from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.sources.workers import Workers

@@ -29,8 +29,8 @@ from digest.entries.identity import title_key
 from digest.entries.near import text_of
 from digest.model.feeds import ChangeKind, EntryData, Source, SourceId
 from digest.ranking.observations import Line, observation, works
-from digest.services.keeping import keep, known
-from digest.services.rank_file import IDENTITY
+from digest.services.fetching.keeping import keep, known
+from digest.services.learning.rank_file import IDENTITY
 from digest.storage import migrate
 from digest.storage.base import batched
 from digest.storage.engine import Store, open_store

@@ -22,7 +22,7 @@ from processes import machine
 
 from digest.app import App, build
 from digest.config import from_table
-from digest.services.tokens import SCOPES
+from digest.services.access.tokens import SCOPES
 from digest.storage import people
 from digest.web.application import application
 from digest.web.server import WebServer

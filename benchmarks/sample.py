@@ -13,7 +13,7 @@ from digest.config import load
 from digest.entries.diff import Held, diff
 from digest.entries.identity import title_key
 from digest.model.feeds import EntryData, Source, SourceId
-from digest.services.subscribe import Choices
+from digest.services.readers.subscribe import Choices
 from digest.storage import entries, people, sources
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

@@ -27,7 +27,7 @@ from digest.daemon.jobs import Daemon
 from digest.daemon.listeners import listen
 from digest.model.errors import ConfigError
 from digest.model.feeds import FetchRequest, FetchResponse
-from digest.services.ingest import Ingest
+from digest.services.fetching.ingest import Ingest
 from digest.sources.people.openalex import OPENALEX
 from digest.storage import deliveries
 from tests.apps import having

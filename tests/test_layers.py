@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "digest"
@@ -26,6 +27,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{stage: {"model"} for stage in STAGES},
     "storage": {"model"},
     "model": set(),
+}
+
+#: room of the services -> the other rooms of theirs that it may import
+SERVICES_MAY_IMPORT: dict[str, set[str]] = {
+    "access": {"readers"},
+    "archive": {"publishing"},
+    "tending": {"fetching", "learning", "publishing", "status"},
+    "sending": {"publishing", "status"},
+    "publishing": {"fetching", "learning", "readers", "status"},
+    "fetching": {"status"},
+    "readers": {"learning", "status"},
+    "learning": {"status"},
+    "status": set(),
 }
 
 #: Modules of the stages that touch the world; app alone names them, outside their own stage.
@@ -133,6 +147,18 @@ def test_imports_run_downwards_only():
         if room(module) in MAY_IMPORT and room(name) not in {"", room(module), *MAY_IMPORT[room(module)]}
     ]
     assert sorted(wrong) == []
+
+
+def test_services_keep_to_their_rooms():
+    def place(module: str) -> str:
+        parts = module.split(".")
+        return parts[2] if parts[:2] == ["digest", "services"] and len(parts) > 3 else ""
+
+    assert {place(module) for module in modules()} - {""} == set(SERVICES_MAY_IMPORT)
+    used = {(place(module), place(name)) for module in modules() for name in ours(module) if place(name)}
+    allowed = {(above, below) for above, belows in SERVICES_MAY_IMPORT.items() for below in belows}
+    assert {(above, below) for above, below in used if above not in ("", below)} == allowed
+    assert list(TopologicalSorter(SERVICES_MAY_IMPORT).static_order())
 
 
 def test_only_the_composition_root_names_what_touches_the_world():

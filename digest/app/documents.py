@@ -11,8 +11,8 @@ from digest.app.keys import key_of
 from digest.config import Config, FetchSettings, read_secret
 from digest.delivery.inbound import Letterbox
 from digest.delivery.mailbox import Imap, Maildir
-from digest.services import letters
-from digest.services.letters import Place
+from digest.services.fetching import letters
+from digest.services.fetching.letters import Place
 from digest.services.ports import Clock, Fetch
 from digest.sources.asking.credentials import Credentials
 from digest.sources.asking.fetch import Fetcher

@@ -10,13 +10,13 @@ from digest.app.documents import ways
 from digest.app.parts import Parts
 from digest.config import Config
 from digest.model.feeds import SourceKind
-from digest.services.backfill import Backfill
-from digest.services.catalogue import People
-from digest.services.check import Checked, check
-from digest.services.discover import Discover
-from digest.services.ingest import Ingest
+from digest.services.fetching.backfill import Backfill
+from digest.services.fetching.catalogue import People
+from digest.services.fetching.check import Checked, check
+from digest.services.fetching.discover import Discover
+from digest.services.fetching.ingest import Ingest
+from digest.services.fetching.understanding import understood
 from digest.services.ports import Clock
-from digest.services.understanding import understood
 from digest.sources.kinds import KINDS, installed
 from digest.sources.kinds.elsewhere import Foreign
 from digest.sources.people.openalex import OPENALEX

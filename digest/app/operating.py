@@ -10,8 +10,8 @@ from digest.app.publishing import model_reader, print_edition
 from digest.app.signing import key_reader, secret_files
 from digest.delivery.exchange import look_in
 from digest.delivery.records import text_records
-from digest.services.admission import Admission
-from digest.services.doctor import Doctor, Exit
+from digest.services.readers.admission import Admission
+from digest.services.tending.doctor import Doctor, Exit
 
 
 def doctor(parts: Parts, admission: Admission) -> Doctor:

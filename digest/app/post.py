@@ -9,8 +9,8 @@ from digest.delivery.mailbox import Imap, Maildir
 from digest.delivery.oauth import TokenCommand
 from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.relay import ANSWER_SECONDS, Relay
-from digest.services.outlets import Outlet
-from digest.services.packing import ReturnPath
+from digest.services.sending.outlets import Outlet
+from digest.services.sending.packing import ReturnPath
 
 
 def relay(settings: RelaySettings, number: int, of: int) -> Relay:

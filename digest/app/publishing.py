@@ -21,13 +21,13 @@ from digest.ranking.rank import Ranking, rank_pool
 from digest.ranking.semantic import Model
 from digest.ranking.semantic import load as load_model
 from digest.ranking.taste import lean
-from digest.services.explain import Explain
-from digest.services.meaning import Meaning
+from digest.services.learning.meaning import Meaning
 from digest.services.ports import Prepare
-from digest.services.preview import Preview
-from digest.services.publish import Publish
-from digest.services.silence import Silence
-from digest.services.taste import Tastes
+from digest.services.publishing.explain import Explain
+from digest.services.publishing.preview import Preview
+from digest.services.publishing.publish import Publish
+from digest.services.publishing.silence import Silence
+from digest.services.readers.taste import Tastes
 
 
 def publish(parts: Parts) -> Publish:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from digest.app.parts import Parts
 from digest.app.profiles import profile_of
-from digest.services.admission import Admission
-from digest.services.goodbye import Goodbye
-from digest.services.mydata import MyData
-from digest.services.subscribe import Subscribe
-from digest.services.taste import Tastes
-from digest.services.welcome import Welcome
+from digest.services.publishing.welcome import Welcome
+from digest.services.readers.admission import Admission
+from digest.services.readers.goodbye import Goodbye
+from digest.services.readers.mydata import MyData
+from digest.services.readers.subscribe import Subscribe
+from digest.services.readers.taste import Tastes
 
 
 def subscribe(parts: Parts) -> Subscribe:

@@ -13,11 +13,11 @@ from digest.config import Config
 from digest.delivery.catchall import CatchAll
 from digest.delivery.exchange import Exchange, hand_over
 from digest.delivery.folder import arrived
-from digest.services.deliver import Deliver
-from digest.services.feedback import Feedback
-from digest.services.ledger import Ledger
-from digest.services.notify import Notify
-from digest.services.reconcile import Reconcile
+from digest.services.readers.feedback import Feedback
+from digest.services.sending.deliver import Deliver
+from digest.services.sending.ledger import Ledger
+from digest.services.sending.notify import Notify
+from digest.services.sending.reconcile import Reconcile
 
 
 def deliver(parts: Parts) -> Deliver:

@@ -19,41 +19,41 @@ from digest.storage.engine import Store, open_store
 if TYPE_CHECKING:
     from digest.app.webhooks import Webhooks
     from digest.rendering.render import Renderer
-    from digest.services.admission import Admission
-    from digest.services.archive import Archive
-    from digest.services.backfill import Backfill
-    from digest.services.catalogue import People
-    from digest.services.deliver import Deliver
-    from digest.services.discover import Discover
-    from digest.services.doctor import Doctor
-    from digest.services.explain import Explain
-    from digest.services.feedback import Feedback, Obeyed
-    from digest.services.glance import Overview
-    from digest.services.goodbye import Goodbye
-    from digest.services.ingest import Ingest
-    from digest.services.ledger import Ledger
-    from digest.services.mydata import MyData
-    from digest.services.notify import Notify
-    from digest.services.once import Once
-    from digest.services.operators import Operators
-    from digest.services.papers import Papers
-    from digest.services.preview import Preview
-    from digest.services.printed import Printed
-    from digest.services.publish import Publish
-    from digest.services.reconcile import Reconcile
-    from digest.services.refitted import Refitted
-    from digest.services.report import Report
-    from digest.services.roster import Roster
-    from digest.services.silence import Silence
-    from digest.services.sources import Sources
-    from digest.services.subscribe import Subscribe
-    from digest.services.taste import Tastes
-    from digest.services.tokens import Tokens
-    from digest.services.trends import Trends
-    from digest.services.upkeep import Pruned, Upkeep
-    from digest.services.watch import Watch
-    from digest.services.welcome import Welcome
-    from digest.services.works import Works
+    from digest.services.access.once import Once
+    from digest.services.access.operators import Operators
+    from digest.services.access.tokens import Tokens
+    from digest.services.archive.archive import Archive
+    from digest.services.archive.papers import Papers
+    from digest.services.archive.printed import Printed
+    from digest.services.fetching.backfill import Backfill
+    from digest.services.fetching.catalogue import People
+    from digest.services.fetching.discover import Discover
+    from digest.services.fetching.ingest import Ingest
+    from digest.services.fetching.sources import Sources
+    from digest.services.fetching.watch import Watch
+    from digest.services.publishing.explain import Explain
+    from digest.services.publishing.preview import Preview
+    from digest.services.publishing.publish import Publish
+    from digest.services.publishing.silence import Silence
+    from digest.services.publishing.welcome import Welcome
+    from digest.services.readers.admission import Admission
+    from digest.services.readers.feedback import Feedback, Obeyed
+    from digest.services.readers.goodbye import Goodbye
+    from digest.services.readers.mydata import MyData
+    from digest.services.readers.roster import Roster
+    from digest.services.readers.subscribe import Subscribe
+    from digest.services.readers.taste import Tastes
+    from digest.services.sending.deliver import Deliver
+    from digest.services.sending.ledger import Ledger
+    from digest.services.sending.notify import Notify
+    from digest.services.sending.reconcile import Reconcile
+    from digest.services.status.glance import Overview
+    from digest.services.status.refitted import Refitted
+    from digest.services.status.report import Report
+    from digest.services.status.trends import Trends
+    from digest.services.tending.doctor import Doctor
+    from digest.services.tending.upkeep import Pruned, Upkeep
+    from digest.services.tending.works import Works
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,43 +224,43 @@ class App:
 
     @cached_property
     def sources(self) -> Sources:
-        from digest.services.sources import Sources
+        from digest.services.fetching.sources import Sources
 
         return Sources(store=self.store, configured=self.config.sources, clock=self.clock)
 
     @cached_property
     def watch(self) -> Watch:
-        from digest.services.watch import Watch
+        from digest.services.fetching.watch import Watch
 
         return Watch(store=self.store, configured=self.config.sources, clock=self.clock)
 
     @cached_property
     def works(self) -> Works:
-        from digest.services.works import Works
+        from digest.services.tending.works import Works
 
         return Works(store=self.store, clock=self.clock)
 
     @cached_property
     def papers(self) -> Papers:
-        from digest.services.papers import Papers
+        from digest.services.archive.papers import Papers
 
         return Papers(store=self.store)
 
     @cached_property
     def printed(self) -> Printed:
-        from digest.services.printed import Printed
+        from digest.services.archive.printed import Printed
 
         return Printed(store=self.store)
 
     @cached_property
     def roster(self) -> Roster:
-        from digest.services.roster import Roster
+        from digest.services.readers.roster import Roster
 
         return Roster(store=self.store, lasting=self.keys.lasting)
 
     @cached_property
     def archive(self) -> Archive:
-        from digest.services.archive import Archive
+        from digest.services.archive.archive import Archive
 
         return Archive(
             store=self.store,
@@ -271,31 +271,31 @@ class App:
 
     @cached_property
     def report(self) -> Report:
-        from digest.services.report import Report
+        from digest.services.status.report import Report
 
         return Report(store=self.store, digests=self.config.digests, clock=self.clock)
 
     @cached_property
     def overview(self) -> Overview:
-        from digest.services.glance import Overview
+        from digest.services.status.glance import Overview
 
         return Overview(store=self.store, digests=self.config.digests, clock=self.clock)
 
     @cached_property
     def trends(self) -> Trends:
-        from digest.services.trends import Trends
+        from digest.services.status.trends import Trends
 
         return Trends(store=self.store, clock=self.clock)
 
     @cached_property
     def upkeep(self) -> Upkeep:
-        from digest.services.upkeep import Upkeep
+        from digest.services.tending.upkeep import Upkeep
 
         return Upkeep(store=self.store, digests=self.config.digests, clock=self.clock)
 
     @cached_property
     def operators(self) -> Operators:
-        from digest.services.operators import Operators
+        from digest.services.access.operators import Operators
 
         return Operators(
             store=self.store,
@@ -308,13 +308,13 @@ class App:
 
     @cached_property
     def tokens(self) -> Tokens:
-        from digest.services.tokens import Tokens
+        from digest.services.access.tokens import Tokens
 
         return Tokens(store=self.store, new_secret=lambda: secrets.token_bytes(32), clock=self.clock)
 
     @cached_property
     def once(self) -> Once:
-        from digest.services.once import Once
+        from digest.services.access.once import Once
 
         return Once(
             store=self.store, lasting=self.keys.lasting, new_holder=lambda: secrets.token_hex(16), clock=self.clock
@@ -330,7 +330,7 @@ class App:
     def read_mailbox(self) -> Obeyed:
         """Acts upon the new mails of the mailbox that [inbound] names, if one is. Raises MailboxError."""
         from digest.app.post import mailbox_of
-        from digest.services.feedback import Obeyed
+        from digest.services.readers.feedback import Obeyed
 
         box = mailbox_of(self.config)
         if box is None:
@@ -351,7 +351,7 @@ class App:
         """Learns from the store's own papers where that is due and wished for."""
         if not self.config.ranking.refit:
             return None
-        from digest.services.refit import refit
+        from digest.services.learning.refit import refit
 
         return refit(self.store, self.clock())
 

@@ -13,8 +13,8 @@ from digest.delivery.sign import Signer
 from digest.delivery.signing_key import ascii_domain, new_key, read_key
 from digest.model.errors import ConfigError
 from digest.model.signing import KeyKind, SigningKey
-from digest.services.doctor import Secret
 from digest.services.ports import Clock
+from digest.services.tending.doctor import Secret
 
 #: ``://user:password@`` in a line that is no comment.
 _PASSWORD_IN_URL = re.compile(r"^[^#\n]*://[^\s/@:]*:[^\s/@]+@", re.MULTILINE)

@@ -18,7 +18,7 @@ from digest.model.errors import DigestError
 
 if TYPE_CHECKING:
     from digest.app import App
-    from digest.services.ingest import FetchedSource
+    from digest.services.fetching.ingest import FetchedSource
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 READER = "reader@example.org"
@@ -128,7 +128,7 @@ class _Road:
 
     def day(self, morning: datetime, slot_at: datetime) -> None:
         """Fetch, then publish and deliver; writes down what arrived."""
-        from digest.services.subscribe import Choices
+        from digest.services.readers.subscribe import Choices
 
         self.now[0] = morning
         self.fetched = self.app.ingest.run(everything=True)
@@ -147,7 +147,7 @@ class _Road:
         self._keep(self.server.messages[-1].content)
 
     def _keep(self, mail: bytes) -> None:
-        from digest.services.documents import proof
+        from digest.services.publishing.documents import proof
 
         at = self.now[0]
         shown = self.app.preview.run(self.app.config.digest(None), address=READER, at=at.isoformat())

@@ -222,7 +222,7 @@ def digest_of(door: Door, name: str | None, address: str) -> Digest:
 
 def reader_address(text: str, option: str = "--for") -> str:
     """The address of an option as the store spells it, "" for none. UsageError for what is no address."""
-    from digest.services.subscribe import normal_address
+    from digest.services.readers.subscribe import normal_address
 
     try:
         return normal_address(text) if text else ""

@@ -234,7 +234,7 @@ def _one_or_many(value: object) -> object:
 
 
 def _password_hash(text: str) -> str:
-    """The line that services/passwords.py makes; whether its numbers are reasonable is seen there."""
+    """The line that services/access/passwords.py makes; whether its numbers are reasonable is seen there."""
     if text and not _HASH.fullmatch(text):
         raise ValueError("should be what `digest desk password` prints")
     return text

@@ -31,7 +31,7 @@ class Collector:
     """Looks for what points at itself by the minute.
 
     Left alone, Python does so when a quarter more has been made than lives, and what a send put out of its sight
-    meanwhile (services/dispatch.py) is not counted for that: a daemon grew by a megabyte a day.
+    meanwhile (services/sending/dispatch.py) is not counted for that: a daemon grew by a megabyte a day.
     """
 
     def __init__(self) -> None:

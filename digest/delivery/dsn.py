@@ -1,7 +1,7 @@
 """Reads the mail that machines send back: delivery reports, complaints, automatic replies. Pure; raw bytes -> Report.
 
-Takes bytes from anybody and never raises; what was read is a claim, and services/feedback.py compares it with the
-ledger. Known are
+Takes bytes from anybody and never raises; what was read is a claim, and services/readers/feedback.py compares it with
+the ledger. Known are
 - delivery reports, one entry a recipient (RFC 3464), with addresses in UTF-8 (RFC 6533);
 - bounces in prose: qmail's, Exim's with X-Failed-Recipients, Postfix's text without its report, and what older
   Exchange, Domino and web mail systems write;

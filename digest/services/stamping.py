@@ -19,7 +19,7 @@ _EPOCH = date(2020, 1, 1)
 _LINK_DAYS = 400
 #: How long a confirmation may be answered.
 _CONFIRM_DAYS = 14
-#: A bound: services/mydata.py, which knows when the mail was asked for, opens nothing after 24 hours.
+#: A bound: services/readers/mydata.py, which knows when the mail was asked for, opens nothing after 24 hours.
 _DATA_DAYS = 2
 
 

@@ -2,7 +2,7 @@
 
 ``of_address`` knows the sites that researchers follow by the form of their addresses; ``of_page`` reads what an HTML
 page says of its feeds (RSS autodiscovery, www.rssboard.org/rss-autodiscovery); ``guesses`` are the places where feeds
-lie by custom. None of them looks at the network: services/discover.py tries what is proposed.
+lie by custom. None of them looks at the network: services/fetching/discover.py tries what is proposed.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from digest.services.archive import Feed, Paths
+from digest.services.archive.archive import Feed, Paths
 from digest.web.caching import for_everybody
 from digest.web.guard import Pace, peer_of
 from digest.web.pages import Site

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from digest import __version__
-from digest.services.report import Status
+from digest.services.status.report import Status
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

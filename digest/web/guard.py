@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from digest.services.admission import FORM_SECONDS, Admission, network_of
+from digest.services.readers.admission import FORM_SECONDS, Admission, network_of
 from digest.web.forms import first
 
 #: A field that people do not see, and that programs fill in.

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from digest import __version__
 from digest.app import App
 from digest.model.errors import DigestError
-from digest.services.report import Status
+from digest.services.status.report import Status
 from digest.web.figures import Figures, Pulse
 
 FRESH_SECONDS = 10.0

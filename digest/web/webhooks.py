@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from digest.app import App
 from digest.model.errors import DigestError, Forged, InputError
-from digest.services.feedback import Acted, Heard
+from digest.services.readers.feedback import Acted, Heard
 from digest.web.pages import Site
 
 log = structlog.get_logger("digest")

@@ -41,7 +41,7 @@ def live(folder: Path) -> None:
 
 def join(app: App) -> None:
     """The five readers; a second call changes nothing."""
-    from digest.services.subscribe import Choices
+    from digest.services.readers.subscribe import Choices
 
     for address, preferences in READERS.items():
         app.subscribe.add(address, "papers", choices=Choices(preferences=preferences))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx2
 
-from digest.services.passwords import hashed
+from digest.services.access.passwords import hashed
 from digest.services.stamping import CONFIRM, DATA, PREFERENCES, TASTE, scoped
 from digest.web.application import application, routes
 from digest.web.pages import Site

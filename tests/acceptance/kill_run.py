@@ -27,7 +27,7 @@ from digest.delivery.exchange import Exchange
 from digest.delivery.pool import Throttle
 from digest.delivery.smtp import SmtpSession
 from digest.delivery.wire import Wire
-from digest.services.deliver import Deliver
+from digest.services.sending.deliver import Deliver
 from digest.storage import sending
 from digest.storage.base import Tx
 from digest.storage.engine import Store, open_store

@@ -79,7 +79,7 @@ def test_a_database_that_stays_away_stops_the_run_and_the_next_one_names_what_is
     store = open_store(url)
     migrate.ready(store)
     crowd(store, READERS)
-    monkeypatch.setattr("digest.services.book._DATABASE_WAITS", (0.1,))
+    monkeypatch.setattr("digest.services.sending.book._DATABASE_WAITS", (0.1,))
     gone = threading.Event()
 
     def stop(number: int, recipient: str) -> None:
@@ -122,7 +122,7 @@ def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(store, url, monkeypa
     """Nothing more can be written: neither the database nor its log grows."""
     crowd(store, READERS)
     if not frees:
-        monkeypatch.setattr("digest.services.book._DATABASE_WAITS", (0.05,))
+        monkeypatch.setattr("digest.services.sending.book._DATABASE_WAITS", (0.05,))
     full = threading.Event()
 
     @event.listens_for(store.engine, "checkout")

@@ -10,7 +10,7 @@ from digest.delivery.catchall import CatchAll
 from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.relay import Relay
 from digest.model.mail import Outcome, OutcomeKind, Scope
-from digest.services.outlets import Outlet, refusal
+from digest.services.sending.outlets import Outlet, refusal
 from tests.delivery.peers import Script, Talk, playing, relay_to
 from tests.services.sending import FEATURES, Mails, answering, office, reader, way
 

@@ -20,7 +20,7 @@ import pytest
 
 from digest.delivery.catchall import CatchAll
 from digest.model.people import SubscriptionState
-from digest.services.admission import MOST_OF_A_NETWORK
+from digest.services.readers.admission import MOST_OF_A_NETWORK
 from digest.web.application import application
 from digest.web.server import WebServer
 from tests.acceptance.browser import chromium

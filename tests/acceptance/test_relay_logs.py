@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from digest.services.reconcile import Log, Reconciled
+from digest.services.sending.reconcile import Log, Reconciled
 from digest.storage import people
 from digest.storage.deliveries import deliveries
 from tests.acceptance.servers import MAILBOXES, PASSWORD, READERS, USER, Onward, Server, running, wait_for

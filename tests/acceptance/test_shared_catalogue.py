@@ -23,7 +23,7 @@ from digest.entries.normalize import clean
 from digest.model.editions import Edition
 from digest.model.feeds import EntryData, FetchResponse
 from digest.rendering.language import ENGLISH
-from digest.services.catalogue import People
+from digest.services.fetching.catalogue import People
 from digest.sources.people.openalex import OPENALEX
 from digest.storage import editions
 from tests.acceptance.archive import shared

@@ -19,9 +19,9 @@ from digest.config import from_table
 from digest.editions.schedule import next_slot
 from digest.model.errors import NotFound, UsageError
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.services.documents import proof
-from digest.services.silence import DaySilence, SourceLine
-from digest.services.subscribe import Choices
+from digest.services.publishing.documents import proof
+from digest.services.publishing.silence import DaySilence, SourceLine
+from digest.services.readers.subscribe import Choices
 from digest.storage import entries, people
 from digest.storage.deliveries import deliveries
 from digest.storage.editions import messages

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from digest.app import build
 from digest.config import load
 from digest.delivery.tokens import address_key, return_path
-from digest.services.feedback import Obeyed
+from digest.services.readers.feedback import Obeyed
 from digest.storage import deliveries, people
 from tests.delivery.returned import SAMPLES, mail
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from digest.app import build
 from digest.config import load
-from digest.services.passwords import fits
+from digest.services.access.passwords import fits
 from digest.web.application import application
 
 ORIGIN = "https://digest.example.org"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.services import doctor
+from digest.services.tending import doctor
 from tests.cli.conftest import SAMPLES
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from digest.model.errors import InputError
-from digest.services.opml import read_opml
+from digest.services.fetching.opml import read_opml
 from tests.cli.conftest import SAMPLES
 
 FIELDS = {

@@ -20,7 +20,7 @@ import pytest
 from digest.model.people import Profile, Weights
 from digest.ranking.observations import Line
 from digest.ranking.rank_file import rank_file
-from digest.services.rank_file import IDENTITY
+from digest.services.learning.rank_file import IDENTITY
 
 pytestmark = pytest.mark.shared
 

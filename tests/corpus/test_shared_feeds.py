@@ -13,8 +13,8 @@ import pytest
 from digest.delivery.mailbox import Maildir
 from digest.model.errors import ParseError
 from digest.model.feeds import FetchRequest, FetchResponse, ParsedFeed, Source, SourceId
-from digest.services.check import check
-from digest.services.letters import road
+from digest.services.fetching.check import check
+from digest.services.fetching.letters import road
 from digest.sources.kinds import KINDS, sniff
 
 pytestmark = pytest.mark.shared

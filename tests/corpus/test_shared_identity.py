@@ -29,8 +29,8 @@ from digest.entries.works import COMMON
 from digest.model.feeds import Source, SourceId
 from digest.ranking.observations import Line, observation, works
 from digest.ranking.rank_file import rank_file
-from digest.services.keeping import keep, known
-from digest.services.rank_file import IDENTITY
+from digest.services.fetching.keeping import keep, known
+from digest.services.learning.rank_file import IDENTITY
 from digest.storage import likeness
 
 pytestmark = pytest.mark.shared

@@ -15,7 +15,7 @@ import pytest
 
 from digest.model.errors import ParseError
 from digest.model.feeds import EntryData, FetchResponse, Source, SourceId
-from digest.services.understanding import understood
+from digest.services.fetching.understanding import understood
 from digest.sources.kinds import KINDS
 from tests.corpus.test_shared_feeds import DATA, manifest
 

@@ -25,7 +25,7 @@ from digest.ranking.observations import Line, observation
 from digest.ranking.prior.fit import Example, fit
 from digest.ranking.prior.weights import dump
 from digest.ranking.rank_file import entry_of, rank_file
-from digest.services.rank_file import IDENTITY
+from digest.services.learning.rank_file import IDENTITY
 
 # Priors are fitted here, half a minute each.
 pytestmark = [pytest.mark.shared, pytest.mark.timeout(1800)]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from digest.model.feeds import EntryData, FetchResponse
-from digest.services.check import check
+from digest.services.fetching.check import check
 from digest.sources.kinds import sniff
 from tests.corpus.test_shared_feeds import DATA, EXCEPTIONS, manifest
 

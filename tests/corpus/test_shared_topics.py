@@ -24,7 +24,7 @@ from digest.ranking.rank_file import rank_file
 from digest.ranking.shelf import STOP
 from digest.ranking.signals.topic import quiet_topics
 from digest.ranking.text import words
-from digest.services.rank_file import IDENTITY
+from digest.services.learning.rank_file import IDENTITY
 from tests.ranking.samples import NOW, paper
 
 pytestmark = pytest.mark.shared

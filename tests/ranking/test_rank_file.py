@@ -14,7 +14,7 @@ from digest.model.errors import InputError
 from digest.model.people import Mutes, Profile, Weights
 from digest.ranking.observations import Line, read_lines
 from digest.ranking.rank_file import rank_file
-from digest.services.rank_file import IDENTITY
+from digest.services.learning.rank_file import IDENTITY
 from tests.ranking.samples import TITLES
 
 

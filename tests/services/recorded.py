@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from digest.model.feeds import Source, SourceId
-from digest.services.ingest import FetchedSource, Ingest
+from digest.services.fetching.ingest import FetchedSource, Ingest
 from digest.sources.asking.credentials import Credentials
 from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS

@@ -22,10 +22,10 @@ from digest.model.feeds import EntryData, EntryId, Source, SourceId
 from digest.model.mail import DeliveryState, Message, Outcome, OutcomeKind
 from digest.model.people import Subscription
 from digest.rendering.render import Renderer, default_template_folder
-from digest.services.keeping import keep, known
-from digest.services.preview import Previewed
-from digest.services.publish import Published
-from digest.services.subscribe import Choices
+from digest.services.fetching.keeping import keep, known
+from digest.services.publishing.preview import Previewed
+from digest.services.publishing.publish import Published
+from digest.services.readers.subscribe import Choices
 from digest.storage import deliveries, editions, sending
 from tests.apps import having
 

@@ -20,12 +20,12 @@ from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.relay import Relay
 from digest.model.editions import Digest
 from digest.model.mail import Delivery
-from digest.services.deliver import Deliver, Sent
-from digest.services.ledger import Ledger
-from digest.services.outlets import Outlet
-from digest.services.packing import ReturnPath
-from digest.services.reconcile import Reconcile
-from digest.services.report import accounting
+from digest.services.sending.deliver import Deliver, Sent
+from digest.services.sending.ledger import Ledger
+from digest.services.sending.outlets import Outlet
+from digest.services.sending.packing import ReturnPath
+from digest.services.sending.reconcile import Reconcile
+from digest.services.status.report import accounting
 from digest.storage import deliveries, people
 from digest.storage.engine import Store
 from tests.delivery.peers import Script, Talk, relay_to

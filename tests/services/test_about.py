@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from digest.model.catalogue import Asked, Facts
-from digest.services.documents import document
+from digest.services.publishing.documents import document
 from digest.storage import catalogue, editions
 from tests.services.road import DAY, SLOT, Road, numbers, paper
 

@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 
 from digest.model.errors import InputError, NotFound, UsageError
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.services.admission import MOST_OF_A_NETWORK, Asked, Outcome, mailbox_of, network_of
-from digest.services.subscribe import Choices
+from digest.services.readers.admission import MOST_OF_A_NETWORK, Asked, Outcome, mailbox_of, network_of
+from digest.services.readers.subscribe import Choices
 from digest.storage import admission, deliveries
 from digest.storage.base import metadata
 from tests.services.road import DAY, Road

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from digest.entries.normalize import clean
 from digest.model.editions import Part, Remark, Slot
 from digest.model.feeds import FetchResponse, Source, SourceId
-from digest.services.archive import PAPERS
-from digest.services.archive_search import MOST, folded
+from digest.services.archive.archive import PAPERS
+from digest.services.archive.search import MOST, folded
 from digest.sources.kinds.feed import FEED
 from digest.storage import editions
 from digest.storage.base import metadata
@@ -270,8 +270,8 @@ class TestSearch:
         assert seen == [f"Tide {n} {p}" for n in reversed(range(9)) for p in range(10)]
 
     def test_it_says_how_far_it_came(self, road, archive, monkeypatch):
-        monkeypatch.setattr("digest.services.archive_search._SCAN", 3)
-        monkeypatch.setattr("digest.services.archive_search._BATCH", 2)
+        monkeypatch.setattr("digest.services.archive.search._SCAN", 3)
+        monkeypatch.setattr("digest.services.archive.search._BATCH", 2)
         (entry,) = road.bring(paper(1))
         for n in range(6):
             put(road, "daily", MONDAY + n * DAY, [item(1, entry, title="Old" if n == 0 else "New")])

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from digest.model.errors import FetchError, ParseError, UsageError
 from digest.model.feeds import FetchResponse, ParsedFeed, Source, SourceId, SourceState
-from digest.services.backfill import MOST_PAUSES, Backfill
+from digest.services.fetching.backfill import MOST_PAUSES, Backfill
 from digest.sources.kinds import KINDS
 from digest.storage import backfills, entries
 

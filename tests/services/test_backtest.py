@@ -11,11 +11,11 @@ import pytest
 from digest.model.errors import InputError, UsageError
 from digest.model.feeds import EntryId, SourceId, VoteObservation
 from digest.model.people import Profile, Weights
-from digest.services import backtest
-from digest.services.backtest_page import NO_PLOTS, page
-from digest.services.past import StorePast, read_archive
-from digest.services.rank_file import rank_lines
-from digest.services.replay import Contender, Plan
+from digest.services.learning import backtest
+from digest.services.learning.backtest_page import NO_PLOTS, page
+from digest.services.learning.past import StorePast, read_archive
+from digest.services.learning.rank_file import rank_lines
+from digest.services.learning.replay import Contender, Plan
 from digest.storage import entries
 from tests.services.histories import FIRST, count, listed, morning, paper, text, voted
 from tests.storage.papers import new_paper

@@ -16,7 +16,7 @@ from digest.delivery.mailbox import Maildir
 from digest.delivery.tokens import address_key, return_path
 from digest.model.mail import Bounce, ReportKind
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.services.feedback import Acted, Heard, Obeyed
+from digest.services.readers.feedback import Acted, Heard, Obeyed
 from digest.storage import bounces, deliveries, people
 from digest.storage.base import metadata
 from tests.delivery.mutated import mutated

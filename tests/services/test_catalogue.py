@@ -15,8 +15,8 @@ import pytest
 
 from digest.model.errors import NotFound
 from digest.model.people import Profile, SubscriptionState
-from digest.services.cards import card
-from digest.services.catalogue import EVERY, People
+from digest.services.fetching.cards import card
+from digest.services.fetching.catalogue import EVERY, People
 from digest.sources.asking.fetch import Fetcher
 from digest.sources.people.openalex import OPENALEX
 from digest.sources.people.semanticscholar import SEMANTIC_SCHOLAR

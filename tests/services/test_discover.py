@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from digest.model.errors import ConfigError
-from digest.services.discover import MOST_TRIED, Discover
+from digest.services.fetching.discover import MOST_TRIED, Discover
 from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from tests.sources.servers import ScriptedServer, answer

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from digest.editions.schedule import due_slot, is_due, schedule_for
-from digest.services.due import Wishes
+from digest.services.publishing.due import Wishes
 from digest.storage import people
 from tests.services.road import DAY, SLOT, Road
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from digest.model.people import SubscriptionState
-from digest.services.feedback import Acted, Heard, Obeyed
+from digest.services.readers.feedback import Acted, Heard, Obeyed
 from digest.storage import people
 from tests.services.world import World
 

@@ -11,7 +11,7 @@ from digest.delivery.catchall import CatchAll
 from digest.model.errors import SendingRefused
 from digest.model.mail import DeliveryState
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.services.subscribe import Choices
+from digest.services.readers.subscribe import Choices
 from digest.storage import deliveries, meta
 from tests.delivery.peers import playing
 from tests.services.sending import DAILY, WEEKLY, Mails, answering, office, reader, way

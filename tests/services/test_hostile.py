@@ -35,7 +35,7 @@ RUN = """
 import json, resource, sys, time
 from datetime import UTC, datetime
 from digest.model.feeds import Source, SourceId
-from digest.services.ingest import Ingest
+from digest.services.fetching.ingest import Ingest
 from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import entries, migrate

@@ -19,9 +19,9 @@ from sqlalchemy import event
 
 from digest.model.errors import Conflict, StorageError, UsageError
 from digest.model.feeds import Alias, FetchRequest, FetchResponse, Source, SourceId, SourceState
-from digest.services import claims
-from digest.services.backfill import Backfill
-from digest.services.ingest import Ingest
+from digest.services.fetching import claims
+from digest.services.fetching.backfill import Backfill
+from digest.services.fetching.ingest import Ingest
 from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import entries, sources

@@ -12,8 +12,8 @@ from functools import partial
 import pytest
 
 from digest.model.feeds import FetchResponse, Source, SourceState
-from digest.services import ingest
-from digest.services.understanding import understood
+from digest.services.fetching import ingest
+from digest.services.fetching.understanding import understood
 from digest.sources.kinds import KINDS
 from digest.sources.workers import Workers
 from digest.storage import entries

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from digest.model.editions import Slot
-from digest.services.composing import Wanted
-from digest.services.publish import one_mail
+from digest.services.publishing.composing import Wanted
+from digest.services.publishing.publish import one_mail
 from digest.storage import deliveries, editions, people
 from tests.services.road import DAY, SLOT, Road, in_mail, paper, titles
 

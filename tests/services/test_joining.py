@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from digest.model.feeds import FetchRequest, FetchResponse
-from digest.services.joining import join_categories
+from digest.services.fetching.joining import join_categories
 from digest.storage import authorships, entries
 from tests.services.test_social_kinds import feed, paper
 from tests.storage.papers import SLOT_AT, new_paper

@@ -10,7 +10,7 @@ from datetime import timedelta
 from digest.delivery.catchall import CatchAll
 from digest.delivery.pool import RateLimit
 from digest.model.errors import StorageError
-from digest.services import book
+from digest.services.sending import book
 from digest.storage import editions, people, sending
 from digest.storage.lane import Lane
 from tests.delivery.peers import playing

@@ -10,7 +10,7 @@ from sqlalchemy import insert, text, update
 
 from digest.delivery.tokens import read_return_path
 from digest.model.errors import NotFound, SendingRefused, UsageError
-from digest.services.ledger import Answer, Changed, shape
+from digest.services.sending.ledger import Answer, Changed, shape
 from digest.storage.bounces import bounces
 from digest.storage.deliveries import attempts, deliveries, in_states
 from digest.storage.oversight import Which

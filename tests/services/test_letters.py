@@ -15,7 +15,7 @@ from digest.delivery.inbound import Batch, MailboxError
 from digest.delivery.mailbox import Maildir
 from digest.model.errors import ConfigError, FetchError, ParseError
 from digest.model.feeds import FetchRequest, FetchResponse, Source, SourceId, Validators
-from digest.services.letters import TOTAL, Place, place_of, road
+from digest.services.fetching.letters import TOTAL, Place, place_of, road
 from digest.sources import kit
 from digest.sources.kinds.mailboxes import IMAP, MAILDIR
 

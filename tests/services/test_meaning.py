@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from digest.model.ranking import Evidence
-from digest.services.meaning import Meaning
+from digest.services.learning.meaning import Meaning
 from digest.storage import embeddings, entries
 from tests.storage.papers import SLOT_AT, new_paper
 

@@ -8,7 +8,7 @@ from digest.ranking.pool import Pool
 from digest.ranking.query import answer
 from digest.ranking.semantic import load
 from digest.ranking.taste import likeness
-from digest.services.meaning import Meaning
+from digest.services.learning.meaning import Meaning
 from digest.storage import entries
 from tests.ranking import tiny_model
 from tests.storage.papers import SLOT_AT, new_paper

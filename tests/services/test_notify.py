@@ -12,7 +12,7 @@ from digest.model.errors import FetchError
 from digest.model.feeds import FetchTrace
 from digest.model.people import SuppressionReason
 from digest.rendering.message import Head, encode
-from digest.services.notify import Notify
+from digest.services.sending.notify import Notify
 from digest.sources.health import judge
 from digest.storage import sources
 from tests.delivery.peers import playing

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from digest.model.feeds import FetchRequest, Source, SourceId, SourceKind, SourceState
-from digest.services import reading
+from digest.services.fetching import reading
 from digest.sources.kinds import KINDS
 from digest.storage import entries, sources
 from tests.services.recorded import START, Desk, Web, answer, feed, rss

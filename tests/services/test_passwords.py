@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from digest.services import passwords
+from digest.services.access import passwords
 
 SALT = bytes(range(16))
 LINE = passwords.hashed("tidal gauges at dawn", SALT)

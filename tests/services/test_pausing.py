@@ -10,8 +10,8 @@ import pytest
 
 from digest.model.errors import InputError
 from digest.model.people import Subscription, SubscriptionState
-from digest.services.people_csv import export_subscriptions
-from digest.services.subscribe import Choices, Joining
+from digest.services.readers.people_csv import export_subscriptions
+from digest.services.readers.subscribe import Choices, Joining
 from tests.services.road import DAY, SLOT, Road, paper
 
 MONDAY = date(2026, 5, 4)

@@ -8,7 +8,7 @@ import pytest
 
 from digest.model.errors import ConfigError, InputError
 from digest.model.people import Suppression, SuppressionReason
-from digest.services.people_csv import (
+from digest.services.readers.people_csv import (
     export_subscriptions,
     export_suppressions,
     import_subscriptions,
@@ -16,7 +16,7 @@ from digest.services.people_csv import (
     try_subscriptions,
     try_suppressions,
 )
-from digest.services.table import Imported, RowProblem, read_lines
+from digest.services.readers.table import Imported, RowProblem, read_lines
 from tests.services.world import World
 
 PROFILES = {"nlp.toml": {"keywords": ["parsing"]}}

@@ -11,7 +11,7 @@ import pytest
 
 from digest.model.errors import StorageError
 from digest.model.feeds import FetchResponse, Source, SourceId, SourceState
-from digest.services.reading import read
+from digest.services.fetching.reading import read
 from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import rounds

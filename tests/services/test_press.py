@@ -11,7 +11,7 @@ import pytest
 
 from digest.model.editions import Counts, Edition, Item, Remark, Section
 from digest.model.mail import MessageKey
-from digest.services.press import NO_ROOM, Press, without
+from digest.services.publishing.press import NO_ROOM, Press, without
 from digest.storage import deliveries, editions
 from tests.services.road import DAY, SLOT, Road, in_mail, paper
 from tests.services.test_preview import is_stamped

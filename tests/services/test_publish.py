@@ -12,7 +12,7 @@ import pytest
 from digest.model.editions import Remark
 from digest.model.errors import SendingRefused
 from digest.model.people import SuppressionReason
-from digest.services.subscribe import Choices
+from digest.services.readers.subscribe import Choices
 from digest.storage import deliveries, editions, entries, meta, people, sources
 from tests.services.road import DAY, SLOT, Road, in_mail, numbers, paper, titles
 
@@ -74,7 +74,7 @@ def test_readers_share_an_edition_when_profile_and_relevant_history_agree_and_on
 
 
 def test_a_page_of_readers_after_the_first_prints_nothing_again(road, monkeypatch):
-    monkeypatch.setattr("digest.services.publish._PAGE", 2)
+    monkeypatch.setattr("digest.services.publishing.publish._PAGE", 2)
     road.bring(paper(1))
     for number in range(5):
         road.reader(f"r{number}@example.org")
@@ -308,7 +308,7 @@ def test_a_crash_while_printing_or_writing_leaves_nothing_and_the_next_run_does_
     ):
         with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="power cut"):
             if broken is None:
-                patched.setattr("digest.services.publish.people.served", crash)
+                patched.setattr("digest.services.publishing.publish.people.served", crash)
             (broken or healthy).run(road.now)
         with road.app.store.reading() as tx:
             assert deliveries.listing(tx) == ()

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from digest.services.queues import Queues
+from digest.services.fetching.queues import Queues
 
 
 def test_everything_is_done_once_and_nothing_of_one_queue_at_once():

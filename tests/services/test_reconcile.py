@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from digest.model.errors import InputError, UsageError
-from digest.services.reconcile import Log, Reconciled
+from digest.services.sending.reconcile import Log, Reconciled
 from digest.storage import people
 from digest.storage.deliveries import deliveries
 from digest.storage.oversight import Which

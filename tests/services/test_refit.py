@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from digest.services import refit as refitting
-from digest.services.refit import refit
-from digest.services.refitted import Refitted, last
+from digest.services.learning import refit as refitting
+from digest.services.learning.refit import refit
+from digest.services.status.refitted import Refitted, last
 from digest.storage import fits
 from tests.services.histories import morning, voted
 from tests.services.test_backtest import stored

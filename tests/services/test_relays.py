@@ -13,8 +13,8 @@ from digest.delivery.catchall import CatchAll
 from digest.delivery.pool import RateLimit, Throttle
 from digest.model.mail import DeliveryState
 from digest.model.people import SuppressionReason
-from digest.services import dispatch
-from digest.services.outlets import Outlet
+from digest.services.sending import dispatch
+from digest.services.sending.outlets import Outlet
 from digest.storage import deliveries
 from tests.acceptance.faulty import MODES, FaultyPeer
 from tests.delivery.peers import playing

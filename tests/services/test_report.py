@@ -11,7 +11,7 @@ from digest.model.errors import NotFound
 from digest.model.feeds import EntryId, SourceId, VoteObservation
 from digest.model.people import SuppressionReason
 from digest.services.plain import as_json
-from digest.services.report import accounting
+from digest.services.status.report import accounting
 from digest.storage import deliveries, entries, meta
 from tests.services.world import World
 from tests.storage.papers import SLOT_AT

@@ -8,7 +8,7 @@ import pytest
 
 from digest.config import parse_profile
 from digest.model.errors import InputError
-from digest.services.seed import seed
+from digest.services.learning.seed import seed
 
 BIBTEX = r"""
 @comment{ignored, title = {Nothing}}

@@ -17,8 +17,8 @@ import pytest
 from digest.app import build
 from digest.config import from_table
 from digest.model.feeds import Entry, Source, SourceId, SourceState
-from digest.services.backfill import Backfill
-from digest.services.ingest import Ingest
+from digest.services.fetching.backfill import Backfill
+from digest.services.fetching.ingest import Ingest
 from digest.sources.asking.fetch import Fetcher
 from digest.sources.kinds import KINDS
 from digest.storage import entries

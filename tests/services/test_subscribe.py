@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from digest.model.errors import InputError, NotFound, UsageError
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.services.subscribe import Choices, normal_address
+from digest.services.readers.subscribe import Choices, normal_address
 from digest.storage import deliveries, people
 from digest.storage.base import metadata
 from tests.services.world import DAILY, World

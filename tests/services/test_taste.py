@@ -12,8 +12,8 @@ from sqlalchemy import event, select
 from digest.model.errors import NotFound
 from digest.model.mail import Stamp
 from digest.rendering.message import parts, segments
-from digest.services import evidence
-from digest.services.press import without
+from digest.services.learning import evidence
+from digest.services.publishing.press import without
 from digest.services.stamping import PREFERENCES, TASTE, scoped
 from digest.storage import editions
 from digest.storage.tastes import tastes

@@ -7,7 +7,7 @@ from sqlalchemy import event
 
 from digest.model.mail import DeliveryId, Report, Reported, ReportKind
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.services.feedback import Acted, Heard
+from digest.services.readers.feedback import Acted, Heard
 from digest.services.stamping import message_id_of
 from digest.storage import deliveries
 from tests.services.test_bounces import Post

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from digest.services.turns import Turns
+from digest.services.fetching.turns import Turns
 
 
 def taking(turns: Turns, size: int = 1) -> tuple[threading.Thread, threading.Event, threading.Event]:

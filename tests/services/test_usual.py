@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from digest.services.usual import hush, is_expected, is_short
+from digest.services.status.usual import hush, is_expected, is_short
 
 NOW = datetime(2026, 5, 4, 6, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -19,8 +19,8 @@ from digest.model.feeds import EntryData
 from digest.model.mail import SENT_STATES
 from digest.model.people import SubscriptionState
 from digest.rendering.message import fill, parts, segments
+from digest.services.readers.subscribe import Choices
 from digest.services.stamping import dead_stamps
-from digest.services.subscribe import Choices
 from digest.storage import deliveries, editions, entries, people
 from tests.services.road import SLOT, Road, paper
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.services.admission import Asked
+from digest.services.readers.admission import Asked
+from digest.services.readers.subscribe import Choices
 from digest.services.stamping import CONFIRM, PREFERENCES, scoped
-from digest.services.subscribe import Choices
 from digest.storage import deliveries, meta
 from tests.services.road import DAY, SLOT, Road, in_mail, paper
 

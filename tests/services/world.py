@@ -22,16 +22,16 @@ from digest.ranking.pool import Pool
 from digest.ranking.rank import rank_pool
 from digest.rendering.message import Head, encode
 from digest.rendering.remarks import sentences
-from digest.services.deliver import Deliver
-from digest.services.explain import Explain
-from digest.services.feedback import Feedback
-from digest.services.outlets import Outlet
-from digest.services.packing import ReturnPath
-from digest.services.publish import Publish
-from digest.services.report import Report
+from digest.services.publishing.explain import Explain
+from digest.services.publishing.publish import Publish
+from digest.services.readers.feedback import Feedback
+from digest.services.readers.subscribe import Choices, Subscribe
+from digest.services.sending.deliver import Deliver
+from digest.services.sending.outlets import Outlet
+from digest.services.sending.packing import ReturnPath
 from digest.services.stamping import Keys
-from digest.services.subscribe import Choices, Subscribe
-from digest.services.upkeep import Upkeep
+from digest.services.status.report import Report
+from digest.services.tending.upkeep import Upkeep
 from digest.storage import entries, sources
 from digest.storage.engine import Store
 from tests.storage.papers import SLOT_AT, new_paper

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from digest.delivery.mime import read
-from digest.services.letters import SIZE, told
+from digest.services.fetching.letters import SIZE, told
 from digest.sources.reading import alerts
 from digest.sources.reading.markup import Line, Link, lines_of_html, lines_of_text
 from digest.sources.reading.wrapped_links import is_scholars, unwrapped

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from digest.model.editions import AuthorCard, Counts, Digest, Edition, EditionId, Remark, Schedule, Slot
 from digest.model.mail import Message, MessageKey, Stamp
 from digest.model.people import Profile
-from digest.services.report import Report
+from digest.services.status.report import Report
 from digest.storage import editions
 
 NOW = datetime(2026, 5, 4, 5, 30, tzinfo=UTC)

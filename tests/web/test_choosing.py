@@ -12,9 +12,9 @@ from starlette.testclient import TestClient
 
 from digest.model.errors import TemplateError
 from digest.model.people import SubscriptionState
-from digest.services.preview import Preview
+from digest.services.publishing.preview import Preview
+from digest.services.readers.subscribe import Choices
 from digest.services.stamping import PREFERENCES, scoped
-from digest.services.subscribe import Choices
 from digest.web.application import application
 from digest.web.readers import choosing
 from tests.services.road import DAY, SLOT, Road, paper

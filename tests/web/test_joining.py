@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from digest.delivery.tokens import sign
 from digest.model.errors import StorageError
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.services.admission import MOST_OF_A_NETWORK
+from digest.services.readers.admission import MOST_OF_A_NETWORK
 from digest.storage import deliveries
 from digest.web.application import application
 from digest.web.readers import joining

@@ -14,7 +14,7 @@ from digest.model.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from digest.model.feeds import Source
-    from digest.services.discover import Found
+    from digest.services.fetching.discover import Found
 
 Private = Annotated[bool, typer.Option("--allow-private", help="It may lie in your own network.")]
 Kind = Annotated[
@@ -100,14 +100,14 @@ def source_of(table: dict[str, object]) -> Source:
 
 def name_of(text: str) -> str:
     """A short name from a title or an address."""
-    from digest.services import sources
+    from digest.services.fetching import sources
 
     return sources.name_of(text)
 
 
 def shown(source: Source) -> dict[str, object]:
     """What a source reads, as `--json` tells it."""
-    from digest.services.sources import shown_options, shown_url
+    from digest.services.fetching.sources import shown_options, shown_url
 
     return {
         "kind": source.kind,
@@ -119,7 +119,7 @@ def shown(source: Source) -> dict[str, object]:
 
 def in_words(source: Source) -> str:
     """A source in one line: where, or what of its kind."""
-    from digest.services.sources import shown_options, shown_url
+    from digest.services.fetching.sources import shown_options, shown_url
 
     options = (f"{name} {', '.join(values)}" for name, values in shown_options(source).items())
     return " ".join(part for part in (shown_url(source), source.category, *options) if part)

@@ -17,9 +17,9 @@ from digest.cli.terminal import Rows
 from digest.model.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from digest.services.backtest import Backtest, Estimate, Sample
-    from digest.services.past import Past
-    from digest.services.replay import Contender, Plan
+    from digest.services.learning.backtest import Backtest, Estimate, Sample
+    from digest.services.learning.past import Past
+    from digest.services.learning.replay import Contender, Plan
 
 #: Replayed where --from does not say.
 _USUAL_DAYS = 90
@@ -80,7 +80,7 @@ def backtest(
 ) -> None:
     """Replay history with votes as they stood, and score the ranking."""
     from digest.config.environment import table_of
-    from digest.services.replay import Plan
+    from digest.services.learning.replay import Plan
 
     table_of(os.environ)  # nothing is taken from it, but a misspelt DIGEST_ name is told here, too
     if store == (archive is not None):
@@ -110,7 +110,7 @@ def backtest(
 
 
 def _archive(door: Door, folder: Path) -> Past:
-    from digest.services.past import read_archive
+    from digest.services.learning.past import read_archive
 
     files = sorted(path for path in folder.iterdir() if path.name.endswith((".jsonl", ".jsonl.gz")))
     if not files:
@@ -126,7 +126,7 @@ def _lines(door: Door, path: Path) -> Iterator[str]:
 
 
 def _store(door: Door) -> Past:
-    from digest.services.past import StorePast
+    from digest.services.learning.past import StorePast
 
     return StorePast(store=door.app.store, until=door.clock())
 
@@ -144,8 +144,8 @@ def _contenders(
     """What is asked about, then what it is compared with: the other profile, else the same without the switches."""
     from digest.config import parse_profile, read_profile
     from digest.model.people import Profile
-    from digest.services.backtest import read_prior
-    from digest.services.replay import Contender
+    from digest.services.learning.backtest import read_prior
+    from digest.services.learning.replay import Contender
 
     named = [(str(path), parse_profile(read_profile(path), where=str(path))) for path in profiles]
     if not named and store:
@@ -176,7 +176,7 @@ def _other(name: str, ours: Sequence[Contender]) -> str:
 
 
 def _fit(door: Door, past: Past, first: date | None, last: date, out: Path | None) -> None:
-    from digest.services.backtest import keep_prior, learn
+    from digest.services.learning.backtest import keep_prior, learn
 
     fitted = learn(past, until=last, since=first, note=door.progress)
     door.progress_ends()
@@ -205,8 +205,8 @@ def _fit(door: Door, past: Past, first: date | None, last: date, out: Path | Non
 
 
 def _replay(door: Door, past: Past, plan: Plan, out: Path) -> None:
-    from digest.services.backtest import run
-    from digest.services.backtest_page import page
+    from digest.services.learning.backtest import run
+    from digest.services.learning.backtest_page import page
     from digest.services.plain import as_json
 
     found = run(past, plan, note=door.progress)

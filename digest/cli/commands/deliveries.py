@@ -15,8 +15,8 @@ from digest.cli.terminal import Rows, when
 from digest.model.errors import DigestError, UsageError
 
 if TYPE_CHECKING:
-    from digest.services.ledger import Changed, DeliveryReport, DeliveryRow, Which
-    from digest.services.reconcile import Found, Reconciled
+    from digest.services.sending.ledger import Changed, DeliveryReport, DeliveryRow, Which
+    from digest.services.sending.reconcile import Found, Reconciled
 
 group = typer.Typer(help="What is open, uncertain or failed; pause, resume and cancel.", no_args_is_help=True)
 
@@ -172,7 +172,7 @@ def reconcile(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what the log shows; nothing is changed.")] = False,
 ) -> int:
     """Settle what is uncertain by the mail log of the relay, Postfix's or OpenSMTPD's."""
-    from digest.services.reconcile import Log
+    from digest.services.sending.reconcile import Log
 
     names = [*logs, *(more or [])]
     if names.count("-") > 1:
@@ -242,7 +242,7 @@ def cancel(door: Door, digest: Digest = "") -> None:
 
 
 def _which(digest: str, day: str, address: str, states: tuple[str, ...] = ()) -> Which:
-    from digest.services.ledger import Which
+    from digest.services.sending.ledger import Which
 
     return Which(
         states=states,

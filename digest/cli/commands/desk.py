@@ -21,7 +21,7 @@ def password(door: Door) -> None:
     import getpass
     import secrets
 
-    from digest.services.passwords import SALT_BYTES, hashed, problem
+    from digest.services.access.passwords import SALT_BYTES, hashed, problem
 
     if sys.stdin.isatty():
         given = getpass.getpass("Password: ")

@@ -11,7 +11,7 @@ from digest.cli.door import Door, with_door
 from digest.cli.terminal import Rows, slot, when
 
 if TYPE_CHECKING:
-    from digest.services.report import EntryReport
+    from digest.services.status.report import EntryReport
 
 group = typer.Typer(help="One paper: show it, join what is one, split what is not.", no_args_is_help=True)
 

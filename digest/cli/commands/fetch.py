@@ -16,8 +16,8 @@ from digest.model.errors import UsageError
 from digest.model.feeds import SourceState
 
 if TYPE_CHECKING:
-    from digest.services.backfill import Progress
-    from digest.services.ingest import FetchedSource
+    from digest.services.fetching.backfill import Progress
+    from digest.services.fetching.ingest import FetchedSource
 
 _NONE_DUE = "No source is due. (--all fetches them now.)"
 

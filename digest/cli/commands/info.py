@@ -8,7 +8,7 @@ from digest.cli.door import Door, with_door
 from digest.cli.terminal import Rows, slot, when
 
 if TYPE_CHECKING:
-    from digest.services.report import DigestStatus
+    from digest.services.status.report import DigestStatus
 
 _NOW = {"leased": "it is being sent now", "sending": "it is being sent now"}
 

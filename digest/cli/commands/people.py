@@ -13,8 +13,8 @@ from digest.cli.stopping import stoppable
 from digest.cli.terminal import Rows, when
 
 if TYPE_CHECKING:
-    from digest.services.cards import Known
-    from digest.services.catalogue import Refreshed
+    from digest.services.fetching.cards import Known
+    from digest.services.fetching.catalogue import Refreshed
 
 group = typer.Typer(help="The people that readers follow: what is known of them.", no_args_is_help=True)
 

@@ -42,7 +42,7 @@ def preview(
 ) -> None:
     """Print the next edition without recording or sending anything."""
     from digest.cli.workbench.wish import Wish, granted
-    from digest.services.documents import document, proof
+    from digest.services.publishing.documents import document, proof
 
     files = {str(path): path for path in profile or ()}
     wish = Wish(

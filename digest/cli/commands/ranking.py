@@ -33,7 +33,7 @@ def rank(
     """Rank the papers of a file, without configuration and database."""
     from digest.config import parse_profile, read_profile
     from digest.config.environment import table_of
-    from digest.services.rank_file import rank_lines
+    from digest.services.learning.rank_file import rank_lines
 
     table_of(os.environ)  # nothing is taken from it, but a misspelt DIGEST_ name is told here, too
     profiles = [(str(path), parse_profile(read_profile(path), where=str(path))) for path in profile or ()]

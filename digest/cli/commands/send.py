@@ -17,10 +17,10 @@ from digest.model.errors import DigestError, UsageError
 
 if TYPE_CHECKING:
     from digest.model.editions import Digest
-    from digest.services.deliver import Sent
-    from digest.services.ledger import Answer
-    from digest.services.publish import PublishedSlot
-    from digest.services.report import SlotReport
+    from digest.services.publishing.publish import PublishedSlot
+    from digest.services.sending.deliver import Sent
+    from digest.services.sending.ledger import Answer
+    from digest.services.status.report import SlotReport
 
 _UNSETTLED = ("deferred", "rejected", "uncertain")
 _WAITING = ("queued", "deferred")
@@ -84,7 +84,7 @@ def _instant(door: Door, digest: Digest, at: str) -> datetime | None:
     """As of when to publish; None for a day on which the digest does not go out. The future is not sent."""
     if not at:
         return door.clock()
-    from digest.services.preview import slot_at
+    from digest.services.publishing.preview import slot_at
 
     _, as_of, closed = slot_at(digest, None, at)
     if as_of > door.clock():
@@ -108,7 +108,7 @@ def _publish(door: Door, instants: Mapping[str, datetime], *, insist: bool) -> t
 
 def _closed(door: Door, digest: Digest, at: str, seconds: float) -> dict[str, object]:
     """A day without a slot."""
-    from digest.services.report import accounting
+    from digest.services.status.report import accounting
 
     shown = door.app.preview.run(digest, at=at)
     return {
@@ -165,7 +165,7 @@ def _error(error: DigestError) -> dict[str, str]:
 
 def _stopped(door: Door, sent: Sent, digest: str | None) -> DigestError:
     """Ctrl-C or SIGTERM: what became of the run."""
-    from digest.services.ledger import Which
+    from digest.services.sending.ledger import Which
 
     left = door.app.ledger.count(Which(states=_WAITING, digest=digest or "")).values()
     mails = sent.outcomes["accepted"]
@@ -178,7 +178,7 @@ def _stopped(door: Door, sent: Sent, digest: str | None) -> DigestError:
 
 def _commonest(door: Door, report: SlotReport, days: Sequence[date]) -> list[Answer]:
     """Of what is not well of a slot, the most frequent answer of each state."""
-    from digest.services.ledger import Which
+    from digest.services.sending.ledger import Which
 
     states = tuple(state for state in _UNSETTLED if report.deliveries[state])
     of_slot = {*days, *((date.fromisoformat(report.slot[:10]),) if report.slot else ())}

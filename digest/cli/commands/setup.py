@@ -16,7 +16,7 @@ from digest.model.errors import ConfigError, DigestError
 
 if TYPE_CHECKING:
     from digest.config import Answers
-    from digest.services.doctor import Finding
+    from digest.services.tending.doctor import Finding
 
 
 @with_door
@@ -65,7 +65,7 @@ def doctor(
     live: Annotated[bool, typer.Option("--live", help="Also fetch every source and a page at public_url.")] = False,
 ) -> int:
     """Test configuration, database, templates, sources, mail server, DNS and the ways to leave."""
-    from digest.services.doctor import State
+    from digest.services.tending.doctor import State
 
     findings: list[Finding] = []
     for finding in _findings(door, live):
@@ -87,7 +87,7 @@ def doctor(
 
 def _findings(door: Door, live: bool) -> Iterator[Finding]:
     """What cannot even be opened is a finding, too."""
-    from digest.services.doctor import Finding, State
+    from digest.services.tending.doctor import Finding, State
 
     try:
         config = door.config
@@ -106,7 +106,7 @@ def _findings(door: Door, live: bool) -> Iterator[Finding]:
 
 def _asked() -> Answers:
     from digest.config import Answers
-    from digest.services.subscribe import normal_address
+    from digest.services.readers.subscribe import normal_address
 
     default = Answers()
 

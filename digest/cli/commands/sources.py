@@ -28,7 +28,7 @@ group = typer.Typer(
 @with_door
 def list_(door: Door) -> None:
     """Every source, from the configuration and added."""
-    from digest.services.sources import gone
+    from digest.services.fetching.sources import gone
 
     held = door.app.sources.known()
     silent = door.app.sources.silent()
@@ -150,7 +150,7 @@ def import_opml(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be added, and add nothing.")] = False,
 ) -> int:
     """Add the feeds of a list from another reader."""
-    from digest.services.opml import read_opml
+    from digest.services.fetching.opml import read_opml
 
     outlines = read_opml(file.read_bytes(), name=str(file))
     held = door.app.sources.known()
@@ -192,7 +192,7 @@ def export_opml(
     out: Annotated[Path | None, typer.Option(help="Write it here; else to standard output.", metavar="FILE")] = None,
 ) -> None:
     """The feeds as a list that other readers read."""
-    from digest.services.opml import write_opml
+    from digest.services.fetching.opml import write_opml
 
     held = door.app.sources.known()
     text, left_out = write_opml([one.source for one in held], [one.title for one in held])

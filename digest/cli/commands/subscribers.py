@@ -17,9 +17,9 @@ from digest.model.errors import DigestError, NotFound, UsageError
 
 if TYPE_CHECKING:
     from digest.model.people import Subscription, Suppression
-    from digest.services.mydata import KeptSuppression
-    from digest.services.people_csv import Foreseen
-    from digest.services.table import Imported, RowProblem
+    from digest.services.readers.mydata import KeptSuppression
+    from digest.services.readers.people_csv import Foreseen
+    from digest.services.readers.table import Imported, RowProblem
 
 group = typer.Typer(
     help="Who reads what: list, add, ask, link, pause, resume, remove, show, import, export, erase.",
@@ -126,7 +126,7 @@ def add(
     ] = None,
 ) -> int:
     """Subscribe addresses at your word, confirmed at once; for one that is there, change what is given."""
-    from digest.services.subscribe import Choices
+    from digest.services.readers.subscribe import Choices
 
     choices = Choices(
         language=language,
@@ -158,7 +158,7 @@ def add(
 @with_door
 def ask(door: Door, addresses: Addresses, digest: Named = None) -> int:
     """Ask addresses by mail whether they want a digest: at most one mail a day to each, as the form on the web does."""
-    from digest.services.admission import Asked
+    from digest.services.readers.admission import Asked
 
     name = door.config.digest(digest).name
     done: list[dict[str, str]] = []
@@ -193,7 +193,7 @@ def link(
     mail: Annotated[bool, typer.Option("--mail", help="Send it to the address instead of printing it.")] = False,
 ) -> None:
     """The links by which a reader chooses and leaves, for who lost them. Whoever has them can use them."""
-    from digest.services.admission import Asked
+    from digest.services.readers.admission import Asked
 
     spelt = reader_address(address, "ADDRESS")
     name = door.config.digest(digest).name if digest is not None else ""
@@ -222,7 +222,7 @@ def pause(
     digest: Named = None,
 ) -> None:
     """Send a reader nothing before a day, of one digest or of all. It ends by itself, and nothing old is sent then."""
-    from digest.services.pausing import read_day
+    from digest.services.readers.pausing import read_day
 
     found = _reads(door, address, digest)
     days = [(one, read_day(until, door.app.subscribe.today_of(one))) for one in found]
@@ -291,8 +291,8 @@ def export(
     digest: Named = None,
 ) -> None:
     """Every subscription as CSV."""
-    from digest.services.people_csv import export_subscriptions
-    from digest.services.roster import Wanted
+    from digest.services.readers.people_csv import export_subscriptions
+    from digest.services.readers.roster import Wanted
 
     if digest is not None:
         digest = door.config.digest(digest).name
@@ -315,7 +315,7 @@ def import_(
 ) -> int:
     """Take subscriptions from CSV; bad rows are named and never keep the good ones out."""
     from digest.config import read_profile
-    from digest.services.people_csv import import_subscriptions, try_subscriptions
+    from digest.services.readers.people_csv import import_subscriptions, try_subscriptions
 
     folder, text, name = file.absolute().parent, read_text(file), str(file)
     digests = [one.name for one in door.config.digests]
@@ -361,7 +361,7 @@ def _of_row(problem: RowProblem) -> str:
 def _preferences(profile: Path | None, seed: Path | None) -> Mapping[str, object] | None:
     """A library's authors and keywords, with what the profile's file says over them."""
     from digest.config import read_profile
-    from digest.services.seed import seed as learn
+    from digest.services.learning.seed import seed as learn
 
     if profile is None and seed is None:
         return None

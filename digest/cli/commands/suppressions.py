@@ -68,7 +68,7 @@ def export(
     out: Annotated[Path | None, typer.Option(help="Write it here; else to standard output.", metavar="FILE")] = None,
 ) -> None:
     """The list as CSV."""
-    from digest.services.people_csv import export_suppressions
+    from digest.services.readers.people_csv import export_suppressions
 
     table = export_suppressions(door.app.subscribe.suppressions())
     if out is not None:
@@ -85,7 +85,7 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what it would do; nothing is changed.")] = False,
 ) -> int:
     """Take addresses from CSV."""
-    from digest.services.people_csv import import_suppressions, try_suppressions
+    from digest.services.readers.people_csv import import_suppressions, try_suppressions
 
     text, name = read_text(file), str(file)
     if dry_run:

@@ -10,7 +10,7 @@ from digest.cli.door import Door, with_door
 from digest.cli.terminal import Rows
 
 if TYPE_CHECKING:
-    from digest.services.trends import Took
+    from digest.services.status.trends import Took
 
 _OUTCOMES = ("accepted", "open", "deferred", "rejected", "uncertain", "suppressed", "expired")
 
@@ -40,6 +40,6 @@ def trends(
 
 
 def _seconds(took: Took | None) -> str:
-    from digest.services.pictures import duration
+    from digest.services.status.pictures import duration
 
     return duration(took.median) if took else "-"

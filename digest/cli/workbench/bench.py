@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from digest.model.editions import Digest, Edition
     from digest.model.mail import Message
     from digest.services.ports import Clock, Print
-    from digest.services.preview import Preview, Previewed
+    from digest.services.publishing.preview import Preview, Previewed
 
 _READERS, _SLOTS = 50, 14
 #: So many wishes are remembered: somebody who compares goes to and fro.
@@ -216,7 +216,7 @@ class Bench:
 
     def _choices(self, wish: Wish) -> dict[str, object]:
         """What the controls offer; as much of it as can be found out."""
-        from digest.services.choices import latest_slots, readers
+        from digest.services.publishing.choices import latest_slots, readers
 
         try:
             digest = self._digest(wish)
@@ -264,7 +264,7 @@ class _Timed:
 
 
 def _proofs(shown: Previewed, timed: _Timed, seconds: float) -> Proofs:
-    from digest.services.documents import proof
+    from digest.services.publishing.documents import proof
 
     told = Proofs(title=shown.digest.title, slot=shown.slot.key, reason=shown.reason, notes=shown.notes)
     if shown.mail is None or shown.message is None or shown.edition is None:
@@ -289,7 +289,7 @@ def _proofs(shown: Previewed, timed: _Timed, seconds: float) -> Proofs:
 
 
 def _measured(proofs: Proofs) -> dict[str, object]:
-    from digest.services.documents import HTML_LIMIT
+    from digest.services.publishing.documents import HTML_LIMIT
 
     told: dict[str, object] = asdict(proofs)
     html, text = str(told.pop("html")), str(told.pop("text"))

@@ -18,7 +18,7 @@ from digest.model.people import Layout, language_tag
 if TYPE_CHECKING:
     from digest.model.editions import Digest
     from digest.model.people import Profile
-    from digest.services.preview import Preview, Previewed
+    from digest.services.publishing.preview import Preview, Previewed
 
 LAYOUTS = tuple(layout.value for layout in Layout)
 #: How a wish is called where it is written: a field of a query, which is an option of the command as well.
@@ -87,7 +87,7 @@ def _profile(
         file = profiles[wish.profile]
         profile = apply_preferences(digest.profile, read_profile(file), where=str(file))
     else:
-        from digest.services.preview import reader_of
+        from digest.services.publishing.preview import reader_of
 
         profile = preview.profile_of(digest, reader_of(preview.store, digest, address))
     if not wish.layout:

@@ -113,7 +113,7 @@ def _by_shape(head: bytes) -> str:
     return next((name for name, kind in KINDS.items() if kind.shape and kind.shape.search(head)), FEED.name)
 
 
-#: How the road to a mailbox begins its document (services/letters.py).
+#: How the road to a mailbox begins its document (services/fetching/letters.py).
 MAILBOX = re.compile(rb'\{\s*"digest_mails"\s*:')
 
 

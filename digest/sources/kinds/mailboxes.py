@@ -1,7 +1,7 @@
 """Kinds ``maildir`` and ``imap``: alert mails as a source. What is new in the box comes as one JSON document.
 
-The road to the box (services/letters.py) takes each mail apart and writes the document; here it is asked for and read.
-A mail that is no alert is a Problem and nothing else; a second mail that names the same paper adds to it.
+The road to the box (services/fetching/letters.py) takes each mail apart and writes the document; here it is asked for
+and read. A mail that is no alert is a Problem and nothing else; a second mail that names the same paper adds to it.
 """
 
 from __future__ import annotations

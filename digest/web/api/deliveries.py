@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from digest.app import App
-from digest.services.ledger import Which
+from digest.services.sending.ledger import Which
 from digest.web.api.operation import AnyOperation, Operation
 from digest.web.api.shapes import MANY, After, Answer, Day, Given, Id, Instant, Limit, Name, Nothing
 

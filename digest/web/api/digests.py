@@ -9,7 +9,7 @@ from pydantic import Field
 from digest.app import App
 from digest.model.editions import Digest, Slot
 from digest.model.errors import NotFound
-from digest.services.documents import document
+from digest.services.publishing.documents import document
 from digest.web.api.operation import AnyOperation, Operation
 from digest.web.api.shapes import MANY, Answer, Day, Given, Instant, Limit, Name, Nothing
 

@@ -21,8 +21,8 @@ from starlette.types import Receive, Scope, Send
 
 from digest.app import App
 from digest.model.errors import DigestError, StorageError
-from digest.services.once import Answered, Once, Refusal
-from digest.services.tokens import ApiToken
+from digest.services.access.once import Answered, Once, Refusal
+from digest.services.access.tokens import ApiToken
 from digest.web.api import openapi, reading
 from digest.web.api.gate import Rates, admitted
 from digest.web.api.operation import AnyOperation

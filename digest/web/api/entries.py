@@ -10,7 +10,7 @@ from pydantic import Field
 from digest.app import App
 from digest.model.errors import InputError
 from digest.model.feeds import Entry
-from digest.services.subscribe import normal_address
+from digest.services.readers.subscribe import normal_address
 from digest.web.api.operation import AnyOperation, Operation
 from digest.web.api.shapes import MANY, Address, After, Answer, Day, Given, Instant, Limit, Moment, Name, Nothing
 

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from digest.app import App
-from digest.services.tokens import ApiToken
+from digest.services.access.tokens import ApiToken
 from digest.web.api.operation import AnyOperation
 from digest.web.api.problems import Refused
 

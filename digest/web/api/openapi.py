@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from digest import __version__
-from digest.services.tokens import SCOPES
+from digest.services.access.tokens import SCOPES
 from digest.web.api.operation import AnyOperation
 from digest.web.api.problems import MEDIA_TYPE, Problem
 

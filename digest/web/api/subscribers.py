@@ -13,9 +13,9 @@ from pydantic import Field, JsonValue
 from digest.app import App
 from digest.model.errors import NotFound
 from digest.model.people import Subscription
-from digest.services.admission import Asked, Outcome
-from digest.services.roster import Person, Wanted
-from digest.services.subscribe import Choices
+from digest.services.readers.admission import Asked, Outcome
+from digest.services.readers.roster import Person, Wanted
+from digest.services.readers.subscribe import Choices
 from digest.web.api.operation import AnyOperation, Operation
 from digest.web.api.shapes import MANY, Address, After, Answer, Day, Given, Id, Instant, Limit, Name, Nothing
 

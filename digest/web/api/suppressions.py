@@ -9,7 +9,7 @@ from pydantic import Field
 from digest.app import App
 from digest.model.errors import NotFound
 from digest.model.people import Suppression, SuppressionReason
-from digest.services.subscribe import normal_address
+from digest.services.readers.subscribe import normal_address
 from digest.web.api.operation import AnyOperation, Operation
 from digest.web.api.shapes import MANY, Address, Answer, Given, Instant, Limit, Nothing
 

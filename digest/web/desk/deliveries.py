@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.model.errors import InputError, NotFound, SendingRefused
-from digest.services.ledger import RESOLUTIONS, DeliveryRow, Which
+from digest.services.sending.ledger import RESOLUTIONS, DeliveryRow, Which
 from digest.web.desk.door import Desk, Visit, place_of, told
 from digest.web.desk.typed import number
 

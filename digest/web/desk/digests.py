@@ -17,9 +17,9 @@ from digest.model.editions import Digest, Edition
 from digest.model.errors import DigestError, InputError
 from digest.model.mail import OutcomeKind
 from digest.model.people import LANGUAGE_NAMES, Profile
-from digest.services.documents import proof
-from digest.services.preview import Previewed
-from digest.services.subscribe import normal_address
+from digest.services.publishing.documents import proof
+from digest.services.publishing.preview import Previewed
+from digest.services.readers.subscribe import normal_address
 from digest.web.desk.door import Desk, Visit, told
 from digest.web.desk.typed import number, pasted, slot_said, weekdays
 

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from digest.app import App
 from digest.model.errors import DigestError, InputError, NotFound, UsageError
-from digest.services.operators import SESSION, Session
+from digest.services.access.operators import SESSION, Session
 from digest.web.forms import first, read_form
 from digest.web.guard import is_from_here
 from digest.web.pages import Site

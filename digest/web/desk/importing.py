@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from digest.app import App
 from digest.model.errors import InputError
-from digest.services.people_csv import (
+from digest.services.readers.people_csv import (
     COLUMNS,
     SUPPRESSION_COLUMNS,
     import_subscriptions,
@@ -23,7 +23,7 @@ from digest.services.people_csv import (
     try_subscriptions,
     try_suppressions,
 )
-from digest.services.table import Imported, read_lines
+from digest.services.readers.table import Imported, read_lines
 from digest.web.desk.door import Desk, Visit
 from digest.web.desk.uploads import MOST_BYTES, Stage, Upload, Uploads, read_upload
 

@@ -12,8 +12,8 @@ from starlette.routing import Route
 from digest.model.editions import Digest
 from digest.model.errors import DigestError, NotFound
 from digest.model.feeds import VoteObservation
-from digest.services.explain import Explained
-from digest.services.report import EntryReport
+from digest.services.publishing.explain import Explained
+from digest.services.status.report import EntryReport
 from digest.web.desk.door import Desk, Visit, told
 from digest.web.desk.typed import number, slot_said
 

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.app import App
-from digest.services.pictures import Picture, pictures
-from digest.services.trends import Trend
+from digest.services.status.pictures import Picture, pictures
+from digest.services.status.trends import Trend
 from digest.web.desk.door import Desk, Visit
 from digest.web.desk.fresh import Fresh
 

@@ -17,9 +17,9 @@ from starlette.routing import Route
 from digest.config import from_table
 from digest.model.errors import ConfigError, Conflict, DigestError, InputError
 from digest.model.feeds import Source
-from digest.services.discover import Discovery, Found
-from digest.services.ingest import FetchedSource
-from digest.services.sources import name_of, shown_options, shown_url
+from digest.services.fetching.discover import Discovery, Found
+from digest.services.fetching.ingest import FetchedSource
+from digest.services.fetching.sources import name_of, shown_options, shown_url
 from digest.web.desk.door import Desk, Visit, told
 from digest.web.desk.errands import Errand, Errands
 

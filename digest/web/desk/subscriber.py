@@ -13,12 +13,12 @@ from digest.app import App
 from digest.model.editions import Digest
 from digest.model.errors import DigestError, InputError
 from digest.model.people import LANGUAGE_NAMES, Subscription, SubscriptionState
-from digest.services.admission import Asked
-from digest.services.ledger import Which
-from digest.services.pausing import read_day
-from digest.services.people_csv import REASONS
-from digest.services.roster import Person
-from digest.services.subscribe import Choices, normal_address
+from digest.services.readers.admission import Asked
+from digest.services.readers.pausing import read_day
+from digest.services.readers.people_csv import REASONS
+from digest.services.readers.roster import Person
+from digest.services.readers.subscribe import Choices, normal_address
+from digest.services.sending.ledger import Which
 from digest.web.desk.door import Desk, Visit, told
 from digest.web.desk.subscribers import ASKED
 from digest.web.desk.typed import DAYS, number, pasted, shown, weekdays

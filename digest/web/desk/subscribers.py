@@ -10,11 +10,11 @@ from starlette.routing import Route
 
 from digest.model.errors import InputError
 from digest.model.people import SubscriptionState
-from digest.services.admission import Asked
-from digest.services.people_csv import subscription_rows
-from digest.services.roster import Person, Wanted
-from digest.services.subscribe import normal_address
-from digest.services.table import in_pieces
+from digest.services.readers.admission import Asked
+from digest.services.readers.people_csv import subscription_rows
+from digest.services.readers.roster import Person, Wanted
+from digest.services.readers.subscribe import normal_address
+from digest.services.readers.table import in_pieces
 from digest.web.desk.door import Desk, Visit
 from digest.web.desk.typed import number
 

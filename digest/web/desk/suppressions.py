@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.model.errors import InputError
-from digest.services.people_csv import REASONS, suppression_rows
+from digest.services.readers.people_csv import REASONS, suppression_rows
 from digest.web.desk.door import Desk, Visit
 from digest.web.desk.subscribers import csv_of
 

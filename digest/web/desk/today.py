@@ -19,10 +19,10 @@ from starlette.routing import Route
 from digest.app import App
 from digest.model.errors import UsageError
 from digest.model.feeds import SourceState
-from digest.services.glance import Glance
-from digest.services.ledger import ALL, DeliveryRow, Which
-from digest.services.pictures import Picture, mails
-from digest.services.report import DigestStatus
+from digest.services.sending.ledger import ALL, DeliveryRow, Which
+from digest.services.status.glance import Glance
+from digest.services.status.pictures import Picture, mails
+from digest.services.status.report import DigestStatus
 from digest.web.desk import deliveries
 from digest.web.desk.door import HOME, Desk, Visit
 from digest.web.desk.fresh import Fresh

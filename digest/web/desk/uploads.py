@@ -20,8 +20,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from digest.model.errors import DigestError, InputError, NotFound
-from digest.services.people_csv import Foreseen
-from digest.services.table import Imported
+from digest.services.readers.people_csv import Foreseen
+from digest.services.readers.table import Imported
 from digest.web.desk.door import told
 from digest.web.forms import TooLarge, announced
 

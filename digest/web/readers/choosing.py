@@ -23,8 +23,8 @@ from starlette.routing import Route
 
 from digest.model.errors import DigestError, InputError
 from digest.model.people import Subscription, SubscriptionState
-from digest.services.preview import Previewed
-from digest.services.subscribe import Choices
+from digest.services.publishing.preview import Previewed
+from digest.services.readers.subscribe import Choices
 from digest.web.forms import read_form
 from digest.web.guard import is_from_here
 from digest.web.pages import Site

@@ -1,7 +1,7 @@
 """Your data: what is kept of a reader, to see, to carry off and to erase.
 
-The link at the foot of the preferences only asks for a mail (services/mydata.py says why); what that mail links to is
-here, for a day. Nothing happens by looking: erasing asks once more, and takes a button.
+The link at the foot of the preferences only asks for a mail (services/readers/mydata.py says why); what that mail links
+to is here, for a day. Nothing happens by looking: erasing asks once more, and takes a button.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from digest.services.mydata import Kept, KeptDelivery, KeptSubscription
 from digest.services.plain import as_json
+from digest.services.readers.mydata import Kept, KeptDelivery, KeptSubscription
 from digest.web.pages import Site
 from digest.web.readers.shown import DAYS
 

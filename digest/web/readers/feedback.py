@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from digest.model.errors import NotFound
 from digest.model.people import Subscription
-from digest.services.taste import Asked
+from digest.services.readers.taste import Asked
 from digest.web.forms import first, read_form
 from digest.web.pages import Site
 

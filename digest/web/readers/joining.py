@@ -23,9 +23,9 @@ from starlette.routing import Route
 
 from digest.model.editions import Digest
 from digest.model.errors import DigestError, InputError
-from digest.services.admission import Admitted, Asked, Outcome, mailbox_of, network_of
-from digest.services.showcase import Showcase, showcase
-from digest.services.subscribe import normal_address
+from digest.services.archive.showcase import Showcase, showcase
+from digest.services.readers.admission import Admitted, Asked, Outcome, mailbox_of, network_of
+from digest.services.readers.subscribe import normal_address
 from digest.web.forms import first, read_form
 from digest.web.guard import HONEYPOT, STAMP, Verdict, judge, origin_of
 from digest.web.pages import Site

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from digest.model.errors import InputError
 from digest.model.people import Subscription, SubscriptionState
-from digest.services.pausing import LONGEST, read_day
+from digest.services.readers.pausing import LONGEST, read_day
 from digest.web.forms import first, read_form
 from digest.web.pages import Site
 

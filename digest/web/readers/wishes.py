@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 
 from digest.model.errors import DigestError, InputError
-from digest.services.pausing import read_day
-from digest.services.subscribe import Choices, normal_address
+from digest.services.readers.pausing import read_day
+from digest.services.readers.subscribe import Choices, normal_address
 from digest.web.readers.fields import LISTS, MOST_LINE, MOST_LIST, MOST_WORDS, Ground, Typed
 
 #: How much of a category somebody wants, as a multiple of its usual weight.

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from digest.services.tokens import SCOPES
+from digest.services.access.tokens import SCOPES
 from digest.storage.base import metadata
 from digest.web.application import application
 from tests.services.road import Road, paper

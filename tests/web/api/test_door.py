@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from digest.model.errors import Conflict, NotFound, StorageError, UsageError
-from digest.services.once import KEPT
-from digest.services.subscribe import Subscribe
-from digest.services.tokens import SCOPES
+from digest.services.access.once import KEPT
+from digest.services.access.tokens import SCOPES
+from digest.services.readers.subscribe import Subscribe
 from digest.web.api import OPERATIONS
 from digest.web.application import application
 from digest.web.server import WebServer
@@ -323,7 +323,7 @@ class TestOnce:
 
     def test_after_a_crash_between_deed_and_answer_the_deed_is_not_doubled(self, road, api, monkeypatch):
         """The process dies when the subscriber is asked and the answer is not kept: the key is free after its time."""
-        monkeypatch.setattr("digest.services.once.Once.keep", lambda *_: None)
+        monkeypatch.setattr("digest.services.access.once.Once.keep", lambda *_: None)
         body = {"address": "cy@example.org", "digest": "daily"}
         assert api.post("/subscribers", body, Idempotency_Key="k")["outcome"] == "planned"
         monkeypatch.undo()

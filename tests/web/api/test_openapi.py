@@ -12,7 +12,7 @@ from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 from starlette.testclient import TestClient
 
-from digest.services.tokens import SCOPES
+from digest.services.access.tokens import SCOPES
 from digest.web.api import OPERATIONS
 from digest.web.application import application
 from tests.services.road import Road

@@ -8,7 +8,7 @@ from functools import cache
 
 from starlette.testclient import TestClient
 
-from digest.services.passwords import hashed
+from digest.services.access.passwords import hashed
 from tests.services.road import Road
 
 PASSWORD = "seven tides a fortnight"

@@ -42,7 +42,7 @@ class TestLoggingIn:
 
     def test_a_network_may_try_ten_times_and_locks_nobody_out(self, road, anybody, monkeypatch):
         quick = lambda password, line: (password, line) == (PASSWORD, password_hash())  # noqa: E731
-        monkeypatch.setattr("digest.services.passwords.fits", quick)
+        monkeypatch.setattr("digest.services.access.passwords.fits", quick)
         for _ in range(10):
             enter(anybody, "wrong")
         assert enter(anybody).status_code == 403

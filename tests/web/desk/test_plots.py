@@ -12,8 +12,8 @@ from digest.model.errors import UsageError
 from digest.model.feeds import SourceId, SourceState
 from digest.rendering import charts
 from digest.rendering.charts import Series
-from digest.services.pictures import duration
-from digest.services.trends import took
+from digest.services.status.pictures import duration
+from digest.services.status.trends import took
 from digest.storage import rounds
 from digest.storage.rounds import Round
 from tests.services.road import DAY, SLOT, paper

@@ -9,8 +9,8 @@ from datetime import timedelta
 from html import unescape
 
 from digest.model.people import SubscriptionState, SuppressionReason
-from digest.services.people_csv import import_subscriptions
-from digest.services.subscribe import Choices, Joining
+from digest.services.readers.people_csv import import_subscriptions
+from digest.services.readers.subscribe import Choices, Joining
 from tests.services.road import SLOT, paper
 from tests.web.desk.rows import dump
 

@@ -7,7 +7,7 @@ import io
 from datetime import timedelta
 
 from digest.model.people import SuppressionReason
-from digest.services.subscribe import Listing
+from digest.services.readers.subscribe import Listing
 from tests.services.road import SLOT
 
 
@@ -77,7 +77,7 @@ def test_an_erased_address_is_a_hash_that_nobody_lifts(road, desk):
 
 
 def test_the_export_is_safe_to_open_and_comes_back_as_it_was(road, desk):
-    from digest.services.people_csv import import_suppressions
+    from digest.services.readers.people_csv import import_suppressions
 
     road.app.subscribe.suppress("+1@example.org", SuppressionReason.HARD_BOUNCE, "@SUM(1+1), 550", since=SLOT)
     text = desk.post("/desk/suppressions/export").text

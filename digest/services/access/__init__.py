@@ -1,0 +1,1 @@
+"""Operators and programs: logging in, tokens, and one effect for each request."""

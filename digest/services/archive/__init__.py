@@ -1,0 +1,1 @@
+"""What was printed for everybody, page by page."""

@@ -1,0 +1,1 @@
+"""Editions: composed from the store, recorded, previewed, explained."""

@@ -1,0 +1,1 @@
+"""Who reads: joining, choosing, leaving, and what is kept of each person."""

@@ -1,0 +1,1 @@
+"""Delivering what the ledger holds, and the operator's hand in the ledger."""

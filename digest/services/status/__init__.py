@@ -1,0 +1,1 @@
+"""How everything is doing, and what would be usual."""
