@@ -214,10 +214,8 @@ def digest_of(door: Door, name: str | None, address: str) -> Digest:
     """The digest of that name; without one the only one there is, or that the reader has. UsageError where that is not
     decided.
     """
-    if name is None and address and len(door.config.digests) > 1:
-        theirs = [one.name for one in door.config.digests if door.app.preview.has_reader(one, address)]
-        name = theirs[0] if len(theirs) == 1 else None
-    return door.config.digest(name)
+    guessed = door.app.preview.guess(address) if name is None and address else None
+    return guessed or door.config.digest(name)
 
 
 def reader_address(text: str, option: str = "--for") -> str:

@@ -25,7 +25,13 @@ def page(tx: Tx, words: Sequence[str], *, before: int, limit: int) -> tuple[tupl
         entries.c.id >= last,
         entries.c.merged_into.is_(None),
         *(
-            or_(*(text.icontains(word, autoescape=True) for text in (entries.c.title, entries.c.abstract)))
+            or_(
+                *(
+                    text.icontains(spelt, autoescape=True)
+                    for text in (entries.c.title, entries.c.abstract)
+                    for spelt in _spellings(word)
+                )
+            )
             for word in words
         ),
     )
@@ -34,3 +40,8 @@ def page(tx: Tx, words: Sequence[str], *, before: int, limit: int) -> tuple[tupl
         return tuple(map(EntryId, found[:limit])), found[limit - 1]
     more = tx.execute(select(entries.c.id).where(entries.c.id < last).limit(1)).first() is not None
     return tuple(map(EntryId, found)), last if more else None
+
+
+def _spellings(word: str) -> tuple[str, ...]:
+    """SQLite takes a large letter for a small one in ASCII alone."""
+    return (word,) if word.isascii() else tuple(dict.fromkeys((word, word.lower(), word.upper(), word.capitalize())))

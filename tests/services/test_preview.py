@@ -35,6 +35,20 @@ def road(open_road: Callable[..., Road]) -> Road:
     return open_road()
 
 
+def test_without_a_name_the_only_digest_is_meant_or_the_only_one_that_somebody_reads(open_road):
+    road = open_road({"name": "daily"}, {"name": "weekly"})
+    preview = road.app.preview
+    road.reader("ada@example.org", "weekly")
+    road.reader("bo@example.org", "weekly")
+    road.reader("bo@example.org", "daily")
+    names = {who: [one.name for one in preview.read_by(f"{who}@example.org")] for who in ("ada", "bo", "cy")}
+    assert names == {"ada": ["weekly"], "bo": ["daily", "weekly"], "cy": []}
+    assert preview.guess("ada@example.org") == road.digest("weekly")
+    assert preview.guess("bo@example.org") is preview.guess("") is None
+    only = replace(preview, digests=preview.digests[:1])
+    assert only.guess("") == only.guess("ada@example.org") == road.digest("daily")
+
+
 def is_stamped(raw: bytes, previewed) -> bool:
     """Whether a mail is the previewed message with other stamps: every piece between stamps, in order and whole."""
     at = 0

@@ -81,7 +81,7 @@ def test_a_digest_without_papers_says_why_source_by_source(store):
     world.publish.run(world.now)
     (daily,) = world.report.status().digests
     assert daily.reason == "Nothing new arrived."
-    assert daily.notes == ("HF feed: 3 new",)
+    assert daily.notes == ("HF feed (hf): 3 new",)
 
 
 @pytest.mark.parametrize(

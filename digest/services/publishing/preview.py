@@ -154,9 +154,14 @@ class Preview:
             digest, slot, address, sheet.edition, pressed.message if sheet.alone else None, afresh=afresh
         )
 
-    def has_reader(self, digest: Digest, address: str) -> bool:
-        """Whether an address gets a digest, or is asked whether it wants to."""
-        return reader_of(self.store, digest, address) is not None
+    def read_by(self, address: str) -> tuple[Digest, ...]:
+        """The digests that an address gets, or is asked whether it wants, in the configuration's order."""
+        return tuple(one for one in self.digests if reader_of(self.store, one, address) is not None)
+
+    def guess(self, address: str) -> Digest | None:
+        """The digest that somebody means who names none: the only one, or the only one that this address reads."""
+        known = self.digests if len(self.digests) == 1 else self.read_by(address)
+        return known[0] if len(known) == 1 else None
 
     def stored_html(self, key: str) -> str | None:
         """What "read on the web" shows: the HTML of a kept message, without anybody's tokens, and below it the papers

@@ -10,7 +10,7 @@ from pydantic import Field
 from digest.app import App
 from digest.services.sending.ledger import Which
 from digest.web.api.operation import AnyOperation, Operation
-from digest.web.api.shapes import MANY, After, Answer, Day, Given, Id, Instant, Limit, Name, Nothing
+from digest.web.api.shapes import MANY, After, Answer, Day, Given, Id, Instant, Limit, Name, Nothing, leaf
 
 State = Literal["queued", "leased", "sending", "accepted", "deferred", "rejected", "uncertain", "suppressed", "expired"]
 
@@ -107,11 +107,8 @@ def _list(app: App, at: Listed, _: Nothing) -> Deliveries:
     which = Which(
         states=tuple(filter(None, at.state.split(","))), digest=at.digest or "", local_date=at.day, address=address
     )
-    found = app.ledger.listing(which, after=at.after, limit=at.limit + 1)
-    shown = found[: at.limit]
-    return Deliveries(
-        items=tuple(map(DeliveryAnswer.model_validate, shown)), next=shown[-1].id if len(found) > at.limit else None
-    )
+    shown, last = leaf(app.ledger.listing(which, after=at.after, limit=at.limit + 1), at.limit)
+    return Deliveries(items=tuple(map(DeliveryAnswer.model_validate, shown)), next=last.id if last else None)
 
 
 def _get(app: App, at: OfDelivery, _: Nothing) -> Report:
@@ -159,6 +156,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         at=OfDelivery,
         answer=DeliveryAnswer,
         run=_retry,
+        about=lambda at, _body, _answer: (f"delivery {at.id}", ""),
         says="Try again now: what waits, or was rejected while no later edition holds its papers.",
         refuses=(404, 409),
     ),
@@ -171,6 +169,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         body=Decided,
         answer=DeliveryAnswer,
         run=_resolve,
+        about=lambda at, body, _answer: (f"delivery {at.id}", body.as_),
         says="Settle what is uncertain: it arrived, it was lost, or send it again under the same Message-ID.",
         refuses=(404, 409),
     ),

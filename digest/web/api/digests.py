@@ -11,7 +11,7 @@ from digest.model.editions import Digest, Slot
 from digest.model.errors import NotFound
 from digest.services.publishing.documents import document
 from digest.web.api.operation import AnyOperation, Operation
-from digest.web.api.shapes import MANY, Answer, Day, Given, Instant, Limit, Name, Nothing
+from digest.web.api.shapes import MANY, Answer, Day, Given, Instant, Limit, Name, Nothing, Part, leaf
 
 
 class Occasion(Answer):
@@ -81,14 +81,6 @@ class EditionsAnswer(Answer):
 
     items: tuple[Heading, ...]
     next: date | None
-
-
-class Part(Answer):
-    """A share of the score."""
-
-    key: str
-    points: int
-    why: str
 
 
 class Item(Answer):
@@ -207,11 +199,8 @@ def _resume(app: App, at: OfDigest, _: Nothing) -> Sending:
 
 
 def _editions(app: App, at: Editions, _: Nothing) -> EditionsAnswer:
-    found = app.printed.days(named(app, at.digest), before=at.after, limit=at.limit + 1)
-    shown = found[: at.limit]
-    return EditionsAnswer(
-        items=tuple(map(Heading.model_validate, shown)), next=shown[-1].day if len(found) > at.limit else None
-    )
+    shown, last = leaf(app.printed.days(named(app, at.digest), before=at.after, limit=at.limit + 1), at.limit)
+    return EditionsAnswer(items=tuple(map(Heading.model_validate, shown)), next=last.day if last else None)
 
 
 def _edition(app: App, at: OfEdition, _: Nothing) -> Edition:
@@ -250,6 +239,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         at=OfDigest,
         answer=Sending,
         run=_pause,
+        about=lambda at, _body, _answer: (f"digest {at.digest}", ""),
         says="Stop the sending of a digest; what is on the wire is finished.",
         refuses=(404,),
     ),
@@ -261,6 +251,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         at=OfDigest,
         answer=Sending,
         run=_resume,
+        about=lambda at, _body, _answer: (f"digest {at.digest}", ""),
         says="Go on sending a digest.",
         refuses=(404,),
     ),

@@ -26,7 +26,7 @@ from digest.services.access.tokens import ApiToken
 from digest.web.api import openapi, reading
 from digest.web.api.gate import Rates, admitted
 from digest.web.api.operation import AnyOperation
-from digest.web.api.problems import MEDIA_TYPE, Refused, refused
+from digest.web.api.problems import MEDIA_TYPE, Refused, refused, said
 from digest.web.api.shapes import Nothing
 from digest.web.caching import for_everybody
 from digest.web.pages import Site
@@ -72,12 +72,12 @@ class Door:
         operation, in_path = self._find(path, request.method)
         token = await admitted(app, request, operation, self._rates)
         at = reading.placed(operation.at, in_path, request.url.query)
-        given = await reading.document(request) if operation.body is not None else None
-        body = reading.shaped(operation.body, given) if operation.body is not None else Nothing()
+        given = await (reading.document(request) if operation.body is not None else reading.nothing(request))
+        body = reading.shaped(operation.body or Nothing, given)
         key = _key(request) if operation.once else ""
 
         def work() -> Answered:
-            return _done(app, operation, token, at, body, path)
+            return _done(app, operation, token, at, body)
 
         if not key:
             return _response(await run_in_threadpool(work))
@@ -141,7 +141,7 @@ def _once(once: Once, token: ApiToken, key: str, wanted: str, work: Callable[[],
     return _response(answered)
 
 
-def _done(app: App, operation: AnyOperation, token: ApiToken, at: object, body: object, path: str) -> Answered:
+def _done(app: App, operation: AnyOperation, token: ApiToken, at: object, body: object) -> Answered:
     """Does what is asked, and writes down who did it, if it changes something. Raises what is our fault."""
     try:
         answer = operation.run(app, at, body)
@@ -150,9 +150,9 @@ def _done(app: App, operation: AnyOperation, token: ApiToken, at: object, body: 
         if told.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
         return Answered(status=told.status, body=told.body())
-    if operation.writes:
+    if operation.about is not None:
         with _told():
-            app.operators.note(f"token {token.name}", operation.name, path[1:])
+            app.operators.note(f"token {token.name}", operation.name, *operation.about(at, body, answer))
     return Answered(status=200, body=answer.model_dump_json(by_alias=True))
 
 
@@ -168,9 +168,8 @@ def _told() -> Generator[None]:
 def _ours(error: Exception) -> Refused:
     """Logs what is no fault of the asker's, without what was asked; a database's own words may hold it."""
     if isinstance(error, DigestError):
-        told = refused(error)
-        log.error("api", problem=told.what, try_=told.try_)
-        return told
+        log.error("api", problem=said(error).what, try_=said(error).try_)
+        return refused(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
     log.error("api", problem=type(error).__name__, at=f"{place.filename}:{place.lineno}")
     return Refused(status=500, what="this is a fault of ours", try_="try again later; the log says where it happened")

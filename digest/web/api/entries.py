@@ -12,7 +12,7 @@ from digest.model.errors import InputError
 from digest.model.feeds import Entry
 from digest.services.readers.subscribe import normal_address
 from digest.web.api.operation import AnyOperation, Operation
-from digest.web.api.shapes import MANY, Address, After, Answer, Day, Given, Instant, Limit, Moment, Name, Nothing
+from digest.web.api.shapes import MANY, Address, After, Answer, Day, Given, Instant, Limit, Moment, Name, Nothing, Part
 
 Paper = Annotated[str, Field(min_length=1, max_length=1_000, description="Any id, link, arXiv id or DOI.")]
 #: Instants that every calendar and zone can reckon with.
@@ -20,7 +20,9 @@ _FIRST, _LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=
 
 
 class Listed(Given):
-    search: Annotated[str, Field(max_length=200, description="Words, all of them in title or abstract.")] = ""
+    search: Annotated[
+        str, Field(max_length=200, description="Words, all of them in title or abstract; the first 8 count.")
+    ] = ""
     after: Annotated[After | None, Field(description="The `next` of the page before.")] = None
     limit: Limit = MANY
 
@@ -114,17 +116,11 @@ class Asked(Given):
     """Which paper, of which edition."""
 
     paper: Paper
-    digest: Name | None = Field(None, description="May be left out where there is one.")
+    digest: Name | None = Field(None, description="May be left out where there is one, or `for` reads one.")
     for_: Annotated[Address | None, Field(alias="for", description="The reader's address; else for nobody.")] = None
     at: Annotated[
         Moment | Day | None, Field(description="In the edition due then; a date is that day's. Else the newest.")
     ] = None
-
-
-class Part(Answer):
-    key: str
-    points: int
-    why: str
 
 
 class Explained(Answer):
@@ -195,15 +191,11 @@ def _get(app: App, at: OfPaper, _: Nothing) -> EntryAnswer:
 
 def _explain(app: App, _: Nothing, body: Asked) -> Explained:
     address = normal_address(body.for_) if body.for_ else ""
-    name = body.digest if body.digest is not None or len(app.config.digests) == 1 else _only(app, address)
-    digest = app.subscribe.digest(name) if name is not None else app.config.digest(None)
+    digest = app.subscribe.digest(body.digest) if body.digest is not None else app.preview.guess(address)
+    if digest is None:
+        known = ", ".join(one.name for one in app.config.digests)
+        raise InputError("it is not clear which digest is meant", where="body.digest", try_=f"name one of: {known}")
     return Explained.model_validate(app.explain.run(body.paper, digest, address=address, at=_text(body.at)))
-
-
-def _only(app: App, address: str) -> str | None:
-    """The only digest that an address reads, as the command line guesses it."""
-    names = [one.name for one in app.config.digests if address and app.preview.has_reader(one, address)]
-    return names[0] if len(names) == 1 else None
 
 
 def _text(at: datetime | date | None) -> str:
@@ -270,6 +262,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         body=Pair,
         answer=JoinedAnswer,
         run=_join,
+        about=lambda _at, body, answer: (f"paper {answer.id}", f"{body.paper} and {body.other}"),
         says="Make one paper of two; whoever was sent either was sent both.",
         refuses=(404,),
     ),
@@ -282,6 +275,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         body=OfPaper,
         answer=SplitAnswer,
         run=_split,
+        about=lambda _at, _body, answer: (f"paper {answer.kept.id}", f"without {answer.out.id}"),
         says="Take a record out of the paper it was joined to, for good; whoever was sent the paper was sent both.",
         refuses=(404,),
     ),

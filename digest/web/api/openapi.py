@@ -18,9 +18,10 @@ from digest.web.api.problems import MEDIA_TYPE, Problem
 
 PATH = "/openapi.json"
 _REF = "#/components/schemas/{model}"
-#: What anything may be answered with; of what has a body, also those below.
+#: What anything may be answered with; also, of what has a body, and of what should have none and may have one.
 _ALWAYS = (400, 401, 403, 429, 500, 503)
 _WITH_BODY = (413, 415, 422)
+_WITH_NONE = (413, 422)
 _ABOUT = (
     "Subscribers, digests, editions, papers, deliveries and suppressions, as the command line has them. A list is read "
     "page by page: `next` of one page is `after` of the following one, null at the end. Whatever is refused is told as "
@@ -84,7 +85,8 @@ def _operation(one: AnyOperation, named: Any) -> dict[str, object]:
 
 
 def _statuses(one: AnyOperation) -> list[int]:
-    some = {*_ALWAYS, *one.refuses, *(_WITH_BODY if one.body is not None else ()), *((409, 422) if one.once else ())}
+    by_body = _WITH_BODY if one.body is not None else _WITH_NONE if one.method != "GET" else ()
+    some = {*_ALWAYS, *one.refuses, *by_body, *((409, 422) if one.once else ())}
     return sorted({*some, *((422,) if one.at.model_fields else ())})
 
 

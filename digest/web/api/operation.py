@@ -36,6 +36,9 @@ class Operation(Generic[At, Body]):
     run: Callable[[App, At, Body], Answer]
     says: str
     """What it does, for the document."""
+    about: Callable[[At, Body, Any], tuple[str, str]] | None = None
+    """(at, body, answer) -> (what was changed, in the words of the desk's log: "subscriber 12"; the rest, without an
+    address). By the first, the log's filter and a person's own data find it. None where nothing is changed."""
     refuses: tuple[int, ...] = ()
     """Statuses beside those that anything may be answered with."""
     weight: int = 1

@@ -82,10 +82,18 @@ class Refused(Exception):
         return Response(self.body(), status_code=self.status, headers=dict(self.headers), media_type=MEDIA_TYPE)
 
 
+def said(error: DigestError) -> DigestError:
+    """What may be logged: an index tells whose row it refused, which is nobody's to log."""
+    return StorageError("another change came first", try_="ask again") if isinstance(error, Conflict) else error
+
+
 def refused(error: DigestError) -> Refused:
-    """What a service could not do. An index tells whose row it refused, which is nobody's to log."""
-    if isinstance(error, Conflict):
-        error = StorageError("another change came first", try_="ask again")
+    """What a service could not do. Where it is ours to mend, the log says why: a database's own words name hosts, users
+    and paths, which are no asker's to know."""
     status = next(status for kind, status in STATUSES if isinstance(error, kind))
-    headers = {"Retry-After": "5"} if status == 503 else {}
-    return Refused(status=status, what=error.what, where=error.where, try_=error.try_, headers=headers)
+    if status != HTTPStatus.SERVICE_UNAVAILABLE:
+        return Refused(status=status, what=error.what, where=error.where, try_=error.try_)
+    what, remedy = "it cannot be done now", "ask again in a moment; the log of the server says why"
+    if isinstance(error, Conflict):
+        what, remedy = said(error).what, said(error).try_
+    return Refused(status=status, what=what, try_=remedy, headers={"Retry-After": "5"})

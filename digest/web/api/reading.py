@@ -45,6 +45,12 @@ async def document(request: Request) -> object:
     return parsed(await _body(request))
 
 
+async def nothing(request: Request) -> object:
+    """The body's JSON where nothing is to be said; no body is {}. Raises Refused."""
+    body = b"" if request.method in ("GET", "HEAD") else await _body(request)
+    return parsed(body) if body.strip() else {}
+
+
 async def _body(request: Request) -> bytes:
     """Reads no further than what is allowed."""
     length = request.headers.get("content-length", "")

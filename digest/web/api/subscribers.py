@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from digest.app import App
-from digest.model.errors import NotFound
+from digest.model.errors import InputError, NotFound
 from digest.model.people import Subscription
 from digest.services.readers.admission import Asked, Outcome
 from digest.services.readers.roster import Person, Wanted
 from digest.services.readers.subscribe import Choices
 from digest.web.api.operation import AnyOperation, Operation
-from digest.web.api.shapes import MANY, Address, After, Answer, Day, Given, Id, Instant, Limit, Name, Nothing
+from digest.web.api.shapes import MANY, Address, After, Answer, Day, Given, Id, Instant, Limit, Name, Nothing, leaf
 
 READ, WRITE = ("subscribers:read",), ("subscribers:write",)
 State = Literal["pending", "confirmed", "unsubscribed"]
@@ -118,8 +118,9 @@ class Added(Given):
 
 
 class AddedAnswer(Answer):
-    """What became of it: confirmed at once; a mail that asks is planned; the address had one within a day (repeated);
-    nothing is written to it, for it must not be (silent)."""
+    """What became of it: confirmed at once; a mail is planned, which asks, or tells who reads it already how to change
+    it (the settings of the request then count for nothing); the address had one within a day (repeated); nothing is
+    written to it, for it must not be (silent)."""
 
     outcome: Literal["confirmed", "planned", "repeated", "silent"]
     subscriber: SubscriberAnswer | None
@@ -176,9 +177,8 @@ def _reads(link: Subscription) -> Reads:
 
 
 def _page(app: App, wanted: Wanted, after: int, limit: int) -> Subscribers:
-    found = app.roster.page(wanted, after=after, limit=limit + 1)
-    more = len(found) > limit
-    return Subscribers(items=tuple(map(told, found[:limit])), next=found[limit - 1].subscriber.id if more else None)
+    shown, last = leaf(app.roster.page(wanted, after=after, limit=limit + 1), limit)
+    return Subscribers(items=tuple(map(told, shown)), next=last.subscriber.id if last else None)
 
 
 def _list(app: App, at: Listed, _: Nothing) -> Subscribers:
@@ -199,6 +199,9 @@ def _add(app: App, _: Nothing, body: Added) -> AddedAnswer:
     if body.confirmed:
         link = app.subscribe.add(body.address, body.digest, choices=choices)
         return AddedAnswer(outcome="confirmed", subscriber=told(app.roster.get(link.subscriber_id)))
+    if choices.joined is not None:
+        what, remedy = "can be set only for who reads already", "leave it out, or say that it is confirmed"
+        raise InputError(what, where="body.settings.joined", try_=remedy)
     app.subscribe.check(body.digest, choices)
     outcome = app.admission.join(Asked(address=body.address, digest=body.digest, choices=choices)).outcome
     name = "planned" if outcome is Outcome.PLANNED else "repeated" if outcome is Outcome.REPEATED else "silent"
@@ -207,6 +210,12 @@ def _add(app: App, _: Nothing, body: Added) -> AddedAnswer:
     except NotFound:
         known = None
     return AddedAnswer(outcome=name, subscriber=known)
+
+
+def _added(_: Nothing, body: Added, answer: AddedAnswer) -> tuple[str, str]:
+    known = answer.subscriber
+    about = f"subscriber {known.id}" if known is not None else "an address that is not kept"
+    return about, f"{body.digest}: {answer.outcome}"
 
 
 def _link(app: App, at: OfSubscription) -> Subscription:
@@ -236,6 +245,11 @@ def _leave(app: App, at: OfSubscriber, body: Left) -> Ended:
     address = app.roster.get(at.id).subscriber.address
     end = app.goodbye.remove if body.tell else app.subscribe.leave
     return Ended(ended=end(address, body.digest))
+
+
+def _ended(at: OfSubscriber, body: Left, answer: Ended) -> tuple[str, str]:
+    goodbye = ", told" if body.tell else ""
+    return f"subscriber {at.id}", f"{body.digest or 'all'}: {answer.ended} ended{goodbye}"
 
 
 def _erase(app: App, at: OfSubscriber, _: Nothing) -> Erased:
@@ -274,6 +288,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         body=Added,
         answer=AddedAnswer,
         run=_add,
+        about=_added,
         says="Ask an address by mail whether it wants a digest, or subscribe it on your word.",
     ),
     Operation(
@@ -296,6 +311,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         body=Settings,
         answer=Reads,
         run=_choose,
+        about=lambda at, _body, _answer: (f"subscriber {at.id}", at.digest),
         says="Change how a digest comes to a reader.",
         refuses=(404,),
     ),
@@ -308,6 +324,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         body=Paused,
         answer=Reads,
         run=_pause,
+        about=lambda at, body, _answer: (f"subscriber {at.id}", f"{at.digest} until {body.until}"),
         says="Send a reader nothing of a digest before a day.",
         refuses=(404,),
     ),
@@ -319,6 +336,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         at=OfSubscription,
         answer=Reads,
         run=_resume,
+        about=lambda at, _body, _answer: (f"subscriber {at.id}", at.digest),
         says="End a reader's pause.",
         refuses=(404,),
     ),
@@ -331,6 +349,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         body=Left,
         answer=Ended,
         run=_leave,
+        about=_ended,
         says="Unsubscribe a reader from one digest or from all.",
         refuses=(404,),
     ),
@@ -342,6 +361,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         at=OfSubscriber,
         answer=Erased,
         run=_erase,
+        about=lambda at, _body, _answer: (f"subscriber {at.id}", ""),
         says="Take a person out for good; only a keyed hash stays, so that nobody writes to the address again.",
         refuses=(404,),
     ),

@@ -11,7 +11,7 @@ from digest.model.errors import NotFound
 from digest.model.people import Suppression, SuppressionReason
 from digest.services.readers.subscribe import normal_address
 from digest.web.api.operation import AnyOperation, Operation
-from digest.web.api.shapes import MANY, Address, Answer, Given, Instant, Limit, Nothing
+from digest.web.api.shapes import MANY, Address, Answer, Given, Instant, Limit, Nothing, leaf
 
 
 class Listed(Given):
@@ -45,7 +45,7 @@ class Found(Answer):
     suppression: SuppressionAnswer | None
 
 
-class Added(Given):
+class Suppressed(Given):
     """Whom to write to no more, and why."""
 
     address: Address
@@ -53,7 +53,7 @@ class Added(Given):
     detail: Annotated[str, Field(max_length=500, description="A note.")] = ""
 
 
-class AddedAnswer(Answer):
+class SuppressedAnswer(Answer):
     address: str
     added: bool = Field(description="False: it was on the list already.")
 
@@ -70,9 +70,8 @@ def _told(one: Suppression) -> SuppressionAnswer:
 
 
 def _list(app: App, at: Listed, _: Nothing) -> Suppressions:
-    found = app.roster.suppressions(after=at.after, limit=at.limit + 1)
-    shown = found[: at.limit]
-    return Suppressions(items=tuple(map(_told, shown)), next=shown[-1].key if len(found) > at.limit else None)
+    shown, last = leaf(app.roster.suppressions(after=at.after, limit=at.limit + 1), at.limit)
+    return Suppressions(items=tuple(map(_told, shown)), next=last.key if last else None)
 
 
 def _find(app: App, _: Nothing, body: OfAddress) -> Found:
@@ -81,9 +80,9 @@ def _find(app: App, _: Nothing, body: OfAddress) -> Found:
     return Found(suppression=_told(found) if found else None)
 
 
-def _add(app: App, _: Nothing, body: Added) -> AddedAnswer:
+def _add(app: App, _: Nothing, body: Suppressed) -> SuppressedAnswer:
     address = normal_address(body.address)
-    return AddedAnswer(
+    return SuppressedAnswer(
         address=address, added=app.subscribe.suppress(address, SuppressionReason(body.reason), body.detail)
     )
 
@@ -125,9 +124,10 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         path="/suppressions",
         scopes=_WRITE,
         at=Nothing,
-        body=Added,
-        answer=AddedAnswer,
+        body=Suppressed,
+        answer=SuppressedAnswer,
         run=_add,
+        about=lambda _at, body, _answer: ("an address", body.reason),
         says="Never write to an address again.",
     ),
     Operation(
@@ -139,6 +139,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
         body=OfAddress,
         answer=Removed,
         run=_remove,
+        about=lambda _at, _body, _answer: ("an address", ""),
         says="Take an address off the list, and forgive what came back from it.",
         refuses=(404,),
     ),

@@ -124,8 +124,7 @@ def _digest(visit: Visit, asked: _Question, address: str) -> Digest | None:
     known = visit.app.config.digests
     if asked.digest:
         return next((one for one in known if one.name == asked.digest), None)
-    theirs = (one for one in known if address and visit.app.preview.has_reader(one, address))
-    return next(theirs, next(iter(known), None))
+    return next(iter((*visit.app.preview.read_by(address), *known)), None)
 
 
 def _by_day(votes: Sequence[VoteObservation]) -> Sequence[VoteObservation]:

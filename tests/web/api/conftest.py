@@ -72,9 +72,12 @@ class Client:
     def __init__(self, web: TestClient, secret: str) -> None:
         self.web, self.secret = web, secret
 
-    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        sent = {"Authorization": f"Bearer {self.secret}", **{k.replace("_", "-"): v for k, v in headers.items()}}
-        given = {} if body is None else {"json": body}
+    def __call__(
+        self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str | bytes
+    ) -> Any:
+        """``body`` is sent as JSON, ``raw`` as it is."""
+        sent: Any = {"Authorization": f"Bearer {self.secret}", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        given = {"content": raw} if raw is not None else {} if body is None else {"json": body}
         return self.web.request(method, BASE + path, headers=sent, **given)
 
     def get(self, path: str) -> Any:

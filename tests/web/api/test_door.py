@@ -8,12 +8,14 @@ import threading
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete
 from structlog.testing import capture_logs
 
 from digest.model.errors import Conflict, NotFound, StorageError, UsageError
-from digest.services.access.once import KEPT
+from digest.services.access.once import KEPT, Answered, Once
 from digest.services.access.tokens import SCOPES
 from digest.services.readers.subscribe import Subscribe
+from digest.storage import access
 from digest.web.api import OPERATIONS
 from digest.web.application import application
 from digest.web.server import WebServer
@@ -21,6 +23,7 @@ from tests.services.road import Road
 from tests.web.api.conftest import BASE, DIGESTS, WEB, Client, everything, id_of
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 MAYBE = {"id": "1", "digest": "daily", "day": "2026-05-04"}
 ADD = {"address": "cy@example.org", "digest": "daily", "confirmed": True}
 
@@ -55,6 +58,14 @@ PATHS = (
     ("/subscribers?limit=201", 400),
     ("/subscribers?limit=x", 400),
     ("/subscribers?limit=1&limit=2", 400),
+    ("/subscribers?limit=1_0", 400),
+    ("/subscribers?limit=%2B5", 400),
+    ("/subscribers?limit=%205", 400),
+    ("/subscribers?limit=05", 400),
+    ("/subscribers?limit=5.0", 400),
+    ("/subscribers?after=%D9%A5", 400),
+    ("/subscribers/0_1", 400),
+    ("/subscribers/+1", 400),
     ("/subscribers?nothing=1", 400),
     ("/subscribers?digest=%00", 422),
     ("/subscribers?digest=%ff", 400),
@@ -150,10 +161,9 @@ class TestTokens:
                 assert f'scope="{lacking}"' in answer.headers["www-authenticate"]
         assert everything(road, "api_tokens") == before
 
-    def test_a_token_with_the_scopes_of_one_thing_opens_that(self, road, web):
-        for number, operation in enumerate(OPERATIONS):
-            client = Client(web, road.app.tokens.add(f"t{number}", operation.scopes).secret)
-            answer = client(operation.method, operation.path.format(**MAYBE), {"nothing": 1})
+    def test_a_token_with_the_scopes_of_one_thing_opens_that(self, as_):
+        for operation in OPERATIONS:
+            answer = as_(*operation.scopes)(operation.method, operation.path.format(**MAYBE), {"nothing": 1})
             assert answer.status_code in (200, 400, 404, 409), operation.name
 
     def test_every_scope_opens_something(self, database):
@@ -197,10 +207,9 @@ class TestTokens:
             assert road.app.tokens.listing()[0].last_used_at == used
         assert everything(road, "api_tokens") == before
 
-    def test_who_asks_too_often_is_told_when_to_come_again(self, road, web):
+    def test_who_asks_too_often_is_told_when_to_come_again(self, road, as_):
         road.use(*DIGESTS, web={**WEB, "api_requests": 3})
-        client = Client(web, road.app.tokens.add("t", SCOPES).secret)
-        other = Client(web, road.app.tokens.add("u", SCOPES).secret)
+        client, other = as_(), as_()
         statuses = [client("GET", "/digests").status_code for _ in range(4)]
         answer = client("GET", "/digests")
         assert (statuses, other("GET", "/digests").status_code) == ([200, 200, 200, 429], 200)
@@ -209,26 +218,18 @@ class TestTokens:
         road.now += timedelta(seconds=int(answer.headers["retry-after"]))
         assert client("GET", "/digests").status_code == 200
 
-    def test_what_is_work_counts_for_more(self, road, web):
+    def test_what_is_work_counts_for_more(self, road, as_):
         road.use(*DIGESTS, web={**WEB, "api_requests": 30})
-        client = Client(web, road.app.tokens.add("t", SCOPES).secret)
+        client = as_()
         body = {"paper": "2605.00001", "digest": "daily"}
         assert [client("POST", "/entries/explain", body).status_code for _ in range(2)] == [404, 429]
 
 
-@on_sqlite
-class TestRequests:
-    def test_a_body_that_is_not_what_it_should_be_is_named(self, web, api):
+class TestForms:
+    def test_a_body_that_is_not_what_it_should_be_is_named(self, api):
         for body, kind, status, words in BODIES:
-            headers = {"Authorization": f"Bearer {api.secret}", "Content-Type": kind}
-            answer = web.post(f"{BASE}/subscribers/search", content=body, headers=headers)
+            answer = api("POST", "/subscribers/search", raw=body, Content_Type=kind)
             assert words in problem(answer, status), body[:80]
-
-    def test_the_wrong_key_is_named_with_the_right_one_and_all_that_is_wrong(self, api):
-        answer = api("POST", "/subscribers/search", {"serach": "x", "limit": 0}).json()
-        assert [one["where"] for one in answer["errors"]] == ["body.search", "body.limit", "body.serach"]
-        answer = api("POST", "/subscribers/search", {"search": "x", "limti": 1}).json()
-        assert (answer["where"], answer["try"]) == ("body.limti", 'did you mean "limit"?')
 
     def test_a_path_or_query_that_is_not_what_it_should_be_is_refused(self, api):
         for path, status in PATHS:
@@ -236,6 +237,32 @@ class TestRequests:
             assert answer.status_code == status, (path[:80], answer.text)
             if path:
                 assert problem(answer, status)
+
+
+@on_sqlite
+class TestRequests:
+    def test_a_body_where_nothing_is_to_be_said_is_refused_and_nothing_done(self, road, api):
+        path = f"/subscribers/{id_of(road, 'ada@example.org')}/erase"
+        for body, status in (
+            (b'{"dry_run": true}', 400),
+            (b"[]", 400),
+            (b"digest=weekly", 400),
+            (b'{"\\u0000": 1}', 422),
+            (b" " * 70_000, 413),
+        ):
+            assert problem(api("POST", path, raw=body), status)
+        assert road.app.subscribe.find("ada@example.org")
+        assert api("POST", path, raw=b" {} ").status_code == 200
+
+    def test_no_body_and_an_empty_one_are_one_request(self, api):
+        assert api.post("/digests/daily/pause", Idempotency_Key="k")["changed"] is True
+        assert api.post("/digests/daily/pause", {}, Idempotency_Key="k")["changed"] is True
+
+    def test_the_wrong_key_is_named_with_the_right_one_and_all_that_is_wrong(self, api):
+        answer = api("POST", "/subscribers/search", {"serach": "x", "limit": 0}).json()
+        assert [one["where"] for one in answer["errors"]] == ["body.search", "body.limit", "body.serach"]
+        answer = api("POST", "/subscribers/search", {"search": "x", "limti": 1}).json()
+        assert (answer["where"], answer["try"]) == ("body.limti", 'did you mean "limit"?')
 
     def test_a_method_that_is_not_there_is_refused_with_those_that_are(self, road, api):
         before = everything(road)
@@ -259,16 +286,19 @@ class TestRequests:
 
         body = {"address": "secret@example.org", "digest": "daily", "confirmed": True}
         with capture_logs() as logs:
-            monkeypatch.setattr(Subscribe, "add", failing(StorageError("it is locked", where="x", try_="wait")))
+            lost = StorageError("no answer from db.host as role ours", where="postgresql://db.host", try_="see db.host")
+            monkeypatch.setattr(Subscribe, "add", failing(lost))
             answer = api("POST", "/subscribers", body, Idempotency_Key="k")
-            assert (problem(answer, 503), answer.headers["retry-after"]) == ("it is locked", "5")
+            assert (problem(answer, 503), answer.headers["retry-after"]) == ("it cannot be done now", "5")
+            assert not [word for word in ("db.host", "ours") if word in answer.text]
             monkeypatch.setattr(Subscribe, "add", failing(Conflict("Key (address)=(secret@example.org) exists")))
             assert problem(api("POST", "/subscribers", body, Idempotency_Key="k"), 503) == "another change came first"
             monkeypatch.setattr(Subscribe, "add", failing(ValueError("secret@example.org")))
             assert problem(api("POST", "/subscribers", body, Idempotency_Key="k"), 500) == "this is a fault of ours"
         monkeypatch.undo()
         assert "secret" not in json.dumps(logs)
-        assert [one["problem"] for one in logs] == ["it is locked", "another change came first", "ValueError"]
+        problems = ["no answer from db.host as role ours", "another change came first", "ValueError"]
+        assert [one["problem"] for one in logs] == problems
         assert api.post("/subscribers", body, Idempotency_Key="k")["outcome"] == "confirmed"
 
 
@@ -332,6 +362,68 @@ class TestOnce:
         assert api.post("/subscribers", body, Idempotency_Key="k")["outcome"] == "repeated"
         assert road.rows("cy@example.org") == [("cy@example.org", "daily", "queued")]
 
+    def test_an_answer_about_who_is_erased_before_it_is_kept_is_not_kept(self, road, api, monkeypatch):
+        def keep(once, hold, answered):
+            monkeypatch.undo()
+            road.app.subscribe.erase("cy@example.org")
+            once.keep(hold, answered)
+
+        monkeypatch.setattr(Once, "keep", keep)
+        assert api.post("/subscribers", ADD, Idempotency_Key="k")["outcome"] == "confirmed"
+        assert "cy@example.org" not in str(everything(road))
+        assert everything(road)["api_answers"] == []
+
+    @on_sqlite
+    def test_an_answer_that_names_nobody_is_kept_also_then(self, road, api, monkeypatch):
+        def keep(once, hold, answered):
+            monkeypatch.undo()
+            road.app.subscribe.erase("bo@example.org")
+            once.keep(hold, answered)
+
+        monkeypatch.setattr(Once, "keep", keep)
+        first = api.post("/digests/daily/pause", Idempotency_Key="k")
+        assert api.post("/digests/daily/pause", Idempotency_Key="k") == first
+
+    @on_postgresql
+    def test_an_answer_that_is_kept_while_somebody_is_being_erased_goes_too(self, road, api, monkeypatch):
+        """It was begun and answered while the erasing transaction was open, of what is there for everybody still."""
+        real, once = access.forget, road.app.once
+
+        def forget(*given):
+            monkeypatch.undo()
+            real(*given)
+            once.keep(once.take(1, "k", "a request"), Answered(status=200, body='{"address": "bo@example.org"}'))
+
+        monkeypatch.setattr(access, "forget", forget)
+        assert api.get("/digests")
+        road.app.subscribe.erase("bo@example.org")
+        assert "bo@example.org" not in str(everything(road))
+
+    @on_sqlite
+    def test_with_who_is_erased_goes_an_answer_of_a_longer_address_and_is_given_anew(self, road, api):
+        road.reader("da@example.org", "daily")
+        body = {"address": "zada@example.org"}
+        assert api.post("/suppressions", body, Idempotency_Key="k")["added"] is True
+        road.app.subscribe.erase("da@example.org")
+        assert api.post("/suppressions", body, Idempotency_Key="k")["added"] is False
+
+    @on_postgresql
+    def test_a_key_that_is_let_go_while_it_is_asked_for_is_busy(self, road, api, monkeypatch):
+        real, body = access.add_missing, {"address": "x@example.org"}
+        api.post("/suppressions", body, Idempotency_Key="k")
+
+        def add_missing(tx, table, rows):
+            added = real(tx, table, rows)
+            with road.app.store.transaction() as other:
+                other.execute(delete(access.answers))
+            return added
+
+        monkeypatch.setattr(access, "add_missing", add_missing)
+        answer = api("POST", "/suppressions", body, Idempotency_Key="k")
+        assert problem(answer, 409) == "the same request is being worked on"
+        monkeypatch.undo()
+        assert api.post("/suppressions", body, Idempotency_Key="k")["added"] is False
+
     @on_sqlite
     def test_no_key_and_no_request_can_be_read_in_the_database(self, road, api):
         api.post(
@@ -353,10 +445,9 @@ class TestOnce:
         assert everything(road)["api_answers"] == []
 
     @on_sqlite
-    def test_a_key_that_is_none_is_refused(self, web, api):
-        for key in ("", " ", "a b", "x" * 256, "\u00e9"):
-            headers = {"Authorization": f"Bearer {api.secret}", "Idempotency-Key": key.encode("latin-1")}
-            answer = web.post(f"{BASE}/suppressions", json={"address": "x@example.org"}, headers=headers)
+    def test_a_key_that_is_none_is_refused(self, api):
+        for key in (b"", b" ", b"a b", b"x" * 256, b"\xe9"):
+            answer = api("POST", "/suppressions", {"address": "x@example.org"}, Idempotency_Key=key)
             assert problem(answer, 400) == "it is no key"
 
     @on_sqlite

@@ -55,6 +55,16 @@ def test_it_tells_of_no_way_to_say_more_than_is_known(document):
     assert [form["title"] for form in forms if form.get("additionalProperties") is not False] == []
 
 
+def test_its_forms_have_plain_names_each_of_its_own(document):
+    assert [name for name in document["components"]["schemas"] if "__" in name] == []
+
+
+def test_it_tells_how_a_body_is_refused_where_there_is_none(document):
+    erase, get = (document["paths"]["/subscribers/{id}" + end] for end in ("/erase", ""))
+    assert {"400", "413", "422"} <= set(erase["post"]["responses"])
+    assert "413" not in get["get"]["responses"]
+
+
 def test_it_is_kept_by_caches_until_it_changes(web):
     first = web.get(f"{BASE}/openapi.json")
     again = web.get(f"{BASE}/openapi.json", headers={"If-None-Match": first.headers["etag"]})

@@ -9,14 +9,20 @@ import pytest
 from digest.model.people import SubscriptionState
 from digest.storage import deliveries
 from digest.storage.base import metadata
+from digest.web.api import OPERATIONS
 from tests.services.road import paper
 from tests.web.api.conftest import everything, id_of
 
 STATES = SubscriptionState
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def deeds(road):
-    return [(one.who, one.deed, one.about) for one in reversed(road.app.operators.log())]
+    return [(one.who, one.deed, one.about, one.detail) for one in reversed(road.app.operators.log())]
+
+
+def test_whatever_changes_something_says_what_it_was():
+    assert [one.name for one in OPERATIONS if one.writes != (one.about is not None)] == []
 
 
 class TestSubscribers:
@@ -82,14 +88,51 @@ class TestSubscribers:
         answer = api.post("/subscribers", body)
         assert (answer["outcome"], answer["subscriber"]["subscriptions"][0]["send_at"]) == ("confirmed", "09:05")
         assert road.rows("cy@example.org") == []
-        assert deeds(road)[-1] == ("token t0", "add subscriber", "subscribers")
+        about = f"subscriber {id_of(road, 'cy@example.org')}"
+        assert deeds(road)[-1] == ("token t0", "add subscriber", about, "daily: confirmed")
 
-    def test_nobody_is_added_who_must_not_be_written_to(self, api):
+    def test_nobody_is_added_who_must_not_be_written_to(self, road, api):
         api.post("/suppressions", {"address": "no@example.org"})
         answer = api("POST", "/subscribers", {"address": "no@example.org", "digest": "daily", "confirmed": True})
         assert (answer.status_code, answer.json()["what"]) == (422, "is on the suppression list (operator)")
         asked = api.post("/subscribers", {"address": "no@example.org", "digest": "daily"})
         assert asked == {"outcome": "silent", "subscriber": None}
+        assert deeds(road) == [
+            ("token t0", "add suppression", "an address", "operator"),
+            ("token t0", "add subscriber", "an address that is not kept", "daily: silent"),
+        ]
+
+    @on_sqlite
+    def test_who_is_asked_joins_no_digests_before_reading_them(self, road, api):
+        body = {"address": "cy@example.org", "digest": "daily", "settings": {"joined": True}}
+        answer = api("POST", "/subscribers", body)
+        assert (answer.status_code, answer.json()["where"]) == (422, "body.settings.joined")
+        assert "cy@example.org" not in str(everything(road))
+        assert api.post("/subscribers", {**body, "confirmed": True})["subscriber"]["joined"] is True
+
+    @on_sqlite
+    def test_who_reads_already_is_mailed_the_links_and_keeps_the_settings(self, road, api):
+        body = {"address": "bo@example.org", "digest": "daily", "settings": {"language": "de"}}
+        answer = api.post("/subscribers", body)
+        assert (answer["outcome"], answer["subscriber"]["subscriptions"][0]["language"]) == ("planned", "")
+        with road.app.store.reading() as tx:
+            assert [one.kind for one in deliveries.listing(tx, address="bo@example.org")] == ["link"]
+
+    def test_what_a_token_did_to_somebody_is_among_what_is_kept_of_them(self, road, api):
+        path = f"/subscribers/{id_of(road, 'bo@example.org')}"
+        api("PATCH", f"{path}/subscriptions/daily", {"language": "de"})
+        api.post(f"{path}/subscriptions/daily/pause", {"until": "2026-05-20"})
+        api.post(f"{path}/subscriptions/daily/resume")
+        api.post(f"{path}/leave", {"tell": True})
+        kept = road.app.mydata.of("bo@example.org").deeds
+        assert sorted((one.deed, one.detail) for one in kept) == [
+            ("change subscription", "daily"),
+            ("end subscriptions", "all: 1 ended, told"),
+            ("pause subscription", "daily until 2026-05-20"),
+            ("resume subscription", "daily"),
+        ]
+        api.post(f"{path}/erase")
+        assert deeds(road)[-1] == ("token t0", "erase subscriber", path[1:].replace("s/", " "), "")
 
     def test_settings_are_changed_one_by_one_and_returned_to_the_digests(self, road, api):
         path = f"/subscribers/{id_of(road, 'bo@example.org')}/subscriptions/daily"
@@ -168,6 +211,7 @@ class TestDigests:
         assert api.get("/digests/daily")["paused"] is True
         assert api.post("/digests/daily/resume") == {"digest": "daily", "paused": False, "changed": True}
         assert road.app.ledger.still_paused() == ()
+        assert {one[2:] for one in deeds(road)} == {("digest daily", "")}
 
     def test_editions_are_listed_by_day_and_told_in_the_contracts_shape(self, road, api):
         road.now += road.digest().window / 3
@@ -212,6 +256,12 @@ class TestPapers:
         assert [one["id"] for one in api.get("/entries?search=TIDAL%20dawn%20%31")["items"]] == ["arxiv:2605.00001"]
         assert api.get("/entries?search=%25") == {"items": [], "next": None}
 
+    def test_letters_are_found_capital_and_small_beyond_ascii_and_the_first_eight_words_count(self, road, api):
+        road.bring(paper(3, title="MÜLLER reads", abstract="one two three four five six seven eight"))
+        for search in ("MÜLLER", "müller", "Müller", "one two three four five six seven eight absent"):
+            assert [one["title"] for one in api.get(f"/entries?search={search}")["items"]] == ["MÜLLER reads"], search
+        assert api.get("/entries?search=eight absent")["items"] == []
+
     def test_one_is_found_by_any_of_its_names(self, api):
         for name in ("2605.00001", "arxiv:2605.00001", "https://arxiv.org/abs/2605.00001v2"):
             found = api.get(f"/entries/one?paper={name}")
@@ -224,9 +274,16 @@ class TestPapers:
         assert sum(part["points"] for part in found["parts"]) == found["score"]
         only = {"paper": "2605.00001", "for": "bo@example.org", "at": "2026-05-04T08:00:00+02:00"}
         assert api.post("/entries/explain", only)["slot"] == "2026-05-04@2026-05-04T05:30:00Z"
-        assert api("POST", "/entries/explain", {"paper": "2605.00001"}).status_code == 422
         assert api("POST", "/entries/explain", {**only, "at": "2026-05-04T08:00:00"}).status_code == 400
         assert api("POST", "/entries/explain", {**only, "at": "0001-01-01"}).status_code == 422
+
+    @on_sqlite
+    def test_where_it_is_not_clear_which_digest_is_meant_all_are_named(self, api):
+        for body in ({"paper": "2605.00001"}, {"paper": "2605.00001", "for": "ada@example.org"}):
+            answer = api("POST", "/entries/explain", body)
+            told = answer.json()
+            assert (answer.status_code, told["where"]) == (422, "body.digest")
+            assert told["try"] == "name one of: daily, weekly"
 
     def test_two_are_made_one_and_taken_apart(self, road, api):
         link = "https://blog.example.org/gauges"
@@ -235,6 +292,10 @@ class TestPapers:
         assert api.get(f"/entries/one?paper={link}")["id"] == "arxiv:2605.00001"
         apart = api.post("/entries/split", {"paper": link})
         assert (apart["kept"]["id"], apart["out"]["title"]) == ("arxiv:2605.00001", "Of gauges")
+        assert deeds(road) == [
+            ("token t0", "join papers", "paper arxiv:2605.00001", f"2605.00001 and {link}"),
+            ("token t0", "split paper", "paper arxiv:2605.00001", f"without {apart['out']['id']}"),
+        ]
 
 
 @pytest.mark.usefixtures("printed")
@@ -268,7 +329,10 @@ class TestDeliveries:
         with road.app.store.transaction() as tx:
             tx.execute(table.update().where(table.c.id == number).values(state="deferred"))
         assert api.post(f"/deliveries/{number}/retry")["state"] == "queued"
-        assert deeds(road)[-1] == ("token t0", "retry delivery", f"deliveries/{number}/retry")
+        assert deeds(road)[-2:] == [
+            ("token t0", "resolve delivery", f"delivery {number}", "lost"),
+            ("token t0", "retry delivery", f"delivery {number}", ""),
+        ]
 
 
 class TestSuppressions:
