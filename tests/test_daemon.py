@@ -23,9 +23,9 @@ import pytest
 
 from digest.app import App, build
 from digest.config import from_table, load
-from digest.daemon.jobs import Daemon
+from digest.daemon.jobs import Daemon, guarded
 from digest.daemon.listeners import listen
-from digest.model.errors import ConfigError
+from digest.model.errors import ConfigError, StorageError
 from digest.model.feeds import FetchRequest, FetchResponse
 from digest.services.fetching.ingest import Ingest
 from digest.sources.people.openalex import OPENALEX
@@ -132,6 +132,26 @@ def test_a_slot_is_published_though_fetching_fails(url, tmp_path, monkeypatch):
     monkeypatch.setattr(Ingest, "run", fail)
     daemon.tick()
     assert mailed(tmp_path / "out") == {"ada@example.org": 1}
+    app.close()
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_clearing_away_that_fails_is_tried_again_in_an_hour_and_then_daily(url, tmp_path, monkeypatch):
+    now = [datetime(2026, 5, 4, 0, 20, tzinfo=UTC)]
+    app = build(from_table(config(url, BERLIN), folder=tmp_path), clock=lambda: now[0])
+    tried: list[datetime] = []
+
+    def prune(self: App) -> None:
+        tried.append(now[0])
+        if len(tried) < 3:
+            raise StorageError("is locked", where="database")
+
+    monkeypatch.setattr(App, "prune", prune)
+    daemon = Daemon(app)
+    for _ in range(30 * 4):
+        guarded("tidy", daemon.tidy, daemon)()
+        now[0] += timedelta(minutes=15)
+    assert [int((at - tried[0]).total_seconds() // 3600) for at in tried] == [0, 1, 2, 26]
     app.close()
 
 
@@ -426,7 +446,9 @@ def test_a_stop_in_the_moment_in_which_a_slot_is_published_ends_it_too(url, tmp_
     app = with_readers(path, 3)
     with running(path, PUBLISHES_AT_ITS_END) as child:
         child.wait_for(lambda: child.said("planned"))
-        assert child.stop() == 0
+        child.process.send_signal(signal.SIGTERM)
+        child.wait_for(lambda: child.said("stopping"))
+        assert child.stop(signal.SIGHUP) == 0, "a hangup disturbs nothing any more"
     assert {row.state.value for row in ledger(app)} == {"queued"}
     app.close()
 
@@ -449,6 +471,45 @@ def test_a_hangup_reloads_and_a_wrong_file_leaves_the_old_configuration_in_force
         assert "Traceback" not in child.log.read_text()
         assert child.stop() == 0
     assert mailed(tmp_path / "out") == {"reader-0@example.org": 1}
+
+
+SENDS_FOR_LONG = """
+import sys, time
+from pathlib import Path
+from digest.app import build
+from digest.config import load
+from digest.daemon.running import run
+from tests.apps import having
+
+path = Path(sys.argv[1])
+app = build(load(path, {}))
+
+class Deliver:
+    def run(self, **given):
+        print("sending", flush=True)
+        time.sleep(2)
+        return app.deliver.run(**given)
+
+def rebuild():
+    print("building", flush=True)
+    return build(load(path, {}))
+
+sys.exit(run(having(app, deliver=Deliver()), rebuild=rebuild))
+"""
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_a_second_hangup_while_the_first_waits_for_a_send_is_obeyed_too(url, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(toml(url))
+    feed(tmp_path, range(1, 4))
+    with running(path, SENDS_FOR_LONG) as child:
+        child.wait_for(lambda: child.said("sending"))
+        for times in (1, 2):
+            child.process.send_signal(signal.SIGHUP)
+            child.wait_for(lambda: child.said("building", times=times))  # noqa: B023
+        assert child.stop() == 0
+        assert "Traceback" not in child.log.read_text()
 
 
 def test_two_daemon_processes_on_one_database_send_nothing_twice(url, tmp_path):

@@ -1,4 +1,4 @@
-"""The doctor, who looks at everything from the configuration to the DNS."""
+"""The operators at the desk, and the doctor, who looks at everything from the configuration to the DNS."""
 
 from __future__ import annotations
 
@@ -10,8 +10,30 @@ from digest.app.publishing import model_reader, print_edition
 from digest.app.signing import key_reader, secret_files
 from digest.delivery.exchange import look_in
 from digest.delivery.records import text_records
+from digest.model.errors import ConfigError
+from digest.services.access.operators import Operators
+from digest.services.access.passwords import is_hash
 from digest.services.readers.admission import Admission
 from digest.services.tending.doctor import Doctor, Exit
+
+
+def operators(parts: Parts) -> Operators:
+    """Raises ConfigError for a password hash with which nobody could ever log in."""
+    for one in parts.config.operators:
+        if one.password_hash and not is_hash(one.password_hash):
+            raise ConfigError(
+                f'the password_hash of "{one.name}" has numbers that are never tried',
+                where="[[operator]]",
+                try_="`digest desk password` makes one that works",
+            )
+    return Operators(
+        store=parts.store,
+        known=parts.config.operators,
+        lasting=parts.keys.lasting,
+        public_url=parts.config.sender.public_url,
+        new_secret=parts.new_secret,
+        clock=parts.clock,
+    )
 
 
 def doctor(parts: Parts, admission: Admission) -> Doctor:

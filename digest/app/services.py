@@ -295,16 +295,9 @@ class App:
 
     @cached_property
     def operators(self) -> Operators:
-        from digest.services.access.operators import Operators
+        from digest.app.operating import operators
 
-        return Operators(
-            store=self.store,
-            known=self.config.operators,
-            lasting=self.keys.lasting,
-            public_url=self.config.sender.public_url,
-            new_secret=self.parts.new_secret,
-            clock=self.clock,
-        )
+        return operators(self.parts)
 
     @cached_property
     def tokens(self) -> Tokens:

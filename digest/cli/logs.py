@@ -18,8 +18,11 @@ from digest.cli.door import Door
 
 _ADDRESS = re.compile(r"""[^\s<>"'(),;:/=@]+@(?=[\w-]+(\.[\w-]+)+)""")
 _PASSWORD = re.compile(r"(?<=://)[^\s/@]*:[^\s/@]*(?=@)")
-#: Readers' links end with a token, or name a paper behind it.
-_TOKEN = re.compile(r"(/(?:confirm|feedback|never|preferences|read|unsubscribe)/)[\w=-]{8,}")
+#: Readers' links end with a token, or with several joined by dots, or name a paper behind it; an operator's opens the
+#: desk. A folder may be called data, so what stands in it is a token only where it is as long as one.
+_TOKEN = re.compile(
+    r"(/(?:(?:confirm|desk/enter|feedback|never|preferences|read|unsubscribe)/|(?:my)?data/(?=[\w=-]{16})))[\w.=-]{8,}"
+)
 
 
 def log_to_stderr(door: Door) -> None:

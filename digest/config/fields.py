@@ -195,7 +195,7 @@ def _words(value: object) -> tuple[str, ...]:
     for item in cast("Sequence[object]", value):
         if not isinstance(item, str):
             raise ValueError(f"{item!r} should be a text in quotes")
-        text = " ".join(item.split())
+        text = whole(" ".join(item.split()))
         if not text or len(text) > 200:
             raise ValueError("holds an empty text" if not text else "holds a text of more than 200 characters")
         if text not in words:
@@ -203,6 +203,13 @@ def _words(value: object) -> tuple[str, ...]:
     if len(words) > 1000:
         raise ValueError("holds more than 1000 texts")
     return tuple(words)
+
+
+def whole(text: str) -> str:
+    """The text itself; ValueError where JSON's \\ud800 left half a character in it, which nothing can write down."""
+    if any(unicodedata.category(char) == "Cs" for char in text):
+        raise ValueError("holds half a character")
+    return text
 
 
 def _line(most: int) -> Callable[[str], str]:
@@ -234,7 +241,7 @@ def _one_or_many(value: object) -> object:
 
 
 def _password_hash(text: str) -> str:
-    """The line that services/access/passwords.py makes; whether its numbers are reasonable is seen there."""
+    """The line that services/access/passwords.py makes; whether its numbers are ever tried, the App sees."""
     if text and not _HASH.fullmatch(text):
         raise ValueError("should be what `digest desk password` prints")
     return text

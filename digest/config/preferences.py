@@ -13,7 +13,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
-from digest.config.fields import Count, Score, Share, Words, option
+from digest.config.fields import Count, Score, Share, Words, option, whole
 from digest.config.problems import explain
 from digest.model.people import Layout, Mutes, Profile, Say, Weights
 
@@ -56,7 +56,7 @@ def _categories(value: object) -> tuple[CategoryWish, ...]:
         return tuple(cast("Sequence[CategoryWish]", items))
     if not all(isinstance(item, str) and item.strip() for item in items):
         raise ValueError(_SHAPE)
-    return tuple(CategoryWish(name=name) for name in dict.fromkeys(str(item).strip() for item in items))
+    return tuple(CategoryWish(name=name) for name in dict.fromkeys(whole(str(item).strip()) for item in items))
 
 
 def _wish(name: str, said: object) -> CategoryWish:
@@ -64,6 +64,8 @@ def _wish(name: str, said: object) -> CategoryWish:
     if not name:
         raise ValueError(_SHAPE)
     table = cast("Mapping[str, object]", said) if isinstance(said, Mapping) else {"weight": said}
+    for text in (name, *table):
+        whole(text)
     if unknown := sorted(set(table) - _WISH_KEYS):
         raise ValueError(f'"{name}" has no "{unknown[0]}"; a category has weight, min and max')
     weight = table.get("weight", 1.0)

@@ -29,6 +29,7 @@ JOBS = ("look", "send", "tidy", "ask")
 #: Silences last for days.
 _HEAR_EVERY = timedelta(minutes=20)
 _PRUNE_EVERY = timedelta(days=1)
+_PRUNE_AGAIN = timedelta(hours=1)
 #: How often is looked whether somebody is to be asked for in a catalogue, and how many questions one minute may ask.
 _ASK_EVERY = timedelta(hours=1)
 _MOST_ASKED = 20
@@ -45,7 +46,7 @@ class Daemon:
         self._sending = threading.Lock()
         self._asking = threading.Lock()
         self._asked_at: datetime | None = None
-        self._pruned_at: datetime | None = None
+        self._prune_at: datetime | None = None
         self._read_at: datetime | None = None
         self._heard_at: datetime | None = None
         self._told = ""
@@ -129,11 +130,19 @@ class Daemon:
                 log.warning("silent for unusually long, the operator is told", name=name)
         for digest in self.app.notify.deliveries(refused=self.refused):
             log.warning("mails do not get through, the operator is told", digest=digest)
-        if self._pruned_at is None or now - self._pruned_at >= _PRUNE_EVERY:
-            self._pruned_at = now
-            self.app.prune()
+        if self._prune_at is None or now >= self._prune_at:
+            self._prune(now)
             if (learnt := self.app.refit()) is not None:
                 log.info("own prior", kept=learnt.kept, why=learnt.why)
+
+    def _prune(self, now: datetime) -> None:
+        self._prune_at = now + _PRUNE_AGAIN
+        try:
+            self.app.prune()
+        except Exception:
+            log.warning("what is old was not cleared away, it is tried again in an hour")
+            raise
+        self._prune_at = now + _PRUNE_EVERY
 
     def ask(self) -> None:
         """Asks the catalogues for followed people of whom a week was heard nothing."""

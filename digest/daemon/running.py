@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -13,7 +14,7 @@ from digest.app import App
 from digest.daemon.jobs import JOBS, Daemon, guarded
 from digest.daemon.listeners import listen
 from digest.daemon.memory import settle
-from digest.daemon.standing import until_stopped
+from digest.daemon.standing import heeding_no_hangup, until_stopped
 
 log = structlog.get_logger("digest")
 
@@ -37,19 +38,20 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None, pace: timedelta =
         "started", database=app.store.where, **{"web": "off", **{name: one.where for name, one in servers.items()}}
     )
 
-    def reload() -> None:
-        scheduler.add_job(  # pyright: ignore[reportUnknownMemberType]
-            guarded("reload", daemon.reload, daemon), id="reload", replace_existing=True
-        )
-
-    until_stopped(reload, is_well=lambda: all(server.is_alive for server in servers.values()))
-    with kick:
-        daemon.stop.set()
-    daemon.app.hurry()
-    scheduler.shutdown(wait=True)  # pyright: ignore[reportUnknownMemberType]
-    for server in servers.values():
-        server.close()
-    daemon.app.close()
+    reload = guarded("reload", daemon.reload, daemon)
+    with heeding_no_hangup():
+        # In a thread of its own, one after the other: one that waits for a long send does not swallow the next.
+        with ThreadPoolExecutor(1, "reload") as aside:
+            until_stopped(
+                lambda: aside.submit(reload), is_well=lambda: all(server.is_alive for server in servers.values())
+            )
+            with kick:
+                daemon.stop.set()
+            daemon.app.hurry()
+            scheduler.shutdown(wait=True)  # pyright: ignore[reportUnknownMemberType]
+        for server in servers.values():
+            server.close()
+        daemon.app.close()
     log.info("stopped")
     return 0
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import structlog
 
@@ -21,7 +22,7 @@ _SIGN_SECONDS = 20.0
 
 
 def until_stopped(reload: Callable[[], object], is_well: Callable[[], bool]) -> None:
-    """Says READY, and comes back at SIGTERM or SIGINT, when STOPPING is said.
+    """Says READY, and comes back at SIGTERM or SIGINT, when STOPPING is said. Runs within ``heeding_no_hangup``.
 
     At each SIGHUP ``reload`` is called, which must come back at once: meanwhile a stop must still be heard. The
     watchdog is told nothing while ``is_well`` says no.
@@ -41,6 +42,16 @@ def until_stopped(reload: Callable[[], object], is_well: Callable[[], bool]) -> 
                 reload()
         notify("STOPPING=1")
         log.info("stopping")
+
+
+@contextmanager
+def heeding_no_hangup() -> Generator[None]:
+    """SIGHUP does nothing where nobody listens: by its default it would end us amidst what is being sent."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def swapped(rebuild: Callable[[], App], put: Callable[[App], App]) -> None:

@@ -220,7 +220,8 @@ class Subscription:
 
     def is_paused(self, day: date) -> bool:
         """Whether no mail of a local date is to be planned now, at the reader's own wish."""
-        return self.paused_until is not None and day < self.paused_until
+        is_read = self.state is SubscriptionState.CONFIRMED  # who has left is not paused, until a return brings it back
+        return is_read and self.paused_until is not None and day < self.paused_until
 
     def was_paused(self, day: date) -> bool:
         """Whether the newest pause holds a local date, also once it has ended."""

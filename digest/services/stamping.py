@@ -82,13 +82,13 @@ def _dated(day: str) -> bytes:
     return max(0, (date.fromisoformat(day) - _EPOCH).days).to_bytes(4, "big")
 
 
-def read_scoped(purpose: str, token: str, today: date, keys: Sequence[bytes]) -> int | None:
-    """The subscription a token is for; None when it is forged, for another purpose, or too old."""
+def read_scoped(purpose: str, token: str, today: date, keys: Sequence[bytes], *, since: date = _EPOCH) -> int | None:
+    """The subscription a token is for; None when it is forged, for another purpose, from before a day, or too old."""
     payload = verify(purpose, token, keys)
     if payload is None or len(payload) != 12:
         return None
     issued = _EPOCH + timedelta(days=int.from_bytes(payload[8:], "big"))
     most = {CONFIRM: _CONFIRM_DAYS, DATA: _DATA_DAYS}.get(purpose, _LINK_DAYS)
-    if today > issued + timedelta(days=most):
+    if issued < since or today > issued + timedelta(days=most):
         return None
     return int.from_bytes(payload[:8], "big")

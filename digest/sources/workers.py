@@ -81,9 +81,10 @@ def processors() -> int:
 
 class _Worker:
     def __init__(self) -> None:
+        # -P: the folder that we stand in is no place to import from, unless we do so ourselves.
         places = os.pathsep.join(place or str(Path.cwd()) for place in sys.path)
         self._process = subprocess.Popen(  # noqa: S603  ourselves
-            [sys.executable, "-c", f"from {__name__} import serve; serve()"],
+            [sys.executable, "-P", "-c", f"from {__name__} import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": places},

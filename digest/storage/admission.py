@@ -75,6 +75,12 @@ def wished(tx: Tx, subscription_id: SubscriptionId) -> Mapping[str, object]:
     return tx.execute(query).scalar() or {}
 
 
+def is_wished(tx: Tx, subscription_id: SubscriptionId) -> bool:
+    """Whether somebody asked for a subscription, and nobody said yes since."""
+    query = select(wishes.c.subscription_id).where(wishes.c.subscription_id == subscription_id)
+    return tx.execute(query).first() is not None
+
+
 def grant(tx: Tx, subscription_id: SubscriptionId) -> None:
     """The wish came true, or will not: it is kept no longer."""
     tx.execute(delete(wishes).where(wishes.c.subscription_id == subscription_id))

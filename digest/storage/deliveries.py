@@ -350,8 +350,9 @@ def listing(
     local_date: date | None = None,
     after: int = 0,
     limit: int = 100,
+    newest: bool = False,
 ) -> tuple[Delivery, ...]:
-    """Deliveries by id, oldest first, those behind ``after``."""
+    """Deliveries by id, oldest first (``newest``: the newest first), those behind ``after``."""
     some = deliveries.c.id > after
     if digest:
         # With states, said so that no index of all states is taken.
@@ -362,10 +363,11 @@ def listing(
         some &= and_(deliveries.c.local_date == slot[0], deliveries.c.digest == slot[1])
     if local_date is not None:
         some &= deliveries.c.local_date == local_date
+    order = deliveries.c.id.desc() if newest else deliveries.c.id.asc()
     found: list[Row[Any]] = []
     for of_states in in_states(states):
-        found += tx.execute(select(deliveries).where(of_states, some).order_by(deliveries.c.id).limit(limit))
-    found.sort(key=lambda row: row.id)
+        found += tx.execute(select(deliveries).where(of_states, some).order_by(order).limit(limit))
+    found.sort(key=lambda row: row.id, reverse=newest)
     return tuple(delivery_of(row) for row in found[:limit])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, Row, String, Table, Text, delete, select
 
 from digest.model.desk import Deed
-from digest.storage.base import Instant, Tx, metadata
+from digest.storage.base import Instant, Tx, metadata, storable
 from digest.storage.entries import Id
 
 
@@ -105,8 +105,9 @@ def prune(tx: Tx, now: datetime, *, deeds_before: datetime) -> int:
 
 def note(tx: Tx, deed: Deed) -> None:
     """Writes down a deed; its id is the database's."""
-    row = {"at": deed.at, "who": deed.who, "deed": deed.deed, "about": deed.about, "detail": deed.detail}
-    tx.execute(deeds.insert().values(row))
+    said = {"who": deed.who, "about": deed.about, "detail": deed.detail}
+    row = {name: storable(text) for name, text in said.items()}
+    tx.execute(deeds.insert().values(at=deed.at, deed=deed.deed, **row))
 
 
 def read_deeds(tx: Tx, *, limit: int, before: int | None = None, who: str = "", about: str = "") -> tuple[Deed, ...]:
@@ -115,9 +116,9 @@ def read_deeds(tx: Tx, *, limit: int, before: int | None = None, who: str = "", 
     if before is not None:
         query = query.where(deeds.c.id < before)
     if who:
-        query = query.where(deeds.c.who == who)
+        query = query.where(deeds.c.who == storable(who))
     if about:
-        query = query.where(deeds.c.about == about)
+        query = query.where(deeds.c.about == storable(about))
     return tuple(
         Deed(id=row.id, at=row.at, who=row.who, deed=row.deed, about=row.about, detail=row.detail)
         for row in tx.execute(query)

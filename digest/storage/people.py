@@ -117,6 +117,13 @@ def subscriber(tx: Tx, address: str) -> Subscriber | None:
     return subscriber_of(row) if row is not None else None
 
 
+def hold(tx: Tx, address: str) -> None:
+    """Lets nobody erase an address before the transaction ends; waits for who is just doing it."""
+    tx.execute(
+        select(subscribers.c.id).where(subscribers.c.address == address).with_for_update(read=True, key_share=True)
+    )
+
+
 def add_subscriber(tx: Tx, address: str, now: datetime) -> Subscriber:
     """The subscriber with this address, made when there is none."""
     add_subscribers(tx, [address], now)
@@ -187,8 +194,12 @@ def links(tx: Tx, subscriber_ids: Sequence[SubscriberId]) -> Mapping[tuple[Subsc
 
 
 def set_state(tx: Tx, subscription_id: SubscriptionId, state: SubscriptionState, now: datetime) -> bool:
-    """Moves a subscription to a state; False when it was there already. A pause ends with the state it was made in."""
-    values: dict[str, object] = {"state": state.value, "paused_on": None, "paused_until": None}
+    """Moves a subscription to a state; False when it was there already. A pause ends with it, but for a leaving, which
+    may be taken back.
+    """
+    values: dict[str, object] = {"state": state.value}
+    if state is not SubscriptionState.UNSUBSCRIBED:
+        values |= {"paused_on": None, "paused_until": None}
     if state is SubscriptionState.CONFIRMED:
         values |= {"confirmed_at": now, "left_at": None}
     if state is SubscriptionState.UNSUBSCRIBED:
@@ -426,12 +437,20 @@ def served(tx: Tx, ids: Sequence[SubscriptionId], slot_at: datetime, local_date:
     tx.execute(theirs.values(last_slot_at=slot_at, last_slot_date=local_date))
 
 
-def confirmed(tx: Tx, ids: Sequence[SubscriptionId]) -> frozenset[SubscriptionId]:
-    """Those of the subscriptions that are confirmed now."""
-    query = select(subscriptions.c.id).where(
-        among(tx, subscriptions.c.id, ids), subscriptions.c.state == SubscriptionState.CONFIRMED.value
+def confirmed(tx: Tx, ids: Sequence[SubscriptionId]) -> Mapping[SubscriptionId, date | None]:
+    """Those of the subscriptions that are confirmed now, and until when each is paused. Their people are held."""
+    query = (
+        select(subscriptions.c.id, subscriptions.c.paused_until)
+        .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+        .where(
+            among(tx, subscriptions.c.id, ids),
+            subscriptions.c.state == SubscriptionState.CONFIRMED.value,
+            subscribers.c.address.is_not(None),
+        )
+        .order_by(subscribers.c.id)
+        .with_for_update(read=True, key_share=True, of=subscribers)
     )
-    return frozenset(tx.execute(query).scalars().all())
+    return {SubscriptionId(row.id): row.paused_until for row in tx.execute(query)}
 
 
 def erase(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
@@ -468,7 +487,7 @@ def suppress_all(tx: Tx, entries: Sequence[Suppression]) -> int:
             "key": one.key,
             "address": one.address,
             "reason": one.reason.value,
-            "detail": one.detail,
+            "detail": storable(one.detail),
             "since_at": one.since_at,
         }
         for one in entries

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from digest import __version__
 from digest.services.status.report import Status
+
+#: Jobs that take minutes at most, and for how long one of them may not end before it stands still. A send or a round of
+#: questions may rightly take hours: of a send that stands still, the oldest open delivery tells.
+BRIEF, STILL = ("look", "tidy"), timedelta(minutes=30)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +35,10 @@ class Pulse:
     jobs: tuple[Job, ...]
     refused_since: datetime | None = None
     """Since when no relay takes anything."""
+
+    def standing_still(self, now: datetime) -> tuple[Job, ...]:
+        """Brief jobs that have not come to an end for long, also since the start."""
+        return tuple(one for one in self.jobs if one.name in BRIEF and now - (one.ended_at or self.started_at) > STILL)
 
 
 class Figures(Collector):

@@ -9,7 +9,7 @@ from python_multipart import parse_form
 from starlette.requests import Request
 
 MOST_BYTES = 64_000
-_MOST_FIELDS = 200
+_MOST_FIELDS = 2_000
 
 
 class TooLarge(Exception):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -23,12 +22,9 @@ from digest import __version__
 from digest.app import App
 from digest.model.errors import DigestError
 from digest.services.status.report import Status
-from digest.web.figures import Figures, Pulse
+from digest.web.figures import STILL, Figures, Pulse
 
 FRESH_SECONDS = 10.0
-#: Jobs that take minutes at most, and for how long one of them may not end before it stands still. A send or a round of
-#: questions may rightly take hours: of a send that stands still, the oldest open delivery tells.
-_BRIEF, _STILL = ("look", "tidy"), timedelta(minutes=30)
 
 
 class Monitor:
@@ -73,10 +69,8 @@ class Monitor:
             return
         if status.restored:
             yield "the database was restored from a backup; say so with: digest db restored"
-        now = self._current().clock()
-        for job in pulse.jobs:
-            if job.name in _BRIEF and now - (job.ended_at or pulse.started_at) > _STILL:
-                yield f"the job {job.name} has not come to an end for {int(_STILL.total_seconds() // 60)} minutes"
+        for job in pulse.standing_still(self._current().clock()):
+            yield f"the job {job.name} has not come to an end for {int(STILL.total_seconds() // 60)} minutes"
 
     async def _health(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")

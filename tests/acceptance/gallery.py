@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -92,11 +93,23 @@ class Gallery:
         ]
 
     def log_in(self, browser: Browser) -> None:
-        """The desk's session, as a cookie of the browser."""
+        """The desk's session, as a cookie of the browser; and a table that this session brought."""
         link = self.road.app.operators.new_link("ada")
-        with httpx2.Client() as client:
+        with httpx2.Client(base_url=self.base) as client:
             client.post(link)
             browser.cookie("desk", client.cookies["desk"], self.base)
+            form = client.get("/desk/subscribers/import").text
+            csrf = re.search(r'name="csrf" value="([^"]+)"', form)
+            assert csrf is not None
+            table = b"address,digest\nfay@example.org,daily\nnobody,daily\n"
+            sent = client.post(
+                "/desk/subscribers/import", data={"csrf": csrf[1]}, files={"file": ("readers.csv", table)}
+            )
+            self.show(desk_imported=sent.headers["location"])
+            for _ in range(100):
+                if "refresh" not in client.get(self.pages["desk_imported"]).headers:
+                    break
+                time.sleep(0.1)
 
 
 @contextmanager
@@ -169,11 +182,16 @@ def _pages_of_readers(shown: Gallery) -> None:
         dead_link="/preferences/x",
         dead_data="/mydata/x",
     )
+    road.now -= timedelta(minutes=1)  # what comes back at once was filled in by a machine
+    form = road.app.admission.new_form()
+    road.now += timedelta(minutes=1)
     choices = {"days": "0", "send_at": "07:30", "timezone": "Europe/Berlin", "language": "en", "layout": "full"}
     shown.answers |= {
-        "joined": ("/join/daily", {"email": "dee@example.org", "form": road.app.admission.new_form()}),
+        "join_again": ("/join/daily", {"email": "dee@example.org"}),
+        "join_sent": ("/join/daily", {"email": "dee@example.org", "form": form}),
         "join_refused": ("/join/daily", {"email": "dee@example"}),
-        "link_sent": ("/link", {"email": "dee@example.org", "form": road.app.admission.new_form()}),
+        "link_sent": ("/link", {"email": "dee@example.org", "form": form}),
+        "outdated": ("/preferences/x", {**choices, "keywords": "tides"}),
         "preferences_refused": (f"/preferences/{opens[PREFERENCES]}", {**choices, "timezone": "Mars/Olympus"}),
         "preferences_shown": (f"/preferences/{opens[PREFERENCES]}", {**choices, "show": "yes"}),
         "saved": (f"/preferences/{opens[PREFERENCES]}", choices),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from digest.rendering.render import Renderer, default_template_folder
 from tests.acceptance.browser import Browser, chromium
 from tests.acceptance.gallery import VIEWS, Gallery, gallery
 
@@ -18,6 +19,10 @@ pytestmark = [pytest.mark.needs_chromium, pytest.mark.needs_axe, pytest.mark.xdi
 #: All but the experimental rules. A mail inside a page is judged where mails are: frames are not looked into.
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 RUN = f"axe.run(document, {{resultTypes: ['violations'], iframes: false, runOnly: {list(TAGS)}}})"
+
+
+#: What pages are made of, and one that a command writes into a file.
+NO_PAGES = {"base", "archive_base", "desk/base", "desk/picture", "desk/words", "backtest"}
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +56,16 @@ def test_every_page_is_shown(shown):
     assert shown.unseen() == []
 
 
-def test_no_page_breaks_a_rule(shown, browser, rules):
+def test_no_page_breaks_a_rule_and_every_template_was_shown(shown, browser, rules, monkeypatch):
     found: dict[str, list[str]] = {}
+    rendered: set[str] = set()
+    real = Renderer.page
+
+    def page(self: Renderer, name: str, context: Mapping[str, object]) -> str:
+        rendered.add(name)
+        return real(self, name, context)
+
+    monkeypatch.setattr(Renderer, "page", page)
     for name in shown.names:
         shown.open(browser, name)
         for width, dark in VIEWS:
@@ -64,6 +77,9 @@ def test_no_page_breaks_a_rule(shown, browser, rules):
             if told:
                 found[f"{name}, {width} pixels"] = told
     assert found == {}
+    pages = default_template_folder() / "pages"
+    templates = {str(path.relative_to(pages)).removesuffix(".html.j2") for path in pages.rglob("*.html.j2")}
+    assert templates - NO_PAGES - rendered == set()
 
 
 def test_a_page_that_breaks_rules_is_found(shown, browser, rules):

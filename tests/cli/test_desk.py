@@ -77,3 +77,12 @@ def test_the_configuration_refuses_what_is_no_hash_and_two_of_a_name(call, opera
     assert "seven tides" not in refused.err
     Path("config.toml").write_text(text + '[[operator]]\nname = "ada"\n', encoding="utf-8")
     assert "already the name of [[operator]] 1" in call("status").err
+
+
+def test_a_hash_that_is_never_tried_is_told_where_it_stands(call, installed):
+    line = f"scrypt:19:8:3:{'A' * 22}:{'A' * 43}"
+    with Path("config.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[[operator]]\nname = "ada"\npassword_hash = "{line}"\n')
+    refused = call("desk", "sessions", "--json")
+    assert refused.code == 2
+    assert '"ada"' in refused.json["error"]["what"] and "digest desk password" in refused.json["error"]["try"]

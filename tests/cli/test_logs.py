@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import structlog
 
 from digest.cli.door import Door
-from digest.cli.logs import log_to_stderr
+from digest.cli.logs import log_to_stderr, without_people
 
 ADDRESS, TOKEN = "ada.lovelace+papers@mail.example.org", "AAAAAAAAAAEAAAkLxDpr-SNwY8l1Cxj9cTLIDw="
 
@@ -65,6 +65,24 @@ def test_every_line_is_a_json_object_without_anything_of_a_reader(capsys):
     ]
     for secret in (ADDRESS.partition("@")[0], TOKEN, "hunter2secret"):
         assert secret not in said
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/AAAAAAAAAAAAAAAA",
+        "/mydata/AAAAAAAAAAAAAAAA/erase",
+        "/unsubscribe/AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA/pause",
+        "/desk/enter/AAAAAAAAAAAAAAAA",
+    ],
+)
+def test_no_token_of_any_page_is_told(path):
+    said = without_people(None, "", {"where": f"GET {path} failed"})["where"]
+    assert (said, "AAA" in said) == (f"GET {path.partition('A')[0]}…{path.rpartition('A')[2]} failed", False)
+
+
+def test_a_file_in_a_folder_of_data_is_told():
+    assert without_people(None, "", {"where": "/srv/data/digest.toml"}) == {"where": "/srv/data/digest.toml"}
 
 
 def test_a_person_reads_the_same_without_a_dump_of_variables(capsys):

@@ -319,3 +319,16 @@ class TestForgetting:
         (link,) = road.app.subscribe.show("ada@example.org")
         with road.app.store.reading() as tx:
             assert admission.wished(tx, link.id) == {"timezone": "Asia/Tokyo"}
+
+
+def test_whoever_is_erased_while_their_mail_is_printed_gets_none(road):
+    road.reader("ada@example.org", "daily")
+    inner = road.app.admission
+
+    def printing(*given):
+        road.app.subscribe.erase("ada@example.org")
+        return inner.print_letter(*given)
+
+    asked = Asked(address="ada@example.org", digest="daily", peer="192.0.2.1")
+    assert replace(inner, print_letter=printing).join(asked).outcome is Outcome.SILENT
+    assert road.rows() == []

@@ -156,6 +156,8 @@ class TestLookingAtMany:
         assert ids(states=("accepted", "leased", "queued")) == [1, 5, 6]
         assert ids(address=reader(3)) == [4]
         assert ids(digest="daily", local_date=day, states=("queued",)) == [1]
+        newest = desk.ledger.listing(Which(states=("deferred", "uncertain")), limit=2, newest=True)
+        assert [one.id for one in newest] == [4, 3]
         assert ids(local_date=day + timedelta(days=1)) == ids(address="nobody@example.net") == []
         assert desk.ledger.count(Which()) == {"accepted": 1, "deferred": 2, "leased": 1, "queued": 1, "uncertain": 1}
         with pytest.raises(UsageError, match="there is no state"):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from digest.model.editions import Digest, Edition
 from digest.model.errors import InputError
+from digest.model.mail import Message
 from digest.model.people import Subscription, SubscriptionState
 from digest.services.readers.people_csv import export_subscriptions
 from digest.services.readers.subscribe import Choices, Joining
@@ -75,6 +78,21 @@ def test_whoever_resumes_gets_the_edition_of_that_very_day(road: Road):
     road.publish(digests=["daily"])
     assert road.printed_for("ada@example.org") == [["1"], ["7", "8", "9"]]
     assert road.app.subscribe.resume(mine(road)) == mine(road)
+
+
+def test_a_pause_that_begins_while_the_mail_is_printed_holds(road: Road):
+    road.reader(digest="daily")
+    bo = road.reader("bo@example.org", digest="daily")
+    road.bring(paper(1))
+    inner = road.app.publish
+
+    def printing(editions: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
+        if not mine(road).is_paused(MONDAY):
+            road.app.subscribe.pause(mine(road), MONDAY + 9 * DAY)
+        return inner.print_edition(editions, digests)
+
+    replace(inner, print_edition=printing).run(road.now)
+    assert [row[0] for row in road.rows()] == [bo.address]
 
 
 def test_insisting_does_not_break_a_pause(road: Road):

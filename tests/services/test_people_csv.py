@@ -215,6 +215,17 @@ class TestTheDryRun:
         assert len(world.subscribe.suppressions()) == 1
 
 
+def test_instants_at_the_ends_of_the_calendar_and_odd_letters_stop_no_import(store):
+    world = World(store)
+    text = (
+        "address,since,detail\nada@example.org,0001-01-01T00:00:00+05:00,\nbo@example.org,9999-12-31T23:00:00-05:00,\n"
+        "cy@example.org,,rang\0us\n"
+    )
+    done = import_suppressions(text, name="list.csv", suppress_all=world.subscribe.suppress_all)
+    assert (done.imported, [(one.row, one.column) for one in done.problems]) == (1, [(2, "since"), (3, "since")])
+    assert [one.detail.replace("\ufffd", " ") for one in world.subscribe.suppressions()] == ["rang us"]
+
+
 def test_only_the_first_problems_are_kept_and_all_are_counted(store):
     world = World(store)
     reached: list[int] = []

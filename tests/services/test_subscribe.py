@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -183,6 +184,25 @@ class TestErasing:
         assert fresh.secret != held.secret
         assert (fresh.subscriber_id != held.subscriber_id, fresh.timezone, dict(fresh.preferences)) == (True, "", {})
         assert world.subscribe.leave_by_token(held.secret) is None
+
+    @pytest.mark.parametrize("database", ["postgresql"])
+    def test_it_waits_for_who_is_just_planning_a_mail_and_takes_that_out_too(self, world, monkeypatch):
+        world.source()
+        world.paper(1)
+        world.reader(ADDRESS)
+        real, erasing = people.served, threading.Thread(target=world.subscribe.erase, args=(ADDRESS,))
+
+        def served(tx, *given):
+            real(tx, *given)
+            erasing.start()
+            erasing.join(0.5)  # it would have been through
+
+        monkeypatch.setattr(people, "served", served)
+        world.publish.run(world.now)
+        erasing.join()
+        with world.store.reading() as tx:
+            (row,) = deliveries.listing(tx)
+        assert (row.address, row.state.value, row.reason) == ("", "suppressed", "erased")
 
     def test_two_can_be_erased(self, world):
         for address in (ADDRESS, "bo@example.org"):

@@ -88,6 +88,16 @@ class TestTheYes:
         assert [one.state.value for one in done] == ["confirmed"] * 4
         assert welcomes(road) == [("daily", False)]
 
+    def test_of_before_somebody_left_brings_nobody_back_until_asked_anew(self, road):
+        token = ask(road)
+        road.app.welcome.confirm(token)
+        road.now += 7 * DAY
+        road.app.subscribe.leave(ADA)
+        assert road.app.welcome.confirm(token) is None
+        assert road.app.subscribe.show(ADA)[0].state is SubscriptionState.UNSUBSCRIBED
+        again = ask(road)
+        assert road.app.welcome.confirm(again).state is SubscriptionState.CONFIRMED
+
     def test_counts_only_while_its_link_is_fresh_and_for_its_purpose(self, road):
         token = ask(road)
         link = road.app.subscribe.show(ADA)[0]

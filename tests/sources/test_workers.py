@@ -109,6 +109,14 @@ def test_what_cannot_be_sent_is_called_here(workers):
     assert workers.call(lambda: os.getpid()) == os.getpid()
 
 
+def test_the_folder_that_we_stand_in_is_no_place_to_import_from(tmp_path, monkeypatch):
+    (tmp_path / "pickle.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    made = Workers(2)
+    assert made.call(os.path.basename, "/a/b") == "b"
+    made.close()
+
+
 def test_one_processor_alone_starts_none():
     assert Workers(1).call(where, 0) == (os.getpid(), 0)
 

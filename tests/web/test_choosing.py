@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from digest.model.errors import TemplateError
 from digest.model.people import SubscriptionState
 from digest.services.publishing.preview import Preview
-from digest.services.readers.subscribe import Choices
+from digest.services.readers.subscribe import Choices, Subscribe
 from digest.services.stamping import PREFERENCES, scoped
 from digest.web.application import application
 from digest.web.readers import choosing
@@ -174,6 +174,7 @@ class TestOnBothDatabases:
             "explain": "short",
         }
         again = whole(client, link)
+        assert again.pop("stood")
         assert again == {
             **{name: value for name, value in said.items() if name not in ("more", "send_at")},
             "topics": "small models\ntidal gauges",
@@ -212,7 +213,9 @@ class TestTheForm:
 
     def test_shows_what_holds(self, client, link, ada):
         page = client.get(link).text
-        assert filled(page) == {
+        fields = filled(page)
+        assert fields.pop("stood")
+        assert fields == {
             **dict.fromkeys((*LISTS, *(f"mute-{name}" for name in MUTES), "more", "paused_until", "max_items"), ""),
             "amount-cs.CL": "1",
             "amount-cs.CV": "1",
@@ -230,9 +233,65 @@ class TestTheForm:
     def test_what_is_set_back_follows_the_digest_again(self, road, client, link, ada):
         usual = whole(client, link)
         client.post(link, data=usual | {"timezone": "UTC", "days": ["1"], "topics": "a", "max_items": "3", "more": "x"})
-        client.post(link, data=usual | {"amount-x": "0"})
+        client.post(link, data=usual | {"amount-x": "0", "stood": whole(client, link)["stood"]})
         mine = held(road, ada)
         assert (mine.timezone, mine.send_at, mine.days, mine.language, dict(mine.preferences)) == ("", None, (), "", {})
+
+    def test_two_pages_open_at_once_undo_nothing_of_each_other(self, road, client, link, ada):
+        one, other = whole(client, link), whole(client, link)
+        first = {"keywords": "tides", "amount-cs.CL": "2", "days": ["1"], "paused_until": "2026-06-01"}
+        client.post(link, data=one | first)
+        assert client.post(link, data=other | {"send_at": "09:00", "authors": "Ada"}).status_code == 200
+        mine = whole(client, link)
+        assert {name: mine[name] for name in first} == first
+        assert (mine["send_at"], mine["authors"]) == ("09:00", "Ada")
+        shown = client.post(link, data=other | {"authors": "Bo", "show": "yes"}).text
+        assert {name: filled(shown)[name] for name in (*first, "authors")} == {**first, "authors": "Bo"}
+        client.post(link, data=one | {"authors": "Ada", "keywords": "dunes"})
+        assert held(road, ada).preferences["keywords"] == ["dunes"], "what was typed on both is as it was typed last"
+
+    def test_a_form_that_does_not_say_how_it_was_shown_means_all_that_it_says(self, road, client, link, ada):
+        older = whole(client, link)
+        del older["stood"]
+        client.post(link, data=whole(client, link, keywords="tides", paused_until="2026-06-01"))
+        client.post(link, data=older)
+        assert (held(road, ada).preferences, held(road, ada).is_paused(date(2026, 5, 5))) == ({}, False)
+
+    def test_it_is_saved_with_its_pause_or_not_at_all(self, road, client, link, ada):
+        road.now = datetime(2026, 5, 4, 20, tzinfo=UTC)  # in Tokyo it is the next day
+        before = everything(road)
+        said = {"timezone": "Asia/Tokyo", "paused_until": "2026-05-05", "keywords": "tides"}
+        answer = client.post(link, data=whole(client, link, **said))
+        assert (answer.status_code, "Nothing was saved yet" in answer.text) == (422, True)
+        assert everything(road) == before
+
+    def test_of_a_digest_that_has_ended_says_so_and_leads_to_the_data(self, road, client, link, ada):
+        form = whole(client, link)
+        road.use({"name": "other"})
+        for answer in (client.get(link), client.post(link, data=form)):
+            assert (answer.status_code, "This digest has ended" in answer.text) == (404, True)
+            back = lxml.html.document_fromstring(answer.text).xpath("//main//a/@href")
+            assert [client.get(path).status_code for path in back] == [200]
+
+    def test_of_somebody_erased_meanwhile_saves_nothing(self, road, client, link, ada, monkeypatch):
+        real = Subscribe.check
+
+        def erased_first(self, digest, choices):
+            if road.app.subscribe.everybody():
+                road.app.subscribe.erase(ada.address)
+            return real(self, digest, choices)
+
+        form = whole(client, link, keywords="a rare illness")
+        monkeypatch.setattr(Subscribe, "check", erased_first)
+        answer = client.post(link, data=form)
+        assert (answer.status_code, "This link does not work" in answer.text) == (404, True)
+        assert "illness" not in repr(everything(road))
+
+    def test_of_hundreds_of_categories_is_whole(self, road, client, ada):
+        road.use({**DAILY, "categories": {f"x.A{number}": 1 for number in range(250)}})
+        link = link_of(road, ada)
+        assert client.post(link, data=whole(client, link, keywords="tides")).status_code == 200
+        assert held(road, ada).preferences == {"keywords": ["tides"]}
 
     def test_an_emptied_list_goes_over_the_digests_own(self, road, client, ada):
         road.use({**DAILY, "keywords": ["tides"], "mute": ["surveys"]})
@@ -348,7 +407,7 @@ class TestWrongInput:
         usual = whole(client, link)
         before = everything(road)
         for field, said in usual.items():
-            if field == "days":
+            if field in ("days", "stood"):
                 continue
             answer = client.post(link, data=usual | {field: [said, "2"]})
             name = "categories" if field.startswith("amount") else field
@@ -387,7 +446,7 @@ class TestWrongInput:
             (ONE_CLICK.encode(), FORM["Content-Type"]),
             (b"\xff\xfe\x00", FORM["Content-Type"]),
             (b"--x\r\nbroken", "multipart/form-data; boundary=x"),
-            (b"&".join(b"days=%d" % n for n in range(500)), FORM["Content-Type"]),
+            (b"&".join(b"days=%d" % n for n in range(2_500)), FORM["Content-Type"]),
         ):
             answer = client.post(link, content=body, headers={"Content-Type": kind} if kind else {})
             assert (answer.status_code, "Tick at least one day." in answer.text) == (422, True)

@@ -15,7 +15,7 @@ from digest.model.mail import ReportKind
 from digest.model.people import SuppressionReason
 from digest.services.plain import as_json
 from digest.services.stamping import CONFIRM, DATA, PREFERENCES, TASTE
-from digest.storage import admission, bounces, desk, people
+from digest.storage import admission, bounces, deliveries, desk, people
 from digest.web.application import application
 from tests.services.road import DAY, SLOT, Road, paper
 from tests.web.test_pages import everything, token
@@ -115,6 +115,15 @@ class TestTheDoor:
             assert (answer.status_code, "For a new one" in answer.text, ADA in answer.text) == (404, True, False)
         assert road.app.subscribe.show(ADA)
 
+    def test_a_link_that_was_closed_is_not_opened_by_the_next_one(self, road, client, ada):
+        road.now = SLOT.replace(hour=0, minute=5)
+        old = opened(road, client, ada)
+        road.now += timedelta(hours=24, minutes=1)
+        new = opened(road, client, ada)
+        for hours in (0, 20):
+            road.now += timedelta(hours=hours)
+            assert (client.get(old).status_code, client.get(new).status_code) == (404, 200)
+
     def test_no_token_of_a_mail_that_may_be_forwarded_opens_it(self, road, client, ada):
         path = opened(road, client, ada)
         road.bring(paper(1))
@@ -201,6 +210,27 @@ class TestWhatIsShown:
 
 
 class TestErasing:
+    def test_what_was_printed_by_their_own_wishes_says_nothing_of_them(self, road, ada):
+        road.reader("cy@example.org", digest="daily", preferences={"topics": ["a rare illness"]})
+        for address in ("di@example.org", "ed@example.org"):
+            road.reader(address, digest="daily", preferences={"topics": ["what two follow"]})
+        road.reader("flo@example.org", digest="daily")
+        road.bring(paper(1))
+        road.publish(digests=["daily"])
+        road.deliver()
+        before = everything(road)
+        assert all("a rare illness" in repr(before[name]) for name in ("editions", "items"))
+        for address in ("cy@example.org", "di@example.org", "flo@example.org"):
+            road.app.subscribe.erase(address)
+        after = everything(road)
+        assert [name for name, rows in after.items() if name != "messages" and "a rare illness" in repr(rows)] == []
+        assert "what two follow" in repr(after["editions"]), "Ed was sent it, too"
+        assert {row[:4] for row in after["items"]} == {row[:4] for row in before["items"]}
+        with road.app.store.reading() as tx:
+            tied = [(one.address, one.edition_id is not None) for one in deliveries.listing(tx, digest="daily")]
+        # Flo was sent what everybody gets.
+        assert tied == [(ADA, True), ("", False), ("", False), ("ed@example.org", True), ("", True)]
+
     def test_it_is_asked_once_more_and_then_all_is_gone(self, road, client, ada):
         road.reader(digest="weekly")
         road.app.tastes.keep(ada.subscriber_id, road.bring(paper(1)) and ["2605.00001"], 1)
@@ -216,7 +246,9 @@ class TestErasing:
         for dead in (client.get(path), client.post(f"{path}/erase"), ask(road, client, ada)):
             assert dead.status_code == 404
         road.now += DAY
-        road.bring(paper(2), at=road.now)
+        road.bring(paper(2), at=road.now - timedelta(hours=3))
+        mails = len(road.mails())
+        road.reader("bo@example.org", digest="daily")
         road.publish()
         road.deliver()
-        assert [mail["To"] for mail in road.mails() if mail["Date"].datetime > road.now] == []
+        assert [mail["To"] for mail in road.mails()[mails:]] == ["bo@example.org"]

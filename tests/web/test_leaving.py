@@ -194,6 +194,15 @@ def test_a_leaving_is_taken_back_within_the_hour_and_not_later(road, client, ada
     assert state(road, ada) is SubscriptionState.UNSUBSCRIBED
 
 
+def test_a_leaving_that_is_taken_back_brings_its_pause_back_too(road, client, ada):
+    client.post(f"/unsubscribe/{ada.secret}/pause", data={"for": "month"})
+    before = road.app.subscribe.show(ada.address)
+    client.post(f"/unsubscribe/{ada.secret}")
+    assert not road.app.subscribe.show(ada.address)[0].is_paused(MONDAY), "who has left is not paused"
+    client.post(f"/unsubscribe/{ada.secret}/return")
+    assert road.app.subscribe.show(ada.address) == before
+
+
 def test_nobody_is_brought_back_who_never_said_yes_or_must_not_be_written_to(road, client, ada):
     pending = road.app.subscribe.add("bo@example.org", "daily", state=SubscriptionState.PENDING)
     road.app.subscribe.suppress(ada.address, SuppressionReason.COMPLAINT)

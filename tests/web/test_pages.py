@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -64,6 +65,26 @@ def frozen(road) -> str:
     road.publish()
     with road.app.store.reading() as tx:
         return tx.execute(select(metadata.tables["messages"].c.key)).scalars().first()
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_below_a_path_all_forms_and_links_have_that_path(road, client, ada):
+    frozen(road)
+    daily = {"name": "daily", "send_at": "07:30", "timezone": "Europe/Berlin"}
+    road.use(daily, web={"enabled": False, "public_url": "https://x.example/papers"})
+    asked, mine = token(road, CONFIRM, ada), token(road, PREFERENCES, ada)
+    road.app.tastes.keep(ada.subscriber_id, ["2605.00001"], 1)
+    paths = (
+        f"/confirm/{asked}",
+        f"/never/{asked}",
+        f"/feedback/{token(road, TASTE, ada)}/1",
+        f"/preferences/{mine}/said",
+        f"/data/{mine}",
+        "/preferences/dead",
+    )
+    for path in paths:
+        found = re.findall(r'(?:action|href)="(/[^"]*)"', client.get(path).text)
+        assert found and all(one.startswith("/papers/") for one in found), path
 
 
 class TestLooking:

@@ -11,7 +11,6 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from threading import BoundedSemaphore
 
 from digest.delivery.tokens import address_key
 from digest.model.desk import Deed, Operator
@@ -20,6 +19,7 @@ from digest.services.access import passwords
 from digest.services.ports import Clock
 from digest.services.readers.admission import network_of
 from digest.storage import admission, desk
+from digest.storage.base import Tx
 from digest.storage.desk import Pass
 from digest.storage.engine import Store
 
@@ -53,24 +53,25 @@ class Operators:
     public_url: str
     new_secret: Callable[[], str]
     clock: Clock
-    #: A try takes 32 MB and 0.2 s of a processor: a few at once, or guessing would stop the daemon.
-    _trying: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(2), repr=False)
 
     @property
     def enabled(self) -> bool:
         return bool(self.known)
 
     def log_in(self, name: str, password: str, peer: str) -> Session | None:
-        """A session; None for a wrong name or password, and after too many tries. ``peer`` is an IP address."""
+        """A session; None for a wrong name or password, and after too many tries. ``peer`` is an IP address.
+
+        Takes 32 MB and 0.2 s of a processor, so let few call it at once.
+        """
         if not self._may_try(name, peer):
             return None
         operator = self._operator(name)
         line = operator.password_hash if operator is not None and operator.password_hash else passwords.NOBODY
-        with self._trying:
-            is_right = passwords.fits(password, line)
+        is_right = passwords.fits(password, line)
         if operator is None or not is_right:
             return None
-        return self._open(operator, f"password, from {network_of(peer)}")
+        with self.store.transaction() as tx:
+            return self._open(tx, operator, f"password, from {network_of(peer)}")
 
     def new_link(self, name: str) -> str:
         """The URL of a page that logs an operator in once, within a quarter of an hour. Raises NotFound."""
@@ -99,7 +100,7 @@ class Operators:
             operator = self._valid(desk.link(tx, _hash(secret)))
             if operator is None or not desk.use_link(tx, _hash(secret)):
                 return None
-        return self._open(operator, f"link, from {network_of(peer)}")
+            return self._open(tx, operator, f"link, from {network_of(peer)}")
 
     def session(self, secret: str) -> Session | None:
         """Whose secret it is; None for one that is over or not ours."""
@@ -145,11 +146,10 @@ class Operators:
         with self.store.transaction() as tx:
             return all(admission.take(tx, key, now=now, window=_WINDOW, limit=most) for key, most in keys.items())
 
-    def _open(self, operator: Operator, how: str) -> Session:
+    def _open(self, tx: Tx, operator: Operator, how: str) -> Session:
         secret = self.new_secret()
-        with self.store.transaction() as tx:
-            desk.add_session(tx, self._pass(operator, secret, SESSION))
-            desk.note(tx, self._deed(operator.name, "log in", how))
+        desk.add_session(tx, self._pass(operator, secret, SESSION))
+        desk.note(tx, self._deed(operator.name, "log in", how))
         return Session(operator=operator.name, secret=secret)
 
     def _deed(self, name: str, deed: str, detail: str = "") -> Deed:

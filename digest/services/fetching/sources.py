@@ -15,6 +15,7 @@ from digest.services.status.standing import said
 from digest.services.status.usual import Hush
 from digest.sources.requests import without_password
 from digest.storage import sources
+from digest.storage.base import storable
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
 
@@ -65,7 +66,7 @@ class Sources:
         """Stops polling an added source; its papers stay. Raises NotFound, also for one of the configuration's."""
         with self.store.transaction() as tx:
             sources.sync(tx, self.configured)
-            if sources.remove(tx, source_id):
+            if sources.remove(tx, storable(source_id)):
                 return
         if any(source.id == source_id for source in self.configured):
             raise NotFound(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from operator import itemgetter
 
 from digest.delivery.tokens import address_key
@@ -329,7 +329,7 @@ class Publish:
                 rows = [
                     (wanted, _each(reader, line, one.message, key))
                     for reader, wanted, line in zip(unit.readers, unit.wanted, one.lines, strict=True)
-                    if line.id is not None and reader.id in confirmed
+                    if line.id is not None and _gets(confirmed, reader, wanted.slot)
                 ]
                 if len(unit.wanted) > 1:
                     made = deliveries.plan_together(tx, [{**_like(wanted, why, now), **row} for wanted, row in rows])
@@ -476,6 +476,12 @@ def _served(tx: Tx, steady: Sequence[tuple[_Written, Sequence[_Unit]]]) -> None:
             ids[line.slot] += [unit.readers[position].id for unit in group]
     for slot, some in ids.items():
         people.served(tx, sorted(some), slot.at, slot.local_date.isoformat())
+
+
+def _gets(confirmed: Mapping[SubscriptionId, date | None], reader: Subscription, slot: Slot) -> bool:
+    """Whether a reader wants a slot's mail still: who left or paused while it was printed does not."""
+    until = confirmed.get(reader.id)
+    return reader.id in confirmed and (until is None or until <= slot.local_date)
 
 
 def _like(wanted: Wanted, suppressed: str, now: datetime) -> dict[str, object]:

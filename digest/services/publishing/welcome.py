@@ -55,7 +55,8 @@ class Welcome:
     def confirm(self, token: str) -> Subscription | None:
         """Obeys a confirmation link: what was wished for is set, the subscription confirmed, a welcome planned.
 
-        A second time changes nothing. None for a dead link, and where the address must not be written to.
+        A second time changes nothing. None for a dead link, for who has left since and did not ask anew, and where the
+        address must not be written to.
         """
         now = self.clock()
         subscription_id = read_scoped(CONFIRM, token, now.date(), self.keys.links)
@@ -72,8 +73,12 @@ class Welcome:
         if edition is not None:
             letters.insert(0, self._print(digest, with_settings(found, settings), edition, now))
         with self.store.transaction() as tx:
+            people.hold(tx, found.address)
             if people.suppressed(tx, [address_key(found.address, self.keys.lasting)]):
                 return None
+            held = people.subscription(tx, found.id)
+            if held is None or (held.state is SubscriptionState.UNSUBSCRIBED and not admission.is_wished(tx, found.id)):
+                return None  # who left after that mail is not brought back by it
             if people.set_state(tx, found.id, SubscriptionState.CONFIRMED, now):
                 if settings:
                     people.choose(tx, found.id, settings)

@@ -158,11 +158,12 @@ class Admission:
             return crowded
         with self.store.reading() as tx:
             reads = self._reads(tx, address, digest, among_others=not asks)
-            listed = people.suppressed(tx, [self._key(address)])
         message = self._letter(digest, reads, asked.choices, now) if digest or reads else None
         try:
             with self.store.transaction() as tx:
                 self._count(tx, asked, address, now)
+                people.hold(tx, address)
+                listed = people.suppressed(tx, [self._key(address)])
                 if listed or message is None or (reads is None and not asks):
                     return Admitted(outcome=Outcome.SILENT, until=now + DAY)
                 link = reads or self._wish(tx, address, asked, now)

@@ -42,6 +42,7 @@ class Goodbye:
                 continue
             message = self._letter(one)
             with self.store.transaction() as tx:
+                people.hold(tx, one.address)
                 if not people.set_state(tx, one.id, SubscriptionState.UNSUBSCRIBED, now):
                     continue
                 ended += 1

@@ -183,7 +183,8 @@ class MyData:
         digest = digest or self.digests[0]  # one that is gone from the configuration: its readers may ask still
         message = self._letter(digest, reader, now)
         with self.store.transaction() as tx:
-            if people.suppressed(tx, [self._key(reader.address)]):
+            people.hold(tx, reader.address)
+            if people.subscription(tx, reader.id) is None or people.suppressed(tx, [self._key(reader.address)]):
                 return True
             if not admission.take(tx, self._window(reader.address), now=now, window=DAY, limit=1):
                 return True
@@ -210,7 +211,12 @@ class MyData:
             return None
         with self.store.reading() as tx:
             ends_at = admission.ends_at(tx, self._window(reader.address))
-        return reader if ends_at is not None and self.clock() < ends_at else None
+        now = self.clock()
+        if ends_at is None or now >= ends_at:
+            return None
+        # The mail of an earlier asking is of an earlier day, and opens nothing again.
+        known = read_scoped(DATA, token, now.date(), self.keys.links, since=(ends_at - DAY).date())
+        return reader if known is not None else None
 
     def erase(self, token: str) -> bool:
         """Takes out the person whose data a link opens; False where it opens none."""

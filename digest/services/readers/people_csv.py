@@ -359,9 +359,9 @@ def _instant(cell: str) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(cell)
-    except ValueError as error:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # the latter at the ends of the calendar
         raise _Wrong("since", f'"{cell}" is not an instant such as 2026-05-04T07:30:00Z') from error
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _sentence(error: DigestError) -> str:

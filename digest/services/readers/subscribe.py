@@ -26,7 +26,7 @@ from digest.model.people import (
 from digest.services.ports import Clock, ProfileOf
 from digest.services.readers.pausing import check_day, first_left_out, today_of
 from digest.services.stamping import CONFIRM, PREFERENCES, Keys, read_scoped
-from digest.storage import access, admission, bounces, deliveries, people, tastes
+from digest.storage import access, admission, bounces, deliveries, erasing, people, tastes
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 
@@ -221,39 +221,39 @@ class Subscribe:
             admission.forget(tx, found.subscriber_id)
         return True
 
-    def choose(self, subscription: Subscription, choices: Choices) -> Subscription:
-        """Changes what a reader is printed and when. Raises InputError for a value that cannot be."""
+    def choose(
+        self, subscription: Subscription, choices: Choices, *, pause_until: date | None = None, resumes: bool = False
+    ) -> Subscription:
+        """Changes what a reader is printed and when, and with it pauses or ``resumes``: all of it or nothing.
+
+        Raises InputError for a value that cannot be, and what ``pause`` raises; NotFound for who was erased meanwhile.
+        """
         self.check(subscription.digest, choices)
         with self.store.transaction() as tx:
-            self._choose(tx, subscription, choices)
-            return people.subscription(tx, subscription.id) or subscription
+            people.hold(tx, subscription.address)
+            mine = people.subscription(tx, subscription.id)
+            if mine is None:
+                raise NotFound("is not a subscriber any more", where=subscription.address)
+            self._choose(tx, mine, choices)
+            if pause_until is not None:
+                self._pause(tx, mine, pause_until)
+            elif resumes:
+                self._resume(tx, mine)
+            return people.subscription(tx, mine.id) or mine
 
     def pause(self, subscription: Subscription, until: date) -> Subscription:
         """No mail of this digest is planned of a local date before ``until``. Raises InputError for a day that cannot
         be, and for who gets no mail anyway; UsageError for a digest that is gone.
         """
-        digest, now = self.digest(subscription.digest), self.clock()
-        check_day(until, today_of(digest, subscription, now))
         with self.store.transaction() as tx:
-            mine = people.subscription(tx, subscription.id)
-            if mine is None or mine.state is not SubscriptionState.CONFIRMED:
-                raise InputError(
-                    f"{digest.title} does not come here, so there is nothing to pause", where=subscription.address
-                )
-            people.pause(tx, mine.id, on=first_left_out(digest, mine, now), until=until)
-            return people.subscription(tx, mine.id) or mine
+            self._pause(tx, subscription, until)
+            return people.subscription(tx, subscription.id) or subscription
 
     def resume(self, subscription: Subscription) -> Subscription:
         """Ends a pause: mail comes again from today's on. Nothing changes for who is not paused."""
-        digest = self.digest(subscription.digest)
         with self.store.transaction() as tx:
-            mine = people.subscription(tx, subscription.id)
-            if mine is None:
-                return subscription
-            today = today_of(digest, mine, self.clock())
-            if mine.is_paused(today):
-                people.pause(tx, mine.id, on=mine.paused_on or today, until=today)
-            return people.subscription(tx, mine.id) or mine
+            self._resume(tx, subscription)
+            return people.subscription(tx, subscription.id) or subscription
 
     def today_of(self, subscription: Subscription) -> date:
         """The date where the reader is at home."""
@@ -302,16 +302,19 @@ class Subscribe:
         who = self.find(address)
         now = self.clock()
         with self.store.transaction() as tx:
+            people.erase(tx, who.id, now)  # first: it waits for whoever is just planning them a mail
             deliveries.forget_address(tx, who.id, now)
+            erasing.forget_wishes(tx, who.id)
             tastes.erase(tx, who.id)
             admission.forget(tx, who.id)
             access.forget(tx, who.address)
-            people.erase(tx, who.id, now)
             hashed = address_key(who.address, self.keys.lasting)
             bounces.forget(tx, hashed)
             people.lift(tx, hashed)
             listed = Suppression(key=hashed, address="", reason=SuppressionReason.ERASED, detail="", since_at=now)
             people.suppress(tx, listed)
+        with self.store.transaction() as tx:
+            access.forget(tx, who.address)  # requests that began meanwhile
 
     def suppress(
         self, address: str, reason: SuppressionReason, detail: str = "", *, since: datetime | None = None
@@ -434,6 +437,22 @@ class Subscribe:
             if values:
                 people.choose(tx, link, values)
         people.add_fresh(tx, fresh)
+
+    def _pause(self, tx: Tx, link: Subscription, until: date) -> None:
+        digest, now = self.digest(link.digest), self.clock()
+        mine = people.subscription(tx, link.id)
+        check_day(until, today_of(digest, mine or link, now))
+        if mine is None or mine.state is not SubscriptionState.CONFIRMED:
+            raise InputError(f"{digest.title} does not come here, so there is nothing to pause", where=link.address)
+        people.pause(tx, mine.id, on=first_left_out(digest, mine, now), until=until)
+
+    def _resume(self, tx: Tx, link: Subscription) -> None:
+        mine = people.subscription(tx, link.id)
+        if mine is None:
+            return
+        today = today_of(self.digest(mine.digest), mine, self.clock())
+        if mine.is_paused(today):
+            people.pause(tx, mine.id, on=mine.paused_on or today, until=today)
 
     def _choose(self, tx: Tx, link: Subscription, choices: Choices) -> None:
         values = columns_of(choices)

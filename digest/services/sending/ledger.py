@@ -185,8 +185,18 @@ class Ledger:
     """Relays that are folders, as the ledger remembers them: there is no log to ask."""
     clock: Clock
 
-    def listing(self, which: Which = Which(), *, after: int = 0, limit: int = 100) -> tuple[DeliveryRow, ...]:  # noqa: B008
-        """The oldest first, those behind an id. Raises UsageError for a state or a digest that does not exist."""
+    def listing(
+        self,
+        which: Which = Which(),  # noqa: B008
+        *,
+        after: int = 0,
+        limit: int = 100,
+        newest: bool = False,
+    ) -> tuple[DeliveryRow, ...]:
+        """The oldest first (``newest``: the newest first), those behind an id.
+
+        Raises UsageError for a state or a digest that does not exist.
+        """
         which = self.checked(which)
         with self.store.reading() as tx:
             found = deliveries.listing(
@@ -197,6 +207,7 @@ class Ledger:
                 local_date=which.local_date,
                 after=after,
                 limit=limit,
+                newest=newest,
             )
         return tuple(_row(one) for one in found)
 

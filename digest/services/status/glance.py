@@ -93,9 +93,6 @@ class Glance:
     """Of the last week, the newest ones."""
     suppressions: int
 
-    def sources_in(self, *states: str) -> int:
-        return sum((one.state or "new") in states for one in self.sources)
-
     @property
     def readers(self) -> int:
         return sum(one.readers for one in self.digests)

@@ -162,10 +162,10 @@ class Upkeep:
                 found = admission.unanswered(tx, now - _UNANSWERED, limit=_FORGET_AT_ONCE)
                 for one in found:
                     who = admission.never_said_yes(tx, one)
-                    admission.grant(tx, one)
                     if who is not None:
+                        people.erase(tx, who, now)  # first: it waits for whoever is just planning them a mail
                         deliveries.forget_address(tx, who, now)
-                        people.erase(tx, who, now)
+                    admission.grant(tx, one)
             forgotten += len(found)
             if len(found) < _FORGET_AT_ONCE:
                 return forgotten

@@ -76,6 +76,7 @@ class Visit:
         frame = {
             "operator": self.who,
             "csrf": self.session.csrf,
+            "root": self.site.at(""),
             "places": [{"path": path, "name": said, "here": _is_below(here, path)} for path, said in PLACES],
             "done": self.query.get("done", "")[:300],
         }
@@ -86,9 +87,11 @@ class Visit:
         await run_in_threadpool(self.app.operators.note, self.who, deed, about, detail)
 
     def back(self, path: str, done: str = "", **query: str) -> Response:
-        """After a POST: to a page that says what was done, so that loading it again does nothing twice."""
+        """After a POST: to a page that says what was done, so that loading it again does nothing twice. ``path`` is as
+        the routes have it."""
         said = {**query, **({"done": done} if done else {})}
-        return RedirectResponse(f"{path}?{urlencode(said)}" if said else path, status_code=303)
+        to = self.site.at(path)
+        return RedirectResponse(f"{to}?{urlencode(said)}" if said else to, status_code=303)
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -99,6 +102,12 @@ ReadForm = Callable[[Request], Awaitable[Mapping[str, list[str]]]]
 @dataclass(frozen=True, slots=True)
 class Desk:
     site: Site
+    after_deeds: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    """Called after every deed that was done, before its answer."""
+
+    def changed(self) -> None:
+        for call in self.after_deeds:
+            call()
 
     def get(self, path: str, handler: Handler) -> Route:
         """A page: it changes nothing."""
@@ -132,7 +141,10 @@ class Desk:
                     },
                     status=403,
                 )
-            return await self._called(handler, visit)
+            response = await self._called(handler, visit)
+            if response.status_code < 400:
+                self.changed()
+            return response
 
         return Route(path, answer, methods=["POST"])
 
@@ -156,7 +168,7 @@ class Desk:
         return self.site.app().config.sender.public_url.startswith("https:")
 
     def let_in(self, session: Session, to: str) -> Response:
-        response = RedirectResponse(to, status_code=303)
+        response = RedirectResponse(self.site.at(to), status_code=303)
         response.set_cookie(
             self.cookie,
             session.secret,
@@ -169,7 +181,7 @@ class Desk:
         return response
 
     def let_out(self) -> Response:
-        response = RedirectResponse("/desk/login", status_code=303)
+        response = RedirectResponse(self.site.at("/desk/login"), status_code=303)
         response.delete_cookie(self.cookie, path="/", secure=self._is_secure, httponly=True, samesite="lax")
         return response
 
@@ -177,7 +189,7 @@ class Desk:
         wanted = request.url.path if request.method == "GET" else HOME
         if request.method == "GET" and request.url.query:
             wanted += f"?{request.url.query}"
-        return RedirectResponse(f"/desk/login?to={quote(wanted[:_MOST_PATH])}", status_code=303)
+        return RedirectResponse(self.site.at(f"/desk/login?to={quote(wanted[:_MOST_PATH])}"), status_code=303)
 
     async def _called(self, handler: Handler, visit: Visit) -> Response:
         """What an operator named wrongly is said on a page of the desk; our own faults go the way of all others."""

@@ -12,6 +12,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import structlog
+
 from digest.model.errors import DigestError
 from digest.web.desk.door import Visit
 
@@ -19,6 +21,8 @@ from digest.web.desk.door import Visit
 _MOMENT_SECONDS = 20.0
 _KEPT = timedelta(minutes=30)
 _MOST_AT_ONCE = 4
+
+log = structlog.get_logger("digest")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,15 +76,16 @@ class Errands:
             errand = Errand(what=what, about=about, began_at=now, future=future)
             self._last = {**kept, key: errand}
         # A daemon's thread: the end of the process waits for no server far away.
-        threading.Thread(target=_do, args=(future, work), name="errand", daemon=True).start()
+        threading.Thread(target=_do, args=(future, what, work), name="errand", daemon=True).start()
         return errand
 
 
-def _do(future: Future[object], work: Callable[[], object]) -> None:
+def _do(future: Future[object], what: str, work: Callable[[], object]) -> None:
     try:
         future.set_result(work())
     except DigestError as error:
         future.set_result(error)
     except Exception as error:  # a fault of ours must not stand in the session's way from now on
-        what = f"it failed unexpectedly ({type(error).__name__}: {error})"
-        future.set_result(DigestError(what, try_="please report this"))
+        log.exception("an errand of the desk stopped", errand=what)
+        said = f"it failed unexpectedly ({type(error).__name__}: {error})"
+        future.set_result(DigestError(said, try_="please report this; the log says more"))

@@ -23,6 +23,7 @@ T = TypeVar("T")
 class _Held(Generic[T]):
     app: App
     at: datetime
+    since: object
     value: T
 
 
@@ -35,6 +36,8 @@ class Fresh(Generic[T]):
         self._shown_for = shown_for
         self._making = threading.Lock()
         self._held: _Held[T] | None = None
+        self._since = object()
+        """Another one after each deed: what was begun before is not kept after it."""
 
     async def get(self, app: App) -> tuple[T, BackgroundTask | None]:
         """(the value, what to do behind the answer, if anything)."""
@@ -50,19 +53,21 @@ class Fresh(Generic[T]):
 
     def forget(self) -> None:
         """After a deed, so that it is seen."""
-        self._held = None
+        self._since = object()
 
     def _after(self, app: App) -> BackgroundTask | None:
         return None if self._within(app, self._new_for) else BackgroundTask(self._renewed, app, self._new_for)
 
     def _within(self, app: App, age: timedelta) -> _Held[T] | None:
         held, now = self._held, app.clock()
-        return held if held is not None and held.app is app and timedelta() <= now - held.at <= age else None
+        if held is None or held.app is not app or held.since is not self._since:
+            return None
+        return held if timedelta() <= now - held.at <= age else None
 
     def _renewed(self, app: App, age: timedelta) -> _Held[T]:
         with self._making:
             held = self._within(app, age)  # another may have made it meanwhile
             if held is None:
-                at = app.clock()
-                held = self._held = _Held(app=app, at=at, value=self._make(app))
+                at, since = app.clock(), self._since
+                held = self._held = _Held(app=app, at=at, since=since, value=self._make(app))
             return held

@@ -6,7 +6,7 @@ anew. `digest subscribers import` and `digest suppressions import` call the same
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from starlette.concurrency import run_in_threadpool
@@ -37,7 +37,7 @@ def routes(desk: Desk) -> list[Route]:
     uploads = Uploads()
     found: list[Route] = []
     for what in _COLUMNS:
-        room = _Importing(what, uploads)
+        room = _Importing(what, uploads, desk.changed)
         base = f"/desk/{what}/import"
         found += [
             desk.get(base, room.ask),
@@ -53,6 +53,7 @@ def routes(desk: Desk) -> list[Route]:
 class _Importing:
     what: str
     uploads: Uploads
+    changed: Callable[[], None]
 
     async def ask(self, visit: Visit) -> Response:
         context = {"what": self.what, "columns": _COLUMNS[self.what], "megabytes": MOST_BYTES >> 20}
@@ -72,7 +73,7 @@ class _Importing:
 
     async def take(self, visit: Visit) -> Response:
         one = self._mine(visit)
-        self.uploads.start(one, Stage.TAKING, lambda one: _take(visit, one))
+        self.uploads.start(one, Stage.TAKING, lambda one: self._take(visit, one))
         return visit.back(self._path(one))
 
     async def drop(self, visit: Visit) -> Response:
@@ -83,6 +84,12 @@ class _Importing:
     def _mine(self, visit: Visit) -> Upload:
         token = visit.path["token"]
         return self.uploads.get(token, owner=visit.session.csrf, what=self.what, now=visit.app.clock())
+
+    def _take(self, visit: Visit, one: Upload) -> None:
+        try:
+            _take(visit, one)
+        finally:
+            self.changed()
 
     def _path(self, one: Upload) -> str:
         return f"/desk/{self.what}/import/{one.token}"
@@ -112,6 +119,7 @@ def _try(visit: Visit, one: Upload) -> None:
 
 def _take(visit: Visit, one: Upload) -> None:
     """What stops in the middle may be started again: rows that were taken stay as they are."""
+    visit.app.operators.note(visit.who, f"begin import {one.what}", one.what, f"{one.size:,} bytes")
     one.imported = done = _imported(visit, one)
     detail = f"{done.imported:,} rows taken, {done.refused:,} refused"
     visit.app.operators.note(visit.who, f"import {one.what}", one.what, detail)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.web.desk.door import Desk, Visit
+from digest.web.desk.typed import number
 
 _A_PAGE = 100
 
@@ -17,10 +18,9 @@ def routes(desk: Desk) -> list[Route]:
 
 async def _log(visit: Visit) -> Response:
     who, about = visit.query.get("who", "")[:200], visit.query.get("about", "")[:300]
-    before = visit.query.get("before", "")
-    number = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
+    before = number(visit.query.get("before", ""))
     deeds = await run_in_threadpool(
-        lambda: visit.app.operators.log(limit=_A_PAGE + 1, before=number, who=who, about=about)
+        lambda: visit.app.operators.log(limit=_A_PAGE + 1, before=before, who=who, about=about)
     )
     shown = deeds[:_A_PAGE]
     older = shown[-1].id if len(deeds) > _A_PAGE else None

@@ -21,14 +21,14 @@ from digest.services.readers.subscribe import Choices, normal_address
 from digest.services.sending.ledger import Which
 from digest.web.desk.door import Desk, Visit, told
 from digest.web.desk.subscribers import ASKED
-from digest.web.desk.typed import DAYS, number, pasted, shown, weekdays
+from digest.web.desk.suppressions import MOST_DETAIL, reason_of
+from digest.web.desk.typed import DAYS, number, pasted, row, shown, weekdays
 
-_MOST_MAILS, _SHOWN_MAILS = 1_000, 30
-_MOST_DETAIL = 500
+_SHOWN_MAILS = 30
 
 
 def routes(desk: Desk) -> list[Route]:
-    base = "/desk/subscribers/{id:int}"
+    base = "/desk/subscribers/{id}"
     return [
         desk.get(base, _show),
         desk.post(f"{base}/settings", _settle),
@@ -50,9 +50,9 @@ async def _show(visit: Visit) -> Response:
 
 def _known(visit: Visit) -> Mapping[str, object]:
     app = visit.app
-    person = app.roster.get(visit.path["id"])
+    person = _person(visit)
     who, address = person.subscriber.id, person.subscriber.address
-    mails = app.ledger.listing(Which(address=address), limit=_MOST_MAILS)
+    theirs = Which(address=address)
     digests = {one.name: one for one in app.config.digests}
     said = app.tastes.export(who)["tastes"]
     words, people = app.tastes.leanings(who)
@@ -60,8 +60,8 @@ def _known(visit: Visit) -> Mapping[str, object]:
         "person": person,
         "links": [_link(app, one, digests.get(one.digest)) for one in person.links],
         "listed": app.subscribe.suppressed([address]).get(address) if person.suppressed else None,
-        "mails": mails[: -_SHOWN_MAILS - 1 : -1],
-        "number": len(mails),
+        "mails": app.ledger.listing(theirs, limit=_SHOWN_MAILS, newest=True),
+        "number": sum(app.ledger.count(theirs).values()),
         "bounces": app.feedback.history(address),
         "liked": sum(one["value"] > 0 for one in said),
         "disliked": sum(one["value"] < 0 for one in said),
@@ -195,10 +195,8 @@ async def _remind(visit: Visit) -> Response:
 
 async def _suppress(visit: Visit) -> Response:
     address = (await run_in_threadpool(_person, visit)).subscriber.address
-    reason = next((one for one in REASONS if one.value == visit.said("reason")), None)
-    if reason is None:
-        raise InputError("is no reason", where=visit.said("reason")[:40], try_=f"one of {', '.join(REASONS)}")
-    new = await run_in_threadpool(visit.app.subscribe.suppress, address, reason, visit.said("detail")[:_MOST_DETAIL])
+    reason, detail = reason_of(visit), visit.said("detail")[:MOST_DETAIL]
+    new = await run_in_threadpool(visit.app.subscribe.suppress, address, reason, detail)
     await visit.note("suppress", _about(visit), reason.value)
     return _back(visit, "Nothing is sent there any more." if new else "It was on the list already.")
 
@@ -217,11 +215,15 @@ async def _erase(visit: Visit) -> Response:
         raise InputError("what was typed is another address, so nobody was erased", try_="type the reader's own")
     await run_in_threadpool(visit.app.subscribe.erase, address)
     await visit.note("erase subscriber", _about(visit))
-    return visit.back("/desk/subscribers", f"Subscriber {visit.path['id']} was erased.")
+    return visit.back("/desk/subscribers", f"Subscriber {_id(visit)} was erased.")
 
 
 def _person(visit: Visit) -> Person:
-    return visit.app.roster.get(visit.path["id"])
+    return visit.app.roster.get(_id(visit))
+
+
+def _id(visit: Visit) -> int:
+    return row(visit.path["id"], "subscriber")
 
 
 def _mine(visit: Visit) -> Subscription:
@@ -238,8 +240,8 @@ def _reads(person: Person, digest: str) -> bool:
 
 
 def _about(visit: Visit) -> str:
-    return f"subscriber {visit.path['id']}"
+    return f"subscriber {_id(visit)}"
 
 
 def _back(visit: Visit, done: str) -> Response:
-    return visit.back(f"/desk/subscribers/{visit.path['id']}", done)
+    return visit.back(f"/desk/subscribers/{_id(visit)}", done)

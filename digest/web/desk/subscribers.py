@@ -1,4 +1,4 @@
-"""Who reads: everybody, a page at a time; adding at the operator's word; the whole list as CSV."""
+"""Who reads: everybody, a page at a time; adding, by a mail that asks or at the operator's word; the list as CSV."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from digest.model.errors import InputError
+from digest.model.errors import InputError, NotFound
 from digest.model.people import SubscriptionState
 from digest.services.readers.admission import Asked
 from digest.services.readers.people_csv import subscription_rows
 from digest.services.readers.roster import Person, Wanted
-from digest.services.readers.subscribe import normal_address
 from digest.services.readers.table import in_pieces
 from digest.web.desk.door import Desk, Visit
 from digest.web.desk.typed import number
@@ -115,11 +114,9 @@ def csv_of(rows: Iterator[str], name: str) -> Response:
 def _exactly(visit: Visit, address: str) -> int | None:
     """Whose whole address it is."""
     try:
-        spelt = normal_address(address)
-    except InputError:
+        return visit.app.subscribe.find(address).id
+    except (InputError, NotFound):
         return None
-    found = visit.app.roster.page(Wanted(search=spelt), limit=20)
-    return next((one.subscriber.id for one in found if one.subscriber.address == spelt), None)
 
 
 def _row(one: Person) -> Mapping[str, object]:

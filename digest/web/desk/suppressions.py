@@ -9,12 +9,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.model.errors import InputError
+from digest.model.people import SuppressionReason
 from digest.services.readers.people_csv import REASONS, suppression_rows
 from digest.web.desk.door import Desk, Visit
 from digest.web.desk.subscribers import csv_of
 
 _A_PAGE = 100
-_MOST_SEARCH, _MOST_DETAIL, _MOST_KEY = 320, 500, 64
+_MOST_SEARCH, _MOST_KEY = 320, 64
+MOST_DETAIL = 500
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -52,10 +54,7 @@ async def _page(visit: Visit, search: str, before: str) -> Response:
 
 
 async def _add(visit: Visit) -> Response:
-    reason = next((one for one in REASONS if one.value == visit.said("reason")), None)
-    if reason is None:
-        raise InputError("is no reason", where=visit.said("reason")[:40], try_=f"one of {', '.join(REASONS)}")
-    detail = visit.said("detail")[:_MOST_DETAIL]
+    reason, detail = reason_of(visit), visit.said("detail")[:MOST_DETAIL]
     new = await run_in_threadpool(visit.app.subscribe.suppress, visit.said("address"), reason, detail)
     await visit.note("suppress", "an address", reason.value)
     return visit.back("/desk/suppressions", "It is on the list." if new else "It was on the list already.")
@@ -73,11 +72,20 @@ async def _export(visit: Visit) -> Response:
     return csv_of(suppression_rows(visit.app.roster.each_suppression()), "suppressions.csv")
 
 
+def reason_of(visit: Visit) -> SuppressionReason:
+    """Why an address is put on the list, as a form says it. Raises InputError."""
+    said = visit.said("reason")
+    found = next((one for one in REASONS if one.value == said), None)
+    if found is None:
+        raise InputError("is no reason", where=said[:40], try_=f"one of {', '.join(REASONS)}")
+    return found
+
+
 def _place(text: str) -> tuple[datetime, str] | None:
     """What a page goes on behind: (since_at, key); None for what is no such place."""
     at, _, key = text.partition(" ")
     try:
         since = datetime.fromisoformat(at)
-    except ValueError:
+        return (since.astimezone(UTC), key) if since.tzinfo is not None and 0 < len(key) <= _MOST_KEY else None
+    except (ValueError, OverflowError):  # the latter at the ends of the calendar
         return None
-    return (since.astimezone(UTC), key) if since.tzinfo is not None and 0 < len(key) <= _MOST_KEY else None

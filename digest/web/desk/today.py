@@ -35,18 +35,17 @@ _DAYS = 30
 _WELL = (SourceState.OK, SourceState.UNCHANGED)
 _CALM = (SourceState.QUIET, SourceState.HOLIDAY)
 _BAD = (SourceState.BROKEN, SourceState.THROTTLED)
-#: A job that is more than this behind may stand still.
-_LATE = timedelta(minutes=30)
 
 
 def routes(desk: Desk) -> list[Route]:
     room = _Today()
+    desk.after_deeds.append(room.look.forget)
     return [
         desk.get(HOME, room.show),
         desk.post("/desk/sending/pause", room.pause),
         desk.post("/desk/sending/resume", room.resume),
         desk.get("/desk/silence", _silence),
-        *deliveries.routes(desk, changed=room.look.forget),
+        *deliveries.routes(desk),
     ]
 
 
@@ -99,7 +98,6 @@ class _Today:
 
     async def _done(self, visit: Visit, deed: str, name: str, done: str) -> Response:
         await visit.note(deed, name)
-        self.look.forget()
         return deliveries.back_to(visit, f"Sending of {name} {done}.")
 
 
@@ -135,10 +133,9 @@ def _wants(glance: Glance, pulse: Pulse | None) -> Iterator[_Want]:
     if pulse is not None and pulse.refused_since is not None:
         since = f"{pulse.refused_since:%Y-%m-%d %H:%M} UTC"
         yield _Want(text=f"No mail server takes anything since {since}; what is wrong, tells", command="digest doctor")
-    for job in pulse.jobs if pulse is not None else ():
-        if job.name in ("look", "tidy") and glance.at - (job.ended_at or glance.at) > _LATE:
-            text = f"The job {job.name} has not come to an end since {job.ended_at:%H:%M} UTC."
-            yield _Want(text=text)
+    for job in pulse.standing_still(glance.at) if pulse is not None else ():
+        since = f"{job.ended_at:%Y-%m-%d %H:%M} UTC" if job.ended_at else "the daemon started"
+        yield _Want(text=f"The job {job.name} has not come to an end since {since}.")
     if glance.uncertain:
         yield _Want(
             text=f"{_mails(glance.uncertain)} may have arrived or not: say which, or ask the relay's log with",

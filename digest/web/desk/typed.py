@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from digest.config import parse_profile
-from digest.model.errors import DigestError, InputError
+from digest.model.errors import DigestError, InputError, NotFound
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MOST_DIGITS = 15
@@ -19,13 +19,21 @@ def number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
+def row(text: str, what: str) -> int:
+    """The number of a row that a path names; NotFound for what is none, ``what`` being what there is not."""
+    found = number(text)
+    if found is None:
+        raise NotFound(f"there is no such {what}", where=text[:40])
+    return found
+
+
 def pasted(text: str) -> Mapping[str, object]:
     """Preferences as TOML, or as JSON where they begin with a brace. Raises InputError with the key that is wrong."""
     text = text.strip()
     try:
         table = _json(text) if text.startswith("{") else tomllib.loads(text)
         parse_profile(table, where="profile")
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also for a number of thousands of digits
         raise InputError(
             f"is neither TOML nor JSON: {error}",
             where="profile",

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -21,14 +20,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from digest.model.errors import DigestError, InputError
+from digest.model.errors import DigestError, InputError, NotFound
 from digest.model.people import Subscription, SubscriptionState
 from digest.services.publishing.preview import Previewed
 from digest.services.readers.subscribe import Choices
 from digest.web.forms import read_form
 from digest.web.guard import is_from_here
 from digest.web.pages import Site
-from digest.web.readers.fields import Ground, Typed, loose, standing, typed
+from digest.web.readers.fields import Ground, Typed, loose, marks, standing, typed
 from digest.web.readers.shown import DAYS, LABELS, listed, shown
 from digest.web.readers.wishes import choices_of, pause_of
 
@@ -81,6 +80,8 @@ class _Choosing:
         mine = await self.site.subscription(request.path_params["token"])
         if mine is None:
             return await self.site.dead_link()
+        if not self._is_published(mine):
+            return await self._ended(request)
         ground = await run_in_threadpool(self._ground, mine)
         return await self._page(request, ground, ground.typed)
 
@@ -90,6 +91,14 @@ class _Choosing:
         mine = await self.site.subscription(request.path_params["token"])
         if mine is None:
             return await self._dead(request, form)
+        if not self._is_published(mine):
+            return await self._ended(request)
+        try:
+            return await self._obey(request, form, mine)
+        except NotFound:  # erased while we answered
+            return await self.site.dead_link()
+
+    async def _obey(self, request: Request, form: Mapping[str, list[str]], mine: Subscription) -> Response:
         ground = await run_in_threadpool(self._ground, mine)
         said = typed(form, ground)
         choices, problems = choices_of(said, ground, self.site.app().subscribe.check)
@@ -116,11 +125,10 @@ class _Choosing:
         return standing(digest, mine, profile, today=subscribe.today_of(mine), has_several=has_several)
 
     def _save(self, mine: Subscription, choices: Choices, until: date | None) -> Subscription:
-        subscribe = self.site.app().subscribe
-        saved = subscribe.choose(mine, choices)
-        if until == mine.paused_until:
-            return saved
-        return subscribe.resume(saved) if until is None else subscribe.pause(saved, until)
+        is_new = until != mine.paused_until
+        return self.site.app().subscribe.choose(
+            mine, choices, pause_until=until if is_new else None, resumes=is_new and until is None
+        )
 
     async def _saved(self, request: Request, saved: Subscription) -> Response:
         ground = await run_in_threadpool(self._ground, saved)
@@ -181,9 +189,10 @@ class _Choosing:
             "problems": dict(sorted((problems or {}).items(), key=_place)),
             "sample": sample,
             "today": str(ground.today),
+            "stood": marks(ground.typed),
             "said": f"{self._path(request)}/said",
-            "data": f"{self._base()}/data/{request.path_params['token']}",
-            "unsubscribe": f"{self._base()}/unsubscribe/{mine.secret}",
+            "data": self.site.at(f"/data/{request.path_params['token']}"),
+            "unsubscribe": self.site.at(f"/unsubscribe/{mine.secret}"),
             **shown(said, self.site.app().category_title),
         }
         return await self.site.page("preferences", context, status=422 if problems else status)
@@ -194,15 +203,23 @@ class _Choosing:
         kept = listed(loose(form), self.site.app().category_title) if is_from_here(request, public_url) else []
         if not kept:
             return await self.site.dead_link()
-        link = f"{self._base()}/link" if public_url else ""
+        link = self.site.at("/link") if public_url else ""
         return await self.site.page("outdated", {"listed": kept, "link": link}, status=404)
 
-    def _path(self, request: Request) -> str:
-        return f"{self._base()}/preferences/{request.path_params['token']}"
+    def _is_published(self, mine: Subscription) -> bool:
+        return any(digest.name == mine.digest for digest in self.site.app().config.digests)
 
-    def _base(self) -> str:
-        """The path below which readers see us."""
-        return urlsplit(self.site.app().config.sender.public_url).path.rstrip("/")
+    async def _ended(self, request: Request) -> Response:
+        """Of a digest that the configuration names no more: nothing is left to choose, but what is kept is theirs."""
+        context = {
+            "title": "This digest has ended",
+            "lines": ("It is not published any more, so there is nothing to choose and nothing will come.",),
+            "back": {"url": self.site.at(f"/data/{request.path_params['token']}"), "text": "Your data"},
+        }
+        return await self.site.page("message", context, status=404)
+
+    def _path(self, request: Request) -> str:
+        return self.site.at(f"/preferences/{request.path_params['token']}")
 
 
 def _place(problem: tuple[str, str]) -> int:

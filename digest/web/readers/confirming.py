@@ -31,7 +31,8 @@ class _Confirming:
         found = await run_in_threadpool(self.site.app().subscribe.confirmable, token)
         if found is None:
             return await self.site.dead_link()
-        return await self.site.page("confirm", {"action": f"/confirm/{token}", "digests": self.site.named([found])})
+        context = {"action": self.site.at(f"/confirm/{token}"), "digests": self.site.named([found])}
+        return await self.site.page("confirm", context)
 
     async def confirm(self, request: Request) -> Response:
         done = await run_in_threadpool(self.site.app().welcome.confirm, request.path_params["token"])
@@ -46,7 +47,9 @@ class _Confirming:
     async def ask_never(self, request: Request) -> Response:
         token = request.path_params["token"]
         found = await run_in_threadpool(self.site.app().subscribe.confirmable, token)
-        return await self.site.page("never", {"action": f"/never/{token}"}) if found else await self.site.dead_link()
+        if found is None:
+            return await self.site.dead_link()
+        return await self.site.page("never", {"action": self.site.at(f"/never/{token}")})
 
     async def never(self, request: Request) -> Response:
         done = await run_in_threadpool(self.site.app().subscribe.never, request.path_params["token"])

@@ -78,8 +78,8 @@ class _Feedback:
         said = await run_in_threadpool(tastes.said_by, mine.subscriber_id)
         words, people = await run_in_threadpool(tastes.leanings, mine.subscriber_id)
         context = {
-            "action": f"/preferences/{request.path_params['token']}/said",
-            "back": f"/preferences/{request.path_params['token']}",
+            "action": self.site.at(f"/preferences/{request.path_params['token']}/said"),
+            "back": self.site.at(f"/preferences/{request.path_params['token']}"),
             "words": words,
             "people": people,
             "said": [
@@ -99,7 +99,7 @@ class _Feedback:
         if found is None:
             return await self.site.dead_link()
         context = {
-            "action": f"/feedback/{request.path_params['token']}/{request.path_params['entry']}",
+            "action": self.site.at(f"/feedback/{request.path_params['token']}/{request.path_params['entry']}"),
             "title": found.entry.title or found.entry.work,
             "value": found.value,
             "kept": kept,

@@ -7,10 +7,12 @@ taken as it stands; one that may come once and comes twice is named.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import cast
+from urllib.parse import parse_qsl, urlencode
 
 from digest.model.editions import About, Digest
 from digest.model.people import Profile, Subscription, SubscriptionState
@@ -103,18 +105,41 @@ def standing(digest: Digest, mine: Subscription, profile: Profile, *, today: dat
 
 
 def typed(form: Mapping[str, list[str]], ground: Ground) -> Typed:
-    """What a form brings; a stranger's with only an address (on somebody's own page) leaves the rest as it stands."""
+    """What a form brings; a stranger's with only an address (on somebody's own page) leaves the rest as it stands.
+
+    What came back as the page had shown it (``marks``, field ``stood``) is as it stands now: another page of this
+    reader's may have changed it since.
+    """
     held = ground.typed
     if ground.mine is None and not first(form, "whole"):
         return replace(held, texts={**held.texts, "email": first(form, "email")[:_MOST_ADDRESS]})
     names = [*held.texts, *(f"amount-{code}" for code in held.amounts)]
+    stood = dict(parse_qsl(first(form, "stood")))
+
+    def unless_left(name: str, text: str, now: str) -> str:
+        return now if stood.get(name) == _mark(text) else text
+
+    texts = {name: _as_given(name, first(form, name)) if name in form else text for name, text in held.texts.items()}
+    amounts = {code: first(form, f"amount-{code}") or amount for code, amount in held.amounts.items()}
+    days = _days(form)
     return Typed(
-        texts={name: _as_given(name, first(form, name)) if name in form else text for name, text in held.texts.items()},
-        amounts={code: first(form, f"amount-{code}") or amount for code, amount in held.amounts.items()},
-        days=_days(form),
+        texts={name: unless_left(name, text, held.texts[name]) for name, text in texts.items()},
+        amounts={code: unless_left(f"amount-{code}", text, held.amounts[code]) for code, text in amounts.items()},
+        days=held.days if stood.get("days") == _mark(str(days)) else days,
         whole=True,
         repeated=tuple(name for name in names if len(form.get(name, ())) > 1),
     )
+
+
+def marks(shown: Typed) -> str:
+    """What a page shows, as a short sum a field: the form brings it back."""
+    amounts = {f"amount-{code}": amount for code, amount in shown.amounts.items()}
+    fields = {**shown.texts, **amounts, "days": str(shown.days)}
+    return urlencode({name: _mark(text) for name, text in fields.items()})
+
+
+def _mark(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def loose(form: Mapping[str, list[str]]) -> Typed:

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
-from urllib.parse import urlsplit
 
 import structlog
 from starlette.background import BackgroundTask
@@ -27,7 +26,7 @@ from digest.services.archive.showcase import Showcase, showcase
 from digest.services.readers.admission import Admitted, Asked, Outcome, mailbox_of, network_of
 from digest.services.readers.subscribe import normal_address
 from digest.web.forms import first, read_form
-from digest.web.guard import HONEYPOT, STAMP, Verdict, judge, origin_of
+from digest.web.guard import HONEYPOT, STAMP, Verdict, judge, origin_of, peer_of
 from digest.web.pages import Site
 from digest.web.readers.fields import Ground, Typed, is_changed, stranger, typed
 from digest.web.readers.shown import shown
@@ -144,7 +143,7 @@ class _Joining:
             return await self._form(ground, said, note=_AGAIN)
         if problems:
             return await self._form(ground, said, problems=problems, status=422)
-        peer = _peer(request)
+        peer = peer_of(request)
         if wait := await self.turns.seconds_left(network_of(peer), app.clock()):
             return _come_back(await self._form(ground, said, note=_LATER, status=429), wait)
         asked = Asked(address=said.address, digest=digest.name, choices=choices, peer=peer)
@@ -184,7 +183,7 @@ class _Joining:
             normal_address(address)
         except InputError as error:
             return await self._link_form(address, problem=f"This {error.what}", status=422)
-        peer = _peer(request)
+        peer = peer_of(request)
         if wait := await self.turns.seconds_left(network_of(peer), app.clock()):
             return _come_back(await self._link_form(address, note=_LATER, status=429), wait)
         asked = Asked(address=address, digest="", peer=peer)
@@ -198,11 +197,7 @@ class _Joining:
         return next((one for one in self.site.app().admission.open_digests() if one.name == name), None)
 
     def _path(self, digest: Digest) -> str:
-        return f"{self._base()}/join/{digest.name}"
-
-    def _base(self) -> str:
-        """The path below which readers see us."""
-        return urlsplit(self.site.app().config.sender.public_url).path.rstrip("/")
+        return self.site.at(f"/join/{digest.name}")
 
     async def _form(
         self,
@@ -230,8 +225,8 @@ class _Joining:
             "opened": is_changed(said, ground) or bool(set(problems or ()) - {"email"}),
             "rhythm": _rhythm(digest),
             "shown": sample,
-            "edition": f"{self._base()}/read/{sample.key}" if sample is not None else "",
-            "lost": f"{self._base()}/link",
+            "edition": self.site.at(f"/read/{sample.key}") if sample is not None else "",
+            "lost": self.site.at("/link"),
             **shown(said, app.category_title),
         }
         return await self.site.page("join", context, status=status)
@@ -248,7 +243,7 @@ class _Joining:
         if not app.admission.public_url:
             return await self._closed()
         context = {
-            "action": f"{self._base()}/link",
+            "action": self.site.at("/link"),
             "token": app.admission.new_form(),
             "token_name": STAMP,
             "honeypot": HONEYPOT,
@@ -269,10 +264,6 @@ class _Joining:
         return await self.site.message(
             "Nobody can join here", "There is no such digest, or it is not open to everybody.", status=404
         )
-
-
-def _peer(request: Request) -> str:
-    return request.client.host if request.client is not None else "unknown"
 
 
 def _come_back(answer: Response, seconds: int) -> Response:

@@ -2,20 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import threading
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from starlette.testclient import TestClient
 
+from digest.model.errors import StorageError
 from digest.web.application import application
 from digest.web.desk.door import place_of
 from tests.apps import having
+from tests.services.road import paper
 from tests.web.desk.seat import ORIGIN, PASSWORD, log_in, password_hash
 
 
 def enter(client, password=PASSWORD, name="ada", **fields):
     return client.post("/desk/login", data={"name": name, "password": password, **fields})
+
+
+PLACES_BELOW = (
+    "/plots",
+    "/digests",
+    "/sources",
+    "/new-source",
+    "/subscribers",
+    "/subscribers/import",
+    "/suppressions",
+    "/papers",
+    "/log",
+    "/deliveries",
+    "/deliveries/1",
+    "/silence?digest=daily",
+)
+
+
+async def ask(app, method: str, path: str, body: str = "", peer: str = "198.51.100.1") -> int:
+    """The status of an answer, in the loop of the caller."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": body.encode(), "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"host", b"digest.example.org"), (b"content-type", b"application/x-www-form-urlencoded")]
+    scope = {"type": "http", "http_version": "1.1", "method": method, "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "root_path": "", "scheme": "https", "headers": headers, "client": (peer, 1)}
+    await app({**scope, "server": ("digest.example.org", 443)}, receive, send)
+    return sent[0]["status"]
 
 
 class TestLoggingIn:
@@ -80,6 +119,64 @@ class TestLoggingIn:
         for path in ("/desk", "/desk/login", "/desk/log", "/desk/enter/x"):
             assert anybody.get(path).status_code == 404
             assert anybody.post(path).status_code in (404, 405)
+
+    def test_a_link_stays_good_where_no_session_could_be_made(self, road, anybody, monkeypatch):
+        link = road.app.operators.new_link("bo").removeprefix(ORIGIN)
+        with monkeypatch.context() as broken:
+            broken.setattr("digest.storage.desk.add_session", Mock(side_effect=StorageError("the disk is full")))
+            assert anybody.post(link).status_code == 503
+        assert anybody.post(link).status_code == 303
+
+    def test_tries_of_passwords_leave_the_other_pages_their_threads(self, road, anybody, monkeypatch):
+        go = threading.Event()
+        monkeypatch.setattr("digest.services.access.passwords.fits", lambda password, line: go.wait(60) and False)
+
+        async def enter_and_look() -> list[int]:
+            tries = [
+                asyncio.create_task(ask(anybody.app, "POST", "/desk/login", f"name=n{n}&password=x", f"10.0.{n}.1"))
+                for n in range(45)
+            ]
+            try:
+                await asyncio.sleep(0.1)
+                found = await asyncio.wait_for(ask(anybody.app, "GET", "/desk/login"), 15)
+            finally:
+                go.set()
+            return [found, *await asyncio.gather(*tries)]
+
+        assert asyncio.run(enter_and_look()) == [200] + [403] * 45
+
+
+class TestBehindAPath:
+    @pytest.fixture
+    def below(self, road):
+        """The desk behind a proxy that answers below a path, and takes it away before it asks us."""
+        web = {"enabled": False, "public_url": f"{ORIGIN}/mail"}
+        road.use({"name": "daily"}, operator=[{"name": "ada", "password_hash": password_hash()}], web=web)
+        return TestClient(application(lambda: road.app), base_url=ORIGIN, follow_redirects=False)
+
+    def test_every_link_form_and_redirect_stays_below_it(self, road, below):
+        assert below.get("/desk").headers["location"] == "/mail/desk/login?to=/desk"
+        assert 'action="/mail/desk/login"' in below.get("/desk/login").text
+        assert enter(below, to="/desk/plots").headers["location"] == "/mail/desk/plots"
+        link = road.app.operators.new_link("ada").removeprefix(f"{ORIGIN}/mail")
+        assert f'action="/mail{link}"' in below.get(link).text
+        assert below.post(link).headers["location"] == "/mail/desk"
+        assert 'href="/mail/desk/login"' in below.get(link).text
+        road.bring(paper(1), paper(2))
+        who = road.reader().subscriber_id
+        road.publish()
+        road.settle("uncertain")
+        road.app.sources.known()
+        csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', below.get("/desk").text)[1]
+        rooms = ("", *PLACES_BELOW, f"/subscribers/{who}", "/digests/daily", "/papers?paper=2605.00001", "/sources/hf")
+        for room in rooms:
+            page = below.get(f"/desk{room}")
+            assert page.status_code == 200, room
+            paths = re.findall(r'(?:href|action)="(/[^"]*)"', page.text)
+            assert len(paths) > 5 and all(one.startswith("/mail/desk") for one in paths), room
+        kept = below.post("/desk/deliveries/1/resolve", data={"csrf": csrf, "as": "lost", "to": "/desk/deliveries"})
+        assert kept.headers["location"].startswith("/mail/desk/deliveries?done=")
+        assert below.post("/desk/logout", data={"csrf": csrf}).headers["location"] == "/mail/desk/login"
 
 
 class TestStaying:

@@ -89,13 +89,31 @@ def test_the_dry_run_tells_all_and_changes_nothing_then_a_button_does_it(road, d
     assert set(links) == {"ada@example.org", "bo@example.org", "cy@example.org", "=x@example.org"}
     assert (links["bo@example.org"].language, links["cy@example.org"].language) == ("de", "fr")
     assert links["=x@example.org"].state is SubscriptionState.CONFIRMED
-    (deed,) = road.app.operators.log(about="subscribers")
-    assert (deed.who, deed.deed, deed.detail) == ("ada", "import subscribers", "5 rows taken, 5 refused")
+    ended, began = road.app.operators.log(about="subscribers")
+    assert (ended.who, ended.deed, ended.detail) == ("ada", "import subscribers", "5 rows taken, 5 refused")
+    assert (began.who, began.deed, began.detail) == ("ada", "begin import subscribers", f"{len(TABLE)} bytes")
 
     after = dump(road)
     desk.post(path)  # the form sent twice
     settled(desk, path)
     assert dump(road) == after
+
+
+def test_an_import_that_stops_stands_in_the_log_and_is_seen_at_once(road, desk, people, monkeypatch):
+    path = bring(desk, "address\nnew@example.org\n", "suppressions").headers["location"]
+    settled(desk, path)
+    assert "new@example.org" not in desk.get("/desk").text
+    real = type(road.app.subscribe).suppress_all
+
+    def stopping(self, listing):
+        real(self, listing)
+        raise RuntimeError("the lights went out")
+
+    monkeypatch.setattr(type(road.app.subscribe), "suppress_all", stopping)
+    desk.post(path)
+    assert "fault of ours" in settled(desk, path)
+    assert [one.deed for one in road.app.operators.log(about="suppressions")] == ["begin import suppressions"]
+    assert "new@example.org" in desk.get("/desk").text
 
 
 def test_suppressions_come_the_same_way(road, desk, people):

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from digest.model.errors import FetchError
 from digest.model.feeds import FetchResponse, SourceId, SourceState
@@ -104,6 +105,13 @@ class TestTest:
         assert "ask its keeper" in page
         assert "ask its keeper" not in desk.get("/desk/sources/zoo").text
 
+    def test_a_fault_of_ours_is_said_and_logged(self, road, desk, world):
+        world.answer = RuntimeError("a slip")
+        with capture_logs() as logged:
+            desk.post("/desk/sources/lab/test")
+        assert "it failed unexpectedly (RuntimeError: a slip)" in desk.get("/desk/sources/lab").text
+        assert [(one["errand"], one["exc_info"]) for one in logged] == [("test", True)]
+
     def test_a_session_has_one_look_at_a_time_and_waits_for_a_moment_only(self, road, desk, world, monkeypatch):
         monkeypatch.setattr(errands, "_MOMENT_SECONDS", 0.05)
         world.hold.clear()
@@ -155,7 +163,7 @@ class TestAdd:
     def test_no_file_mailbox_or_program_is_looked_at(self, road, desk, address):
         """With the real ways of asking: what would be opened cannot be."""
         page = self.look(desk, address)
-        assert "Nothing to poll was found" in page or "could not be looked at" not in page
+        assert "Nothing to poll was found" in page and "allowed here" in page
         assert "root:" not in page and "Add<span" not in page
 
     @pytest.mark.parametrize("address", ["http://127.0.0.1:1/feed", "http://[::1]/", "http://169.254.169.254/latest"])
@@ -217,3 +225,4 @@ class TestRemove:
         assert answer.status_code == 404
         assert re.search("it stands in the configuration", answer.text)
         assert "hf" in held(road)
+        assert desk.post("/desk/sources/%00/remove").status_code == 404

@@ -64,6 +64,12 @@ class TestTheList:
         assert answer.headers["location"] == f"/desk/subscribers/{who}"
         assert desk.post("/desk/subscribers", search="nobody@example.org").status_code == 200
 
+    def test_it_does_so_among_however_many_that_hold_it(self, road, desk):
+        for one in range(21):
+            road.reader(f"x{one}a@example.org")
+        who = road.reader("a@example.org").subscriber_id
+        assert desk.post("/desk/subscribers", search="a@example.org").headers["location"] == f"/desk/subscribers/{who}"
+
     def test_hostile_addresses_are_text(self, road, desk):
         who = road.reader('"<script>a()</script>"@example.org').subscriber_id
         for path in ("/desk/subscribers", f"/desk/subscribers/{who}"):
@@ -72,6 +78,9 @@ class TestTheList:
     def test_nonsense_is_no_fault(self, road, desk):
         for query in ({"after": "x"}, {"after": "9" * 30}, {"after": "-1"}, {"digest": "\x00"}, {"state": "x"}):
             assert desk.get("/desk/subscribers", **query).status_code == 200, query
+        for one in ("99999999999999999999", "9" * 5_000, "x", "-1"):
+            assert desk.get(f"/desk/subscribers/{one}").status_code == 404, one
+            assert desk.post(f"/desk/subscribers/{one}/resume", digest="daily").status_code == 404, one
 
 
 class TestAdding:

@@ -42,7 +42,15 @@ def test_pages_go_from_the_newest_to_the_oldest_without_a_gap(road, desk):
 
 def test_a_place_that_is_none_is_the_beginning(road, desk):
     road.app.subscribe.suppress("ada@example.org", SuppressionReason.REQUEST)
-    for before in ("x", "2026-05-04 ", "2026-05-04T05:30:00 k", "9999-99-99 k", "2026-05-04T05:30:00Z " + "k" * 99):
+    ends = ("0001-01-01T00:00:00+14:00 k", "9999-12-31T23:59:59-14:00 k")
+    for before in (
+        *ends,
+        "x",
+        "2026-05-04 ",
+        "2026-05-04T05:30:00 k",
+        "9999-99-99 k",
+        "2026-05-04T05:30:00Z " + "k" * 99,
+    ):
         assert "ada@example.org" in desk.get("/desk/suppressions", before=before).text
 
 

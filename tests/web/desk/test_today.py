@@ -87,11 +87,14 @@ class TestLook:
 
     def test_the_daemon_is_told_where_it_is_known(self, road, anybody, desk):
         assert "It runs apart from these pages." in desk.get("/desk").text
-        jobs = (Job(name="look", ended_at=road.now - timedelta(minutes=40), failures=2), Job(name="send"))
+        late = Job(name="look", ended_at=road.now - timedelta(minutes=40), failures=2)
+        jobs = (late, Job(name="send"), Job(name="tidy"))
         pulse = Pulse(started_at=road.now - timedelta(days=1), jobs=jobs, refused_since=SLOT)
         client = TestClient(application(lambda: road.app, lambda: pulse), base_url=ORIGIN, follow_redirects=False)
         page = log_in(client, road).get("/desk").text
-        assert "The job look has not come to an end since 04:51 UTC." in page
+        assert "The job look has not come to an end since 2026-05-04 04:51 UTC." in page
+        assert "The job tidy has not come to an end since the daemon started." in page
+        assert "The job send" not in page
         assert "No mail server takes anything since 2026-05-04 05:30 UTC" in page
 
     def test_looking_changes_nothing(self, sent, desk):
@@ -138,6 +141,11 @@ class TestLook:
 
 
 class TestDeeds:
+    def test_whatever_is_decided_at_the_desk_is_seen_at_once(self, sent, desk):
+        assert "dora@example.org" not in desk.get("/desk").text
+        desk.post("/desk/suppressions/add", address="dora@example.org", reason="operator")
+        assert "dora@example.org" in desk.get("/desk").text
+
     def test_an_operator_says_what_became_of_an_uncertain_mail(self, sent, desk):
         page = desk.get("/desk").text
         path = re.search(r'action="(/desk/deliveries/\d+/resolve)"', page)[1]
