@@ -77,10 +77,14 @@ class Feeds(ThreadingHTTPServer):
     def __init__(self, clock: Clock) -> None:
         super().__init__(("127.0.0.1", 0), _Feed)
         self.clock = clock
+        self.newest: date | None = None
+        """The last day of which a paper was shown to anybody."""
         threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True).start()
 
     def document(self, source: str) -> bytes:
         now = self.clock()
+        if now.hour >= HOURS[0]:
+            self.newest = now.date()
         days = [now.date() - number * DAY for number in range(3)]
         items = [
             item(source, day, number, at)
