@@ -7,9 +7,9 @@ whom joins each day, confirms and leaves; SIGHUP now and then. SIGTERM in the mi
 The laws: every stop ends with 0 within 10 s. Every reader got every day's mail exactly once and every paper exactly
 once; who joined or left meanwhile, each day between; the ledger counts what the relay counts, and every delivery is
 accounted for; every line of the log is a JSON object without an error or a reader. Memory is that of the long process
-between the two stops, by quarter, and is judged from twenty minutes on. While a day's mails are not all there, the clock
-waits at the next one's first hour, and before a slot while nobody asked for a paper of that day; for how long, is told.
-Exit code 1 if a law is broken.
+between the two stops, by quarter, and is judged from twenty minutes on. While a day's mails are not all there, the
+clock waits at the next one's first hour, and before a slot while nobody asked for a paper of that day; for how long, is
+told. Exit code 1 if a law is broken.
 """
 
 from __future__ import annotations
