@@ -400,6 +400,7 @@ PAGES: dict[str, dict[str, object]] = {
     },
     "preferences": {
         "action": "/preferences/t",
+        "stood": "days=5f3a",
         "title": "<Alpha>",
         "note": "<Alpha> & more",
         "problems": {"form": "<Alpha>", "timezone": "<Alpha>"},
