@@ -45,7 +45,7 @@ MEASURED = """(() => {
     light: light.length / texts.length,
     headings: [...document.querySelectorAll('h1, h2, h3, h4')].map(node => Number(node.tagName[1])),
     unnamed: [...document.querySelectorAll('a, button')].filter(node => !node.innerText.trim()).length,
-    unlabelled: [...document.querySelectorAll('input')].filter(node => !node.labels.length).length,
+    unlabelled: [...document.querySelectorAll('input:not([type=hidden])')].filter(node => !node.labels.length).length,
   };
 })()"""
 
