@@ -213,6 +213,7 @@ def _handler(script):
     return script if callable(script) else lambda connection, request: connection.sendall(script)
 
 
+@pytest.mark.parametrize("database", ["sqlite"])  # no matter of the database
 def test_twenty_good_sources_end_on_time_beside_every_hostile_one(url, servers):
     public = {name: f"93.184.215.{number}" for number, name in enumerate(HOSTILE, 1)}
     names = {f"{name}.example": [[address]] for name, address in public.items()}

@@ -249,7 +249,7 @@ def test_who_left_before_the_mail_was_sent_gets_none(road):
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York"])
 def test_who_changes_time_zone_gets_at_most_one_edition_a_local_date(road, zone):
     ada = road.reader()
-    for hour in range(1, 73):
+    for hour in range(2, 74, 2):
         road.bring(paper(hour), at=SLOT + timedelta(hours=hour - 2))
         road.now = SLOT + timedelta(hours=hour - 1)
         road.publish()
