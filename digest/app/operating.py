@@ -6,7 +6,7 @@ from functools import partial
 
 from digest.app.parts import Parts
 from digest.app.post import can_read
-from digest.app.publishing import model_reader, print_edition
+from digest.app.ranking import model_reader
 from digest.app.signing import key_reader, secret_files
 from digest.delivery.exchange import look_in
 from digest.delivery.records import text_records
@@ -52,7 +52,7 @@ def doctor(parts: Parts, admission: Admission) -> Doctor:
         fetch=parts.ways.fetch,
         kinds=parts.kinds,
         foreign=parts.kinds.foreign,
-        print_edition=partial(print_edition, parts),
+        print_edition=parts.print_edition,
         print_question=parts.print_question,
         text_records=text_records,
         signing=tuple(key_reader(settings, config) for settings in config.signing),

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from digest.app.keys import keys_of
 from digest.config import Config
 from digest.delivery.tokens import new_secret
-from digest.model.editions import Digest
+from digest.model.editions import Digest, Edition
 from digest.model.mail import Message
-from digest.services.ports import Clock
+from digest.services.ports import Clock, Prepare
 from digest.services.stamping import Keys
 from digest.storage.engine import Store
 
@@ -59,6 +59,12 @@ class Parts:
         return make_renderer(self.config)
 
     @cached_property
+    def prepare(self) -> Prepare:
+        from digest.app.ranking import ranks
+
+        return ranks(self.store, self.config)
+
+    @cached_property
     def relays(self) -> tuple[Relay, ...]:
         from digest.app.post import relay
 
@@ -74,6 +80,9 @@ class Parts:
     @property
     def has_public_url(self) -> bool:
         return bool(self.config.sender.public_url)
+
+    def print_edition(self, editions: tuple[Edition, ...], digests: tuple[Digest, ...]) -> Message:
+        return self.renderer.edition(editions, digests, sender=self.config.sender)
 
     def print_alert(self, at: datetime, key: str, context: Mapping[str, object]) -> Message:
         return self.renderer.notice(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -340,13 +341,12 @@ class App:
             retention_days=kept.days, deliveries_days=kept.deliveries_days, soft_window=self.config.delivery.soft_window
         )
 
-    def refit(self) -> Refitted | None:
-        """Learns from the store's own papers where that is due and wished for."""
-        if not self.config.ranking.refit:
-            return None
+    @cached_property
+    def refit(self) -> Callable[[], Refitted | None]:
+        """Learns from the store's own papers where that is due and wished for; gives what came of it."""
         from digest.services.learning.refit import refit
 
-        return refit(self.store, self.clock())
+        return lambda: refit(self.store, self.clock()) if self.config.ranking.refit else None
 
     def hurry(self) -> None:
         """Sources are asked for nothing more, and a program that one of them runs is ended: we are told to stop."""
