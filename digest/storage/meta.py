@@ -1,6 +1,6 @@
 """Small facts about this installation:
 
-its secret, whether it is a restored copy, leases that one process holds at a time.
+its secret, whether it is a restored copy or has moved, leases that one process holds at a time.
 """
 
 from __future__ import annotations
@@ -25,8 +25,13 @@ leases = Table(
 
 #: Set in every backup: a copy that carries it refuses to send until `digest db restored` was run.
 RESTORED = "restored"
+#: Set while `digest db move` copies, and for ever in what it moved from (moved.py): such a database neither sends nor
+#: starts.
+MOVED = "moved"
 #: Works first seen before this instant count as sent (after a restore).
 SENT_UNTIL = "sent_until"
+#: The oldest revision whose program may go on with the tables as they are (migrate.py).
+WORKS_WITH = "works_with"
 SECRET = "secret"  # noqa: S105  the key's name
 
 

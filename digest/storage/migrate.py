@@ -27,13 +27,17 @@ from digest.storage import (
     embeddings,
     entries,
     fits,
+    hosts,
     likeness,
     meta,
     people,
+    relays,
     rounds,
+    slots,
     sources,
     tastes,
     terms,
+    workers,
 )
 from digest.storage.base import metadata
 from digest.storage.engine import Store
@@ -62,6 +66,10 @@ SUBJECTS = (
     admission,
     access,
     desk,
+    workers,
+    hosts,
+    relays,
+    slots,
 )
 
 #: Alembic keeps its context in globals, so the threads of a process take turns.
@@ -70,6 +78,9 @@ _ALEMBIC = threading.Lock()
 #: there.
 _TURN = 0x646967657374
 _MIGRATIONS = Path(__file__).parent / "migrations"
+#: The revision whose program, and each later one, may go on with the tables as they are now: all migrations since only
+#: add. One that takes something away goes out a version after the last program that needs it.
+OLDEST = "0010"
 #: Where alembic writes the revision.
 _VERSION = table("alembic_version", column("version_num"))
 
@@ -92,13 +103,14 @@ def upgrade(store: Store) -> tuple[str | None, str]:
     """
     before = current(store)
     _refuse_newer(store, before)
-    if before != head():
+    if before is None or before < head():
         from alembic import command
 
         with _ALEMBIC, store.transaction() as tx:
             if not store.is_sqlite:
                 tx.execute(select(func.pg_advisory_xact_lock(_TURN)))
             command.upgrade(_config(tx), "head")
+            meta.put(tx, meta.WORKS_WITH, OLDEST)
     return before, head()
 
 
@@ -109,7 +121,7 @@ def ready(store: Store) -> None:
     if before is None:
         _refuse_foreign(store, strangers)
         upgrade(store)
-    elif before != head():
+    elif before < head():
         raise SchemaError(
             f"its tables are those of an older version ({before})",
             where=store.where,
@@ -118,7 +130,14 @@ def ready(store: Store) -> None:
 
 
 def _refuse_newer(store: Store, revision: str | None) -> None:
+    """A newer database is refused, unless its newer migrations only added to what this program knows: during an upgrade
+    two versions run side by side.
+    """
     if revision is not None and revision not in _known():
+        with store.reading() as tx:
+            oldest = meta.get(tx, meta.WORKS_WITH)
+        if oldest is not None and oldest <= head():
+            return
         raise SchemaError(
             f"the database is newer than this program (revision {revision}, this program knows up to {head()})",
             where=store.where,

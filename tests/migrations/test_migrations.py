@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from digest.model.errors import SchemaError, StorageError
-from digest.storage import migrate
+from digest.storage import meta, migrate
 from digest.storage.base import metadata
 
 
@@ -79,6 +79,7 @@ def test_two_programs_may_build_an_empty_database_at_once(empty_url, open_databa
 def test_a_database_newer_than_the_program_is_refused_with_what_to_do(store):
     with store.transaction() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = 'zz99'"))
+        meta.put(tx, meta.WORKS_WITH, "zz98")
     for step in (migrate.ready, migrate.upgrade):
         with pytest.raises(SchemaError) as caught:
             step(store)
@@ -87,6 +88,15 @@ def test_a_database_newer_than_the_program_is_refused_with_what_to_do(store):
         )
         assert caught.value.where == store.where
         assert "install the newest version of Digest" in caught.value.try_
+
+
+def test_during_an_upgrade_a_program_goes_on_with_a_newer_database_to_which_was_only_added(store):
+    with store.transaction() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = 'zz99'"))
+        meta.put(tx, meta.WORKS_WITH, migrate.head())
+    migrate.ready(store)
+    assert migrate.upgrade(store) == ("zz99", migrate.head())
+    assert migrate.current(store) == "zz99"
 
 
 def test_tables_of_the_same_names_that_are_not_ours_are_left_alone(empty_url, open_database):
