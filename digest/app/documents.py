@@ -18,6 +18,8 @@ from digest.sources.asking.credentials import Credentials
 from digest.sources.asking.fetch import Fetcher
 from digest.sources.asking.programs import Programs
 from digest.sources.asking.roads import by_scheme
+from digest.storage.engine import Store
+from digest.storage.hosts import Hosts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +37,11 @@ class Ways:
         self.programs.close()
 
 
-def ways(config: Config | None, clock: Clock) -> Ways:
-    """Without a configuration: as an empty one would have it."""
+def ways(config: Config | None, clock: Clock, store: Store | None = None) -> Ways:
+    """Without a configuration: as an empty one would have it.
+
+    Processes that share a PostgreSQL take turns at hosts through their ``store``; any other is alone.
+    """
     settings = config.fetch if config else FetchSettings()
     fetcher = Fetcher(
         settings.contact,
@@ -44,6 +49,7 @@ def ways(config: Config | None, clock: Clock) -> Ways:
         max_bytes=settings.max_bytes,
         version=__version__,
         credentials=Credentials(partial(key_of, config)) if config else None,
+        fleet=Hosts(store) if store is not None and not store.is_sqlite else None,
         now=clock,
     )
     programs = Programs(config.folder if config else Path.cwd(), max_bytes=settings.max_bytes)

@@ -39,6 +39,7 @@ def ingest(parts: Parts) -> Ingest:
         hang_up=fetcher.hang_up,
         elsewhere=partial(workers.call, understood),
         dismiss=workers.close,
+        wake=parts.wake,
     )
 
 

@@ -82,7 +82,9 @@ class Works:
         self._owners: dict[Alias, Work] = {}
         self._entries: dict[EntryId, Work] = {}
         self._all: list[Work] = []
-        self._alike: dict[str | int, list[Work]] = defaultdict(list)
+        self._alike: dict[str | int, Work] = {}
+        self._others: dict[str | int, list[Work]] = defaultdict(list)
+        """Those with a word that one came with before."""
         self._judged: dict[tuple[near.Text, near.Text], near.Likeness] = {}
 
     def works(self) -> list[Work]:
@@ -104,8 +106,8 @@ class Works:
                 work.aliases[alias] = None
         work.arxiv = work.arxiv or identity.arxiv_of(names)
         for key in (identity.title_key(data.title), *near.bands_of(data.title, data.abstract)):
-            if key:
-                self._alike[key].append(work)
+            if key and self._alike.setdefault(key, work) is not work:
+                self._others[key].append(work)
 
     def settle(self) -> None:
         """Join what words prove, the surest first."""
@@ -138,10 +140,10 @@ class Works:
     def _pairs(self) -> Iterable[tuple[Work, Work, near.Likeness]]:
         """Works with like words and the likeness of their likest records, each pair once; one is of this feed."""
         met: set[tuple[int, int]] = set()
-        held = self._held.by_title.keys() | self._held.by_band.keys()
         # Most words are one work's own.
-        shared = [(key, found) for key, found in self._alike.items() if len(found) > 1 or key in held]
-        for key, found in shared:
+        shared = self._others.keys() | self._held.by_title.keys() | self._held.by_band.keys()
+        for key, first in [(key, first) for key, first in self._alike.items() if key in shared]:
+            found = [first, *self._others.get(key, ())]
             known = [work.root() for work in found] + [self._drawn_in(entry) for entry in self._of_store(key)]
             works = list(dict.fromkeys(known))
             if len(works) > COMMON:

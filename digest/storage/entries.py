@@ -7,12 +7,13 @@ that names it stays true.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     BigInteger,
     Boolean,
@@ -24,11 +25,15 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
+    cast,
     delete,
     func,
     select,
     update,
 )
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
 
 from digest.model.feeds import (
     Alias,
@@ -41,7 +46,7 @@ from digest.model.feeds import (
     VoteObservation,
     WorkId,
 )
-from digest.storage.base import Instant, Tx, add_missing, among, batched, metadata
+from digest.storage.base import Instant, Tx, add_missing, among, batched, insert, metadata
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 
@@ -243,10 +248,10 @@ def apply(tx: Tx, changes: Sequence[EntryChange], *, now: datetime, why: str = "
         for absorbed in change.absorbed:
             _absorb(tx, absorbed, row_id, before=change.before, at=now, why=why)
     both = list(zip(written, changes, strict=True))
-    named = [{"alias": alias, "entry_id": row_id} for row_id, change in both for alias in change.aliases]
+    named = [(alias, row_id) for row_id, change in both for alias in change.aliases]
     if named:
-        tx.execute(aliases.insert(), named)
-    add_missing(tx, sightings, [_sighted(row_id, change.sighting) for row_id, change in both])
+        _insert(tx, aliases, dict(zip(("alias", "entry_id"), zip(*named, strict=True), strict=True)))
+    _sight(tx, [(row_id, change.sighting) for row_id, change in both])
     for row_id, change in both:
         if change.observation is not None and (change.before or change.absorbed):
             observe(tx, row_id, change.observation)
@@ -265,11 +270,8 @@ def _add(tx: Tx, new: Sequence[Entry], now: datetime) -> Sequence[int]:
     if not new:
         return ()
     numbers = _numbers(tx, len(new))
-    rows = [
-        _values(entry) | {"id": number, "first_seen_at": entry.first_seen_at, "stored_at": now}
-        for number, entry in zip(numbers, new, strict=True)
-    ]
-    tx.execute(entries.insert(), rows)
+    told = {name: [getattr(entry, name) for entry in new] for name in (*_TEXT, *_PLAIN, *_LISTS, "first_seen_at")}
+    _insert(tx, entries, {**told, "id": numbers, "stored_at": [now] * len(new)})
     return numbers
 
 
@@ -286,14 +288,37 @@ def _numbers(tx: Tx, count: int) -> Sequence[int]:
     return range(first, first + count)
 
 
-def _sighted(row_id: EntryId, seen: Sighting) -> dict[str, object]:
-    return {
-        "entry_id": row_id,
-        "source_id": seen.source_id,
-        "key": seen.key,
-        "url": seen.url,
-        "first_seen_at": seen.first_seen_at,
-    }
+def _sight(tx: Tx, seen: Sequence[tuple[EntryId, Sighting]]) -> None:
+    """Keeps where works were seen, unless that is known."""
+    if not seen:
+        return
+    names = ("source_id", "key", "url", "first_seen_at")
+    told = {name: [getattr(one, name) for _, one in seen] for name in names}
+    _insert(tx, sightings, {**told, "entry_id": [row_id for row_id, _ in seen]}, unless_there=True)
+
+
+def _insert(tx: Tx, table: Table, columns: Mapping[str, Sequence[Hashable]], *, unless_there: bool = False) -> None:
+    """Rows given column by column: row by row they cost as much again as the database's own work."""
+    statement = insert(tx, table)
+    if tx.dialect.name == "postgresql":
+        arrays = (cast(list(values), ARRAY(table.c[name].type, dimensions=1)) for name, values in columns.items())
+        statement = statement.from_select(list(columns), select(*map(func.unnest, arrays)))
+        tx.execute(statement.on_conflict_do_nothing() if unless_there else statement)
+        return
+    statement = statement.values({name: bindparam(name, type_=table.c[name].type) for name in columns})
+    compiled = (statement.on_conflict_do_nothing() if unless_there else statement).compile(dialect=tx.dialect)
+    ready = {name: _ready(values, table.c[name].type, tx.dialect) for name, values in columns.items()}
+    rows = zip(*(ready[name] for name in compiled.positiontup or ()), strict=True)
+    tx.exec_driver_sql(compiled.string, list(rows))
+
+
+def _ready(values: Sequence[Hashable], kind: TypeEngine[Any], dialect: Dialect) -> Sequence[object]:
+    """As the driver takes them, each different one made so once."""
+    convert = kind.dialect_impl(dialect).bind_processor(dialect)
+    if convert is None:
+        return values
+    made = {value: convert(value) for value in set(values)}
+    return [made[value] for value in values]
 
 
 def revise(tx: Tx, entry: Entry) -> None:

@@ -191,15 +191,26 @@ def removed(tx: Tx) -> tuple[HeldSource, ...]:
 
 
 def claim(
-    tx: Tx, ids: Sequence[SourceId] | None, *, now: datetime, busy_until: datetime, due_only: bool
+    tx: Tx,
+    ids: Sequence[SourceId] | None,
+    *,
+    now: datetime,
+    busy_until: datetime,
+    due_only: bool,
+    most: int | None = None,
 ) -> tuple[HeldSource, ...]:
-    """Takes sources to fetch and moves their next time forward, so that no second process fetches them as well."""
+    """Takes sources to fetch and moves their next time forward, so that no second process fetches them as well; by id.
+
+    With ``most``, those that have been due for longest.
+    """
     query = select(sources).where(sources.c.origin != "gone").order_by(sources.c.id)
+    if most is not None:
+        query = query.order_by(None).order_by(sources.c.next_at.asc().nulls_first(), sources.c.id).limit(most)
     if ids is not None:
         query = query.where(sources.c.id.in_(ids))
     if due_only:
         query = query.where((sources.c.next_at.is_(None)) | (sources.c.next_at <= now), sources.c.stopped_at.is_(None))
-    rows = tx.execute(query.with_for_update(skip_locked=True)).all()
+    rows = sorted(tx.execute(query.with_for_update(skip_locked=True)), key=lambda row: row.id)
     claimed = [row.id for row in rows]
     if claimed:
         tx.execute(update(sources).where(sources.c.id.in_(claimed)).values(next_at=busy_until))

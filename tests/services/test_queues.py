@@ -58,3 +58,37 @@ def test_what_fails_is_raised_and_nothing_new_is_begun():
 
 def test_nothing_to_do_is_done_at_once():
     Queues([], print, key=lambda thing: thing, free_in=lambda thing: 0.0).run(8, "test")
+
+
+def test_more_is_asked_for_when_few_queues_are_left_and_until_there_is_none():
+    """Two queues of three are under way until more has come; then one is few, and there is nothing more."""
+    parts = [["c1", "d1", "a3"], []]
+    has_more = threading.Event()
+    done: list[str] = []
+    left_when_asked: list[int] = []
+
+    def act(thing: str) -> None:
+        if thing in ("a1", "b1"):
+            has_more.wait(5)
+        done.append(thing)
+
+    def more() -> list[str]:
+        left_when_asked.append(len(done))
+        has_more.set()
+        return parts.pop(0)
+
+    things = ["a1", "b1", "a2"]
+    Queues(things, act, key=lambda thing: thing[0], free_in=lambda thing: 0.0, more=more, few=3).run(4, "test")
+    assert sorted(done) == ["a1", "a2", "a3", "b1", "c1", "d1"]
+    assert left_when_asked[0] == 0 and len(left_when_asked) == 2
+    assert [thing for thing in done if thing[0] == "a"] == ["a1", "a2", "a3"]
+
+
+def test_enough_queues_ask_for_nothing_and_what_fails_in_asking_is_raised():
+    done: list[int] = []
+
+    def more() -> list[int]:
+        raise ValueError(f"after {len(done)}")
+
+    with pytest.raises(ValueError, match=r"after [34]"):
+        Queues(range(4), done.append, key=lambda n: n, free_in=lambda n: 0.0, more=more, few=2).run(1, "test")

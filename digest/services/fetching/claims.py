@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 
 from digest.model.errors import StorageError
@@ -23,28 +23,47 @@ LASTS = timedelta(minutes=3)
 _EVERY = 60.0
 
 
+class Claims:
+    """What one run has claimed, beside the instants until which it is claimed."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: dict[datetime, tuple[SourceId, ...]] = {}
+
+    def add(self, ids: Collection[SourceId], *, until: datetime) -> None:
+        """These were claimed until then."""
+        with self._lock:
+            self._held[until] = (*self._held.get(until, ()), *ids)
+
+    def renew(self) -> None:
+        """Moves them all further. Raises StorageError."""
+        with self._lock:
+            if not self._held:
+                return
+            until = self._clock() + LASTS
+            with self._store.transaction() as tx:
+                for held_until, ids in self._held.items():
+                    sources.renew(tx, ids, held_until=held_until, until=until)
+            self._held = {until: tuple(one for ids in self._held.values() for one in ids)}
+
+
 @contextmanager
-def renewed(store: Store, clock: Clock, ids: Collection[SourceId], *, until: datetime) -> Generator[None]:
-    """Keeps sources that were claimed ``until`` an instant claimed while the block runs."""
+def renewed(store: Store, clock: Clock) -> Generator[Claims]:
+    """Keeps sources claimed while the block runs; it says which."""
+    claims = Claims(store, clock)
     done = threading.Event()
 
-    def work(held_until: datetime) -> None:
+    def work() -> None:
         while not done.wait(_EVERY):
-            later = clock() + LASTS
-            try:
-                with store.transaction() as tx:
-                    sources.renew(tx, ids, held_until=held_until, until=later)
-            except StorageError:
-                continue  # whoever stores what was fetched tells of it; the next minute tries again
-            held_until = later
+            with suppress(StorageError):  # whoever stores what was fetched tells of it; the next minute tries again
+                claims.renew()
 
-    if not ids:
-        yield
-        return
-    thread = threading.Thread(target=work, args=(until,), name="claims", daemon=True)
+    thread = threading.Thread(target=work, name="claims", daemon=True)
     thread.start()
     try:
-        yield
+        yield claims
     finally:
         done.set()
         thread.join()

@@ -30,14 +30,14 @@ from digest.model.feeds import (
     SourceKind,
     SourceState,
 )
-from digest.services.fetching.claims import LASTS, renewed
+from digest.services.fetching.claims import LASTS, Claims, renewed
 from digest.services.fetching.joining import join_categories
 from digest.services.fetching.keeping import Said, again, is_everybodys, take_all
 from digest.services.fetching.queues import Batches, Queues
 from digest.services.fetching.reading import Reading, first_address, is_gone, read, told
 from digest.services.fetching.turns import Turns
 from digest.services.fetching.understanding import Parse, understood
-from digest.services.ports import Clock, Fetch
+from digest.services.ports import Clock, Fetch, Wake, Work, nobody
 from digest.sources.health import judge
 from digest.sources.requests import without_password
 from digest.storage import rounds, sources
@@ -58,6 +58,8 @@ _UNWRITTEN = 2_000
 _A_TRANSACTION = 1_500
 #: Where so many bytes of documents wait to be parsed, some seconds' work, other processes are asked to help.
 _CROWD = 8_000_000
+#: Where others work as well, so many sources are claimed at a time.
+_PART = 200
 #: Seconds for which rounds that brought nothing are collected, to be written in one transaction.
 _TOGETHER = 0.05
 
@@ -135,6 +137,7 @@ class Ingest:
     dismiss: Callable[[], None] = lambda: None
     """Called when a run is over: nobody is asked elsewhere any more."""
     threads: int = 200
+    wake: Wake = nobody
 
     def run(
         self,
@@ -145,8 +148,6 @@ class Ingest:
         progress: Callable[[FetchedSource], None] | None = None,
     ) -> tuple[FetchedSource, ...]:
         """Fetches the sources that are due (or those named, or all), a queue a host; gives a row a source, by id."""
-        until = self.clock() + LASTS
-        claimed = self._claim(ids, until, due_only=not everything and ids is None)
         run = _Run(progress or (lambda row: None))
         plain = Batches[_Done](lambda some: self._write(run, some), gap=_TOGETHER)
         full = Batches[_Done](lambda some: self._write_in_parts(run, some), gap=0.0)
@@ -156,55 +157,103 @@ class Ingest:
                 self._give_back(each.held)
                 return
             done = self._read(run, each)
+            if done.got.error is not None and is_everybodys(done.got.error):
+                raise done.got.error  # no turn can be had where the database has gone, which no source can help
             if stop is not None and stop.is_set() and done.got.error is not None and not done.got.entries:
                 self._give_back(each.held)  # it was cut short by us, which says nothing of the source
                 return
             run.turns.read(len(done.got.entries))
             (full if done.got.entries else plain).put(done)
 
-        first = {each.held.source.id: first_address(self.kinds, each.held.source, self.clock()) for each in claimed}
-        queues = Queues(
-            claimed,
-            one,
-            key=lambda each: self.queue(first[each.held.source.id]) or each.held.source.id,
-            free_in=lambda each: self.free_in(first[each.held.source.id]),
-        )
         try:
-            with renewed(self.store, self.clock, tuple(first), until=until):
+            with renewed(self.store, self.clock) as claims:
                 try:
-                    queues.run(self.threads, "fetch")
+                    self._work(claims, one, ids, everything=everything, stop=stop)
                 finally:
                     try:
                         plain.close()
                     finally:
                         full.close()
-            if claimed and self.arxiv_api:
+            if run.rows and self.arxiv_api:
                 self.join_categories()
         finally:
             self.hang_up()
             self.dismiss()
-        return tuple(run.rows[each.held.source.id] for each in claimed if each.held.source.id in run.rows)
+        return tuple(run.rows[name] for name in sorted(run.rows))
+
+    def _work(
+        self,
+        claims: Claims,
+        act: Callable[[Claimed], None],
+        ids: Sequence[str] | None,
+        *,
+        everything: bool,
+        stop: threading.Event | None,
+    ) -> None:
+        """Acts on what is claimed, a queue a host.
+
+        Where there may be other processes, what is due is claimed a part at a time, and more only when there are few
+        hosts left to ask: what one process cannot begin yet is another one's.
+        """
+        now = self.clock()
+        due_only = not everything and ids is None
+        in_parts = due_only and not self.store.is_sqlite
+        first: dict[SourceId, str] = {}
+
+        def claim() -> tuple[Claimed, ...]:
+            if stop is not None and stop.is_set():
+                return ()
+            until = self.clock() + LASTS
+            with self.store.transaction() as tx:
+                if not first:
+                    self._check(tx, ids)
+                claimed = self._claimed(tx, ids, now, until, due_only=due_only, most=_PART if in_parts else None)
+                if in_parts and len(claimed) == _PART:
+                    self.wake(tx, Work.FETCH)  # there is more than we take
+            claims.add([each.held.source.id for each in claimed], until=until)
+            for each in claimed:
+                first[each.held.source.id] = first_address(self.kinds, each.held.source, self.clock())
+            return claimed
+
+        Queues(
+            claim(),
+            act,
+            key=lambda each: self.queue(first[each.held.source.id]) or each.held.source.id,
+            free_in=lambda each: self.free_in(first[each.held.source.id]),
+            more=claim,
+            few=max(1, self.threads // 2) if in_parts else 0,
+        ).run(self.threads, "fetch")
 
     def join_categories(self) -> int:
         """Asks arXiv for the categories of works that came without; gives how many got some."""
         return join_categories(self.store, self.fetch, self.clock, arxiv_api=self.arxiv_api)
 
-    def _claim(self, ids: Sequence[str] | None, until: datetime, *, due_only: bool) -> tuple[Claimed, ...]:
-        now = self.clock()
-        with self.store.transaction() as tx:
-            sources.sync(tx, self.configured)
-            held = {one.source.id for one in sources.all_held(tx)}
-            for name in ids or ():
-                if name not in held:
-                    raise UsageError(
-                        f'there is no source "{name}"',
-                        where="digest fetch",
-                        try_=f"known are: {', '.join(sorted(held)) or 'none'}",
-                    )
-            wanted = [SourceId(name) for name in ids] if ids else None
-            taken = sources.claim(tx, wanted, now=now, busy_until=until, due_only=due_only)
-            names = [one.source.id for one in taken]
-            documents, news = sources.known_documents(tx, names), rounds.news(tx, names)
+    def _check(self, tx: Tx, ids: Sequence[str] | None) -> None:
+        """Brings the configuration's sources into the database. Raises UsageError for one that is not there."""
+        sources.sync(tx, self.configured)
+        held = {one.source.id for one in sources.all_held(tx)}
+        for name in ids or ():
+            if name not in held:
+                raise UsageError(
+                    f'there is no source "{name}"',
+                    where="digest fetch",
+                    try_=f"known are: {', '.join(sorted(held)) or 'none'}",
+                )
+
+    def _claimed(
+        self,
+        tx: Tx,
+        ids: Sequence[str] | None,
+        now: datetime,
+        until: datetime,
+        *,
+        due_only: bool,
+        most: int | None,
+    ) -> tuple[Claimed, ...]:
+        wanted = [SourceId(name) for name in ids] if ids else None
+        taken = sources.claim(tx, wanted, now=now, busy_until=until, due_only=due_only, most=most)
+        names = [one.source.id for one in taken]
+        documents, news = sources.known_documents(tx, names), rounds.news(tx, names)
         return tuple(
             Claimed(held=one, documents=documents.get(one.source.id, {}), news_at=news.get(one.source.id, ()))
             for one in taken

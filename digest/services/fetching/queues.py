@@ -1,8 +1,8 @@
 """Queues: work on many things at once, but one after the other where they belong together (a host's documents).
 
 Whoever waits for a host's pause waits in its queue, not in a thread; a queue that is slow holds up no other as long as
-there are threads, and there are as many as there are queues, up to a number. Batches: small results of many threads,
-dealt with together by one.
+there are threads, and there are as many as there are queues, up to a number. When few queues are left, more things can
+be asked for. Batches: small results of many threads, dealt with together by one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ T = TypeVar("T")
 
 
 class Queues(Generic[T]):
-    """``key`` tells which queue a thing stands in, ``free_in`` how many seconds its queue has to wait after it."""
+    """``key`` tells which queue a thing stands in, ``free_in`` how many seconds its queue has to wait after it.
+
+    While fewer than ``few`` queues hold anything, ``more`` is asked for things, until it has none.
+    """
 
     def __init__(
         self,
@@ -27,31 +30,68 @@ class Queues(Generic[T]):
         *,
         key: Callable[[T], Hashable],
         free_in: Callable[[T], float],
+        more: Callable[[], Iterable[T]] = lambda: (),
+        few: int = 0,
     ) -> None:
         self._act = act
+        self._key = key
         self._free_in = free_in
+        self._more = more
+        self._few = few
+        self._is_all = not few
         self._queues: dict[Hashable, deque[T]] = {}
-        for thing in things:
-            self._queues.setdefault(key(thing), deque()).append(thing)
         #: (when it may go on, turn, queue): those that nobody works on.
-        self._ready: list[tuple[float, int, Hashable]] = [(0.0, n, key) for n, key in enumerate(self._queues)]
-        self._turns = len(self._ready)
-        self._working = 0
+        self._ready: list[tuple[float, int, Hashable]] = []
+        self._working: set[Hashable] = set()
+        self._turns = 0
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
+        self._add(things)
 
     def run(self, threads: int, name: str) -> None:
         """Ends when everything is done. What ``act`` raised first is raised here; nothing new is begun after it."""
-        workers = [
-            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
-            for number in range(min(threads, len(self._queues)))
-        ]
-        for worker in workers:
-            worker.start()
+        workers: list[threading.Thread] = []
+        while True:
+            for number in range(len(workers), min(threads, len(self._queues))):
+                workers.append(threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True))
+                workers[-1].start()
+            if self._is_all:
+                break
+            self._ask_for_more()
         for worker in workers:
             worker.join()
         if self._failure is not None:
             raise self._failure
+
+    def _ask_for_more(self) -> None:
+        """As soon as few queues hold anything."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._failure is not None or len(self._ready) + len(self._working) < self._few
+            )
+        failure: BaseException | None = None
+        things: list[T] = []
+        try:
+            things = list(self._more()) if self._failure is None else []
+        except BaseException as error:
+            failure = error
+        with self._changed:
+            self._failure = self._failure or failure
+            self._is_all = not things
+            self._add(things)
+            self._changed.notify_all()
+
+    def _add(self, things: Iterable[T]) -> None:
+        for thing in things:
+            key = self._key(thing)
+            queue = self._queues.setdefault(key, deque())
+            queue.append(thing)
+            if len(queue) == 1 and key not in self._working:
+                self._push(key, 0.0)
+
+    def _push(self, key: Hashable, ready_at: float) -> None:
+        self._turns += 1
+        heapq.heappush(self._ready, (ready_at, self._turns, key))
 
     def _work(self) -> None:
         while (key := self._next()) is not None:
@@ -63,21 +103,21 @@ class Queues(Generic[T]):
                 failure = error
             wait = self._free_in(thing) if self._queues[key] and failure is None else 0.0
             with self._changed:
-                self._working -= 1
+                self._working.remove(key)
                 self._failure = self._failure or failure
                 if self._queues[key]:
-                    self._turns += 1
-                    heapq.heappush(self._ready, (time.monotonic() + wait, self._turns, key))
+                    self._push(key, time.monotonic() + wait)
                 self._changed.notify_all()
 
     def _next(self) -> Hashable | None:
         """The queue to go on with, when one may; None when there is nothing left to do."""
         with self._changed:
-            while self._failure is None and (self._ready or self._working):
+            while self._failure is None and (self._ready or self._working or not self._is_all):
                 wait = self._ready[0][0] - time.monotonic() if self._ready else None
                 if wait is not None and wait <= 0:
-                    self._working += 1
-                    return heapq.heappop(self._ready)[2]
+                    key = heapq.heappop(self._ready)[2]
+                    self._working.add(key)
+                    return key
                 self._changed.wait(wait)
             return None
 

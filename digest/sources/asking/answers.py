@@ -125,11 +125,16 @@ def max_age(headers: Mapping[str, str]) -> timedelta | None:
     return timedelta(seconds=left) if left > 0 else None
 
 
-def resting(url: str, host: str, seconds: float, *, slow: bool = False) -> FetchError:
-    """The request was not even sent."""
-    why = "did not answer in time and is left alone" if slow else "asked to be left alone"
+def resting(url: str, host: str, seconds: float, *, slow: bool = False, busy: bool = False) -> FetchError:
+    """The request was not even sent: its host rests for so long, or other processes ask it one after the other."""
+    if busy:
+        why = "is asked by others of the fleet, one after the other"
+    elif slow:
+        why = f"did not answer in time and is left alone for another {seconds:.0f} seconds"
+    else:
+        why = f"asked to be left alone for another {seconds:.0f} seconds"
     return FetchError(
-        f"{host} {why} for another {seconds:.0f} seconds, so it was not asked",
+        f"{host} {why}, so it was not asked",
         where=url,
         try_="nothing; it is tried again after that",
         retry_after=seconds,

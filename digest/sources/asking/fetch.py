@@ -39,7 +39,7 @@ from digest.sources.asking.network import (
     dial,
     resolve,
 )
-from digest.sources.asking.politeness import DEFAULT_SPACING, Resting, Turns
+from digest.sources.asking.politeness import DEFAULT_SPACING, Fleet, Resting, Turns
 from digest.sources.asking.unpacking import Damaged, unpacked
 from digest.sources.requests import without_password
 
@@ -105,6 +105,7 @@ class Fetcher:
         version: str = "0",
         tls: ssl.SSLContext | None = None,
         credentials: Credentials | None = None,
+        fleet: Fleet | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -117,7 +118,7 @@ class Fetcher:
         self._credentials = credentials or Credentials()
         self._now = now
         self._closed = threading.Event()
-        self._turns = Turns(spacing, clock=clock, sleep=sleep or self._closed.wait)
+        self._turns = Turns(spacing, fleet=fleet, clock=clock, sleep=sleep or self._closed.wait)
         self._rested: dict[str, int] = {}
         self._connections = Connections(tls=tls or _trusting(), resolve=resolve, dial=dial, timeout=timeout)
 
@@ -207,7 +208,7 @@ class Fetcher:
                 finally:
                     trip.used += time.monotonic() - started
         except Resting as error:
-            raise answers.resting(url, address.host, error.seconds, slow=error.slow) from error
+            raise answers.resting(url, address.host, error.seconds, slow=error.slow, busy=error.busy) from error
 
     def _post(self, url: str, body: bytes) -> bytes:
         """Sends JSON to a service's own address; follows nothing."""
