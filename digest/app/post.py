@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from digest.app.webhooks import marks
 from digest.config import Config, RelaySettings, read_secret
 from digest.delivery.inbound import Mailbox
@@ -9,8 +11,12 @@ from digest.delivery.mailbox import Imap, Maildir
 from digest.delivery.oauth import TokenCommand
 from digest.delivery.pool import RateLimit, Throttle
 from digest.delivery.relay import ANSWER_SECONDS, Relay
+from digest.delivery.warmup import WarmUp
+from digest.services.ports import Clock
 from digest.services.sending.outlets import Outlet
 from digest.services.sending.packing import ReturnPath
+from digest.services.sending.slices import Lending, Quota
+from digest.storage.engine import Store
 
 
 def relay(settings: RelaySettings, number: int, of: int) -> Relay:
@@ -51,12 +57,24 @@ def mailbox_of(config: Config) -> Mailbox | None:
     )
 
 
-def outlet(relay: Relay, settings: RelaySettings) -> Outlet:
+def outlet(relay: Relay, settings: RelaySettings, store: Store, clock: Clock) -> Outlet:
+    # A SQLite file has one machine, and next to always one process that sends: it asks nobody how fast it may be.
+    lender = None if store.is_sqlite else Lending(store=store, place=relay.place, clock=clock)
+    plan = warm_up(settings)
     return Outlet(
         relay=relay,
         throttle=Throttle(relay.connections),
-        rates=RateLimit(settings.rate, settings.domain_rates),
+        rates=RateLimit(settings.rate, settings.domain_rates, lender),
+        weight=settings.weight,
+        quota=None if plan is None else Quota(store, relay.place, plan, clock, time.monotonic),
     )
+
+
+def warm_up(settings: RelaySettings) -> WarmUp | None:
+    plan = settings.warm_up
+    if plan is None:
+        return None
+    return WarmUp(first=plan.first, growth=plan.growth, since=plan.since, until=plan.until)
 
 
 def return_path(config: Config) -> ReturnPath:

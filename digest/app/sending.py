@@ -7,7 +7,7 @@ import time
 
 from digest.app.holders import dead_holders
 from digest.app.parts import Parts
-from digest.app.post import outlet, return_path
+from digest.app.post import outlet, return_path, warm_up
 from digest.app.signing import signer
 from digest.config import Config
 from digest.delivery.catchall import CatchAll
@@ -18,13 +18,17 @@ from digest.services.sending.deliver import Deliver
 from digest.services.sending.ledger import Ledger
 from digest.services.sending.notify import Notify
 from digest.services.sending.reconcile import Reconcile
+from digest.services.sending.relays import Known, Relays
 
 
 def deliver(parts: Parts) -> Deliver:
     kept = parts.config.delivery
     return Deliver(
         store=parts.store,
-        outlets=tuple(map(outlet, parts.relays, parts.config.relays)),
+        outlets=tuple(
+            outlet(relay, settings, parts.store, parts.clock)
+            for relay, settings in zip(parts.relays, parts.config.relays, strict=True)
+        ),
         exchange=Exchange,
         hand_over=hand_over,
         arrived=arrived,
@@ -41,7 +45,13 @@ def deliver(parts: Parts) -> Deliver:
         jitter=random.random,
         has_public_url=parts.has_public_url,
         seconds=time.monotonic,
+        call_others=parts.wake,
     )
+
+
+def accepted(deliver: Deliver) -> dict[str, dict[str, int]]:
+    """Mails that each relay took from this process so far, by the recipients' domain."""
+    return {outlet.relay.place: dict(outlet.accepted) for outlet in deliver.outlets}
 
 
 def ledger(parts: Parts) -> Ledger:
@@ -52,6 +62,25 @@ def ledger(parts: Parts) -> Ledger:
         return_path=return_path(parts.config),
         host=_host(parts.config),
         folders=tuple(relay.place for relay in parts.relays if relay.path is not None),
+        clock=parts.clock,
+    )
+
+
+def relays(parts: Parts) -> Relays:
+    return Relays(
+        store=parts.store,
+        exits=tuple(
+            Known(
+                name=relay.name,
+                place=relay.place,
+                connections=relay.connections,
+                weight=settings.weight,
+                rate=settings.rate,
+                domain_rates=settings.domain_rates,
+                plan=warm_up(settings),
+            )
+            for relay, settings in zip(parts.relays, parts.config.relays, strict=True)
+        ),
         clock=parts.clock,
     )
 

@@ -1,7 +1,8 @@
 """The configuration: one TOML file and DIGEST_… variables -> frozen ``Config`` in the model's words.
 
-settings and preferences declare every option once; loading reads, environment and problems help it; build checks across
-sections; printing makes config.example.toml and docs/configuration.md; starter writes the file of `digest init`.
+settings, relaying and preferences declare every option once; loading reads, environment and problems help it; build
+checks across sections; printing makes config.example.toml and docs/configuration.md; starter writes the file of
+`digest init`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from digest.config.loading import find, from_table, load, read_secret, user_conf
 from digest.config.preferences import apply_preferences, parse_profile
 from digest.config.profile_file import read_profile
 from digest.config.record import Config
+from digest.config.relaying import RelaySettings
 from digest.config.settings import (
     DeliverySettings,
     FetchSettings,
     InboundSettings,
     KeySettings,
     MailSettings,
-    RelaySettings,
     RetentionSettings,
     SigningSettings,
     WebSettings,

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from digest.config.environment import variable
 from digest.config.preferences import MuteSettings, ProfileFile, WeightSettings
 from digest.config.publication import DigestSettings
+from digest.config.relaying import RelaySettings, WarmUpSettings
 from digest.config.settings import Settings
 from digest.config.shape import is_array, options, section_of, suggested
 from digest.config.toml import written
@@ -128,6 +129,8 @@ def reference() -> str:
                 f"From the environment: `{variable(name, '…')}`, for example `{_some_variable(name, model)}`.\n\n"
             )
         blocks.append(_table(options(model)))
+        if model is RelaySettings:
+            blocks.append(f"\n### warm_up\n\n{_doc(WarmUpSettings)}\n\n{_table(options(WarmUpSettings))}")
         if model is DigestSettings:
             blocks.append(f"\n### mute\n\n{_doc(MuteSettings)} A list stands for `anything`.\n\n")
             blocks.append(_table(options(MuteSettings)))

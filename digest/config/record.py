@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from digest.config.nearest import nearest
+from digest.config.relaying import RelaySettings
 from digest.config.settings import (
     DeliverySettings,
     FetchSettings,
@@ -14,7 +15,6 @@ from digest.config.settings import (
     KeySettings,
     MailSettings,
     RankingSettings,
-    RelaySettings,
     RetentionSettings,
     SigningSettings,
     WebhookSettings,

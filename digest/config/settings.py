@@ -1,6 +1,6 @@
 """Every option of the installation, declared once: its type, its default and the sentence that documents it.
 
-Sources and digests are in publication.py; this file joins all of them to the whole.
+Sources and digests are in publication.py, relays in relaying.py; this file joins all of them to the whole.
 
 config.example.toml and docs/configuration.md are printed from these classes. Nothing is read here (loading.py) and
 nothing is turned into the model here (build.py); only what one section can tell by itself is checked.
@@ -25,13 +25,13 @@ from digest.config.fields import (
     OptionalPath,
     PasswordHash,
     Port,
-    Rate,
     Topics,
     WebUrl,
     option,
 )
 from digest.config.preferences import STRICT
 from digest.config.publication import LONGEST_WINDOW_DAYS, DigestSettings, SourceSettings
+from digest.config.relaying import RelaySettings
 
 #: Labels of the DNS; the name of a key.
 SELECTOR = r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,60}[A-Za-z0-9])?$"
@@ -50,76 +50,6 @@ class DatabaseSettings(BaseModel):
         kind="path or URL",
         example="postgresql://digest@localhost/digest",
     )
-
-
-class RelaySettings(BaseModel):
-    """How mail leaves: one relay, or several [[smtp]] in order of preference."""
-
-    model_config = STRICT
-
-    transport: Literal["smtp", "lmtp", "maildir", "folder"] = option(
-        "smtp",
-        "smtp and lmtp talk to a server; maildir and folder write the mails into path.",
-        kind="smtp | lmtp | maildir | folder",
-    )
-    host: str = option("localhost", "The server's name.", example="smtp.example.org", min_length=1)
-    port: Port | None = option(
-        None,
-        "The server's port; without it 587 for starttls, 465 for tls, 25 for none, 24 for lmtp.",
-        kind="number",
-        example=587,
-    )
-    security: Literal["starttls", "tls", "none"] = option(
-        "starttls", "How the connection is encrypted; certificates are checked.", kind="starttls | tls | none"
-    )
-    username: str = option("", "Login name; empty logs in as nobody.", example="digest@example.org")
-    password_file: OptionalPath = option(
-        None, "File whose first line is the password.", kind="path", example="smtp-password"
-    )
-    token_command: str = option(
-        "",
-        "Command that prints an OAuth 2.0 access token; logs in with it (XOAUTH2) instead of a password.",
-        kind="command",
-        example="oauth-token --account digest",
-    )
-    allow_plain_auth: bool = option(
-        False, 'Let the password travel unencrypted (security = "none" with a username).', kind="true | false"
-    )
-    ca_file: OptionalPath = option(None, "Certificates to trust, not the system's.", kind="path", example="ca.pem")
-    connections: Count = option(8, "At most so many connections are open at once.", kind="number", le=256)
-    chunking: bool = option(True, "Send in chunks (BDAT, RFC 3030) where the server offers it.", kind="true | false")
-    rate: Rate | None = option(None, "At most this many mails a second.", kind="number", example=10)
-    domain_rates: dict[str, Rate] = option(
-        {}, "At most this many mails a second to one domain.", kind="table", example={"gmail.com": 2}
-    )
-    timeout: Duration = option(
-        "60s",
-        "How long each step of connecting may take. A mail's commands have at least five minutes.",
-        kind="duration",
-    )
-    path: OptionalPath = option(None, "Folder for the transports maildir and folder.", kind="path", example="outbox")
-
-    @model_validator(mode="after")
-    def _whole(self) -> RelaySettings:
-        if self.transport in ("maildir", "folder") and self.path is None:
-            raise ValueError(f'the transport "{self.transport}" needs a path to write the mails to')
-        if self.password_file is not None and self.token_command:
-            raise ValueError("give either a password_file or a token_command, not both")
-        if self.token_command and not self.username:
-            raise ValueError("a token_command needs a username")
-        if self.username and self.password_file is None and not self.token_command:
-            raise ValueError("a username needs a password_file or a token_command")
-        if self.username and self.security == "none" and not self.allow_plain_auth:
-            raise ValueError(
-                'the password would travel unencrypted: set security to "starttls" or "tls", or allow_plain_auth = true'
-            )
-        return self
-
-    @property
-    def port_used(self) -> int:
-        if self.port is not None:
-            return self.port
-        return 24 if self.transport == "lmtp" else {"starttls": 587, "tls": 465, "none": 25}[self.security]
 
 
 class SigningSettings(BaseModel):

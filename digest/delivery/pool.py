@@ -6,6 +6,7 @@ whoever shares one between threads holds a lock.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 
 from digest.delivery.retry import OPERATOR_SECONDS, THROTTLE_SECONDS
 from digest.model.mail import Outcome, OutcomeKind, Scope
@@ -28,6 +29,17 @@ REST = 10.0
 #: So many seconds without an accepted mail: there was nothing to send, and so nothing to measure. (A relay may well
 #: look at each mail for some seconds.)
 IDLE = 60.0
+#: A slice of a rate that was not sent for so many seconds is given back, or it would come on top of a later one.
+SLICE_SECONDS = 1.0
+
+
+class Slowing(NamedTuple):
+    """What a relay asked of one process, as the others hear it."""
+
+    rest: float
+    """Seconds from now in which nothing is sent."""
+    connections: int
+    cause: Outcome
 
 
 class Throttle:
@@ -51,6 +63,8 @@ class Throttle:
         self._patience = REFUSALS
         self._careful = False
         """After trouble: one connection more after each step, however fast."""
+        self._news: Outcome | None = None
+        """What cut or paused it last, if that was not asked for yet."""
         self._climb = _Climb()
         self._count = 0
         """Mails accepted since the last look."""
@@ -69,6 +83,24 @@ class Throttle:
     def cause(self) -> Outcome | None:
         """What led to the last pause; None after the next accepted mail."""
         return self._cause
+
+    def news(self, now: float) -> Slowing | None:
+        """What others who use the relay should hear; each is told once."""
+        cause, self._news = self._news, None
+        return None if cause is None else Slowing(self.wait(now), self._allowed, cause)
+
+    def hear(self, slowing: Slowing, now: float) -> None:
+        """The relay asked that of another process, over whose connections it sees us, too."""
+        if slowing.rest > 0:
+            self._pause(now + slowing.rest, slowing.cause)
+        elif slowing.connections < self._allowed:
+            self._shrink(slowing.connections)
+        self._news = None
+
+    def free(self) -> None:
+        """Ends a pause, for somebody says that its cause is mended; one connection shows whether it is."""
+        self._paused_until, self._cause = float("-inf"), None
+        self._shrink(1)
 
     def on_outcome(self, outcome: Outcome, now: float, backlog: bool = True) -> None:
         """Learn from how a try ended. ``backlog``: other mails wait, so connections are what sending lacks."""
@@ -123,6 +155,7 @@ class Throttle:
 
     def _hang_up(self, outcome: Outcome, now: float) -> None:
         self._hang_ups += 1
+        self._news = outcome
         self._shrink(max(1, self._allowed // 2))
         if self._hang_ups >= HANG_UPS:
             self._pause(now + THROTTLE_SECONDS, outcome)
@@ -131,6 +164,7 @@ class Throttle:
         # Several connections hear of one throttling; it is the same pause, only ever lengthened.
         if until > self._paused_until:
             self._paused_until, self._cause = until, cause
+            self._news = cause
         self._shrink(1)
         self._hang_ups = self._refusals = 0
 
@@ -195,17 +229,44 @@ class _Climb:
         return min(2 * allowed, most)
 
 
-class RateLimit:
-    """Mails a second, over all and for single recipient domains: token buckets that hold one second's worth."""
+class Lender(Protocol):
+    """Slices of rates that several processes share. Neither raises: who cannot ask gets nothing for a second."""
 
-    def __init__(self, rate: float | None, domain_rates: Mapping[str, float]) -> None:
-        self._overall = None if rate is None else _Bucket(rate)
-        self._domains = {domain.casefold(): _Bucket(each) for domain, each in domain_rates.items()}
-        self._limits = rate is not None or bool(domain_rates)
+    def take(self, domain: str, rate: float, back: float) -> tuple[float, float]:
+        """(mails that may go, 0.0), or (0.0, seconds until it is worth asking again). ``domain`` empty: to all.
+
+        ``back``: mails of the slice before that did not go.
+        """
+        ...
+
+    def give_back(self, domain: str, rate: float, back: float) -> None:
+        """Mails of a slice that will not go."""
+        ...
+
+
+class RateLimit:
+    """Mails a second, over all and for single recipient domains: token buckets that hold one second's worth.
+
+    With a lender each bucket is one of many that share the rate, and holds only the slice that was lent to it.
+    """
+
+    def __init__(self, rate: float | None, domain_rates: Mapping[str, float], lender: Lender | None = None) -> None:
+        rates = {domain.casefold(): each for domain, each in domain_rates.items()}
+        if lender is None:
+            self._overall = None if rate is None else _Bucket(rate)
+            self._domains = {domain: _Bucket(each) for domain, each in rates.items()}
+        else:
+            self._overall = None if rate is None else _Lent("", rate, lender)
+            self._domains = {domain: _Lent(domain, each, lender) for domain, each in rates.items()}
+        self.limits = self._overall is not None or bool(self._domains)
+
+    def wait(self, now: float) -> float:
+        """Seconds until a mail may go to anybody."""
+        return 0.0 if self._overall is None else self._overall.wait(now)
 
     def take(self, address: str, now: float) -> float:
         """0.0, and one mail to ``address`` is counted; or the seconds to wait before asking again, and none is."""
-        if not self._limits:
+        if not self.limits:
             return 0.0
         domain = self._domains.get(address.rpartition("@")[2].casefold())
         buckets = [bucket for bucket in (self._overall, domain) if bucket is not None]
@@ -215,6 +276,46 @@ class RateLimit:
                 bucket.take()
             return 0.0
         return wait
+
+    def give_back(self) -> None:
+        """The run is over: what was lent and did not go is for the others."""
+        for bucket in (self._overall, *self._domains.values()):
+            if isinstance(bucket, _Lent):
+                bucket.give_back()
+
+
+class _Lent:
+    """The slice of a shared rate that this process holds."""
+
+    def __init__(self, domain: str, rate: float, lender: Lender) -> None:
+        self._domain = domain
+        self._rate = rate
+        self._lender = lender
+        self._level = 0.0
+        self._ask_at = float("-inf")
+        """Not before that is there a new slice; for a level above zero: then it is old."""
+
+    def wait(self, now: float) -> float:
+        """Seconds until a mail may go; asks for a slice where there is none."""
+        if now < self._ask_at:
+            if self._level >= 1.0:
+                return 0.0
+            if self._level <= 0.0:
+                return self._ask_at - now
+        back, self._level = self._level, 0.0
+        self._level, wait = self._lender.take(self._domain, self._rate, back)
+        self._ask_at = now + (SLICE_SECONDS if self._level else wait)
+        return 0.0 if self._level else wait
+
+    def take(self) -> None:
+        self._level -= 1.0
+        if self._level <= 0.0:
+            self._ask_at = float("-inf")
+
+    def give_back(self) -> None:
+        back, self._level, self._ask_at = self._level, 0.0, float("-inf")
+        if back > 0.0:
+            self._lender.give_back(self._domain, self._rate, back)
 
 
 class _Bucket:

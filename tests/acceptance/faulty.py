@@ -299,6 +299,9 @@ class _Dialogue:
             case "5xx":
                 self._say("554 5.7.1 no")
                 return "5"
+            case "slow down":
+                self._say("451 4.7.28 too many mails from you")
+                return "4"
             case "554":
                 self._say("554 5.7.1 go away")
                 raise Left

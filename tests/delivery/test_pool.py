@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from digest.delivery.pool import REFUSALS, REST, RateLimit, Throttle
+from digest.delivery.pool import REFUSALS, REST, RateLimit, Slowing, Throttle
 from digest.model.mail import Outcome, OutcomeKind, Scope
 
 YES = Outcome(kind=OutcomeKind.ACCEPTED)
@@ -218,3 +218,75 @@ def test_a_clock_set_back_gives_no_extra_mails():
     assert limit.take("a@b", 100) == 0.0
     assert limit.take("a@b", 50) > 0
     assert limit.take("a@b", 51) == 0.0
+
+
+class Lent:
+    """A lender with so many mails, a slice of four at a time."""
+
+    def __init__(self, mails: float) -> None:
+        self.mails = mails
+        self.asked = 0
+
+    def take(self, domain: str, rate: float, back: float) -> tuple[float, float]:
+        self.asked += 1
+        self.mails += back
+        if not self.mails:
+            return 0.0, 0.5
+        taken = min(4.0, self.mails)
+        self.mails -= taken
+        return taken, 0.0
+
+    def give_back(self, domain: str, rate: float, back: float) -> None:
+        self.mails += back
+
+
+def test_of_a_shared_rate_a_slice_is_spent_before_the_next_is_asked_for():
+    lent = Lent(10.0)
+    limit = RateLimit(4, {}, lent)
+    assert [limit.take("a@b", 0.1) for _ in range(11)] == [0.0] * 10 + [0.5]
+    assert lent.asked == 4
+    assert (limit.take("a@b", 0.5), lent.asked) == (pytest.approx(0.1), 4), "nobody is asked before it is worth it"
+    lent.mails = 2.0
+    assert (limit.take("a@b", 0.6), lent.asked) == (0.0, 5)
+
+
+def test_what_was_lent_and_not_sent_goes_back_at_the_end_and_when_it_is_old():
+    lent = Lent(10.0)
+    limit = RateLimit(4, {}, lent)
+    assert limit.take("a@b", 0) == 0.0
+    assert limit.take("a@b", 5) == 0.0, "three were left, too old to come on top of the next"
+    assert (lent.mails, lent.asked) == (5.0, 2)
+    limit.give_back()
+    limit.give_back()
+    assert lent.mails == 8.0
+
+
+def test_a_mail_needs_the_slice_of_its_domain_and_that_of_all():
+    lent = Lent(100.0)
+    limit = RateLimit(None, {"Slow.example": 1}, lent)
+    assert (limit.wait(0), limit.take("a@quick.example", 0), lent.asked) == (0.0, 0.0, 0)
+    assert (limit.take("a@slow.EXAMPLE", 0), lent.asked) == (0.0, 1)
+
+
+def test_what_a_relay_asked_is_news_once_and_others_take_it_up():
+    throttle, other = Throttle(8), Throttle(8)
+    assert throttle.news(10) is None
+    throttle.on_outcome(HUNG_UP, 10)
+    news = throttle.news(10)
+    assert news == (0, 2, HUNG_UP)
+    assert throttle.news(10) is None
+    other.hear(news, 50)
+    assert (other.allowed(50), other.wait(50), other.news(50)) == (2, 0, None)
+    throttle.on_outcome(SLOW, 20)
+    rest = throttle.news(20)
+    assert (rest.rest, rest.cause) == (throttle.wait(20), SLOW)
+    other.hear(rest, 60)
+    assert (other.wait(60), other.cause, other.news(60)) == (rest.rest, SLOW, None)
+    other.free()
+    assert (other.allowed(60), other.cause) == (1, None)
+
+
+def test_who_has_fewer_connections_than_the_other_was_left_keeps_them():
+    throttle = Throttle(2)
+    throttle.hear(Slowing(0.0, 4, HUNG_UP), 0)
+    assert throttle.allowed(0) == 2

@@ -17,6 +17,7 @@ from digest.model.errors import DigestError, RelayError
 from digest.model.mail import Envelope, Message, Outcome, Stamp
 from digest.rendering.message import Segments, fill, segments, stamp_bytes
 from digest.services.publishing.publish import may_send
+from digest.services.sending.accord import Accord
 from digest.services.sending.dispatch import Dispatch
 from digest.services.sending.means import Means
 from digest.services.sending.outlets import passed_over, paused
@@ -32,7 +33,7 @@ class Sent:
     outcomes: Counter[str]
     problem: DigestError | None = None
     passed_over: tuple[RelayError, ...] = ()
-    """Relays that took no more mails, and why, while another did."""
+    """Relays that took no more mails, and why, while another did; or all, where they are merely held."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +99,12 @@ class Deliver(Means):
             parts, wire = (signature, *parts), (signature, *wire)
         envelope = Envelope(sender=self.return_path.address, recipient=address, size=sum(map(len, parts)))
         failed: list[RelayError] = []
-        for relay in (outlet.relay for outlet in self.outlets):
+        self._listen()
+        for outlet in self.outlets:
+            relay = outlet.relay
+            if outlet.paused_at is not None and (why := outlet.held) is not None:
+                failed.append(why)
+                continue
             try:
                 outcome = self.hand_over(relay, Mail(envelope, parts, wire))
             except RelayError as error:
@@ -121,13 +127,11 @@ class Deliver(Means):
         self.recover()
         with self.store.reading() as tx:
             may_send(tx, has_public_url=self.has_public_url)
-        waits = [outlet.throttle.wait(self.seconds()) for outlet in self.outlets]
-        if waits and min(waits) > 0:
-            why = next(filter(None, map(paused, self.outlets)), None)
-            told = why.what if why else "the relay asked us to slow down"
-            told += f"; sending goes on in {min(waits) / 60:.0f} min"
-            return Sent(tried=0, outcomes=Counter(), problem=RelayError(told, try_=why.try_ if why else ""))
-        run = Dispatch(self, digests, stop or threading.Event(), progress)
+        accord = self._listen()
+        now = self.seconds()
+        if self.outlets and not any(outlet.is_open(now) for outlet in self.outlets):
+            return self._kept_waiting(now)
+        run = Dispatch(self, accord, digests, stop or threading.Event(), progress)
         run.work()
         return Sent(
             tried=sum(run.outcomes.values()),
@@ -135,6 +139,22 @@ class Deliver(Means):
             problem=run.problem,
             passed_over=() if run.problem is not None else passed_over(self.outlets, self.seconds()),
         )
+
+    def _listen(self) -> Accord:
+        """Has heard what other processes, and the operator, say of the relays."""
+        accord = Accord(self.store, self.outlets, self.holder, self.clock)
+        accord.look(self.seconds())
+        return accord
+
+    def _kept_waiting(self, now: float) -> Sent:
+        """No relay may have mails now."""
+        resting = [outlet for outlet in self.outlets if not outlet.is_held]
+        if not resting:
+            return Sent(tried=0, outcomes=Counter(), passed_over=passed_over(self.outlets, now))
+        why = next(filter(None, map(paused, resting)), None)
+        told = why.what if why else "the relay asked us to slow down"
+        told += f"; sending goes on in {min(outlet.throttle.wait(now) for outlet in resting) / 60:.0f} min"
+        return Sent(tried=0, outcomes=Counter(), problem=RelayError(told, try_=why.try_ if why else ""))
 
 
 def _dated(cut: Segments, at: datetime) -> Segments:

@@ -9,10 +9,9 @@ A session never has more than one mail whose dot may have gone.
 from __future__ import annotations
 
 import gc
-import heapq
 import itertools
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,11 +22,14 @@ from digest.delivery.relay import Event, Exchange, Mail, Session
 from digest.delivery.retry import next_attempt
 from digest.model.errors import Conflict, DigestError, InputError, RelayError, StorageError
 from digest.model.mail import DeliveryId, DeliveryState, Due, Message, MessageKey, Outcome, OutcomeKind, Scope
+from digest.services.ports import Work
+from digest.services.sending.accord import Accord
 from digest.services.sending.book import Book, said
 from digest.services.sending.means import Means
 from digest.services.sending.outlets import Way, Ways, refusal
 from digest.services.sending.packing import Packer
-from digest.storage import editions, sending
+from digest.services.sending.waiting import Waiting
+from digest.storage import editions, relays, sending
 from digest.storage.base import Tx
 
 T = TypeVar("T")
@@ -40,7 +42,6 @@ _RENEW_SECONDS = 20.0  # far below any sensible lease
 _AT_ONCE = 2  # tries on a fresh connection before a delivery waits, when only the connection failed
 _MOST_FAULTS = 16  # in a row at one relay: then it is the relay, whichever mail it is
 _LISTEN_SECONDS = 0.2
-_MOST_ASIDE = 512
 #: A group is committed when one in so many mails has answered. Of a relay nearby, whose answers come as fast as we can
 #: work, a larger group costs less for each; at a distant one each mail would wait for the others of its group.
 _NEAR, _FAR = 4, 8
@@ -57,6 +58,7 @@ class Dispatch:
     def __init__(
         self,
         service: Means,
+        accord: Accord,
         digests: Sequence[str] | None,
         stop: threading.Event,
         progress: Callable[[int], None] | None,
@@ -68,14 +70,11 @@ class Dispatch:
         self._progress = progress
         self._lease = f"{service.holder}:{next(_runs)}"
         self._ways = Ways(service.outlets)
-        self._preferred: Way | None = None
-        """The way that new mails take."""
+        self._accord = accord
         self._packer = Packer(self._message, service.keys, service.return_path, service.signer())
         self._exchange: Exchange
-        self._pool: deque[Due] = deque()
-        """Leased, in id order, not yet offered."""
-        self._aside: list[tuple[float, int, Due]] = []
-        """Leased, and waiting for the rate of their domain: (when, id, due), a heap."""
+        self._waiting = Waiting(self._ways)
+        """Leased, and not yet offered."""
         self._flying: dict[DeliveryId, Mail] = {}
         """Offered, and not yet ended."""
         self._gone: set[DeliveryId] = set()
@@ -106,7 +105,7 @@ class Dispatch:
                 pass
         except (StorageError, Conflict) as error:
             # What cannot be written down is not sent; what was sent and not written down, the next run finds uncertain.
-            self._fail(error)
+            self._stand_still(error)
             self._book.is_deaf = True
         finally:
             self._end()
@@ -115,6 +114,7 @@ class Dispatch:
     def _round(self) -> bool:
         now = self._service.seconds()
         self._renew(now)
+        self._accord.look(now)
         if self._over():
             if not self._gone:
                 return False
@@ -137,15 +137,16 @@ class Dispatch:
         return self._broken or self._stop.is_set()
 
     def _is_done(self) -> bool:
-        waiting = self._pool or self._aside or any(way.bound for way in self._ways.all)
+        waiting = self._waiting or any(way.bound for way in self._ways.all)
         return self._is_dry and not (waiting or self._flying or self._book.owes)
 
     def _patience(self, now: float) -> float:
         """How long to listen at most."""
         if self._book.owes:
             return 0.0
-        if self._aside and self._idle:
-            return min(_LISTEN_SECONDS, max(0.001, self._aside[0][0] - now))
+        if self._idle:
+            wakes_at = min(self._waiting.wakes_at, self._ways.wakes_at(now))
+            return min(_LISTEN_SECONDS, max(0.001, wakes_at - now))
         return _LISTEN_SECONDS
 
     def _renew(self, now: float) -> None:
@@ -161,7 +162,7 @@ class Dispatch:
 
     def _refill(self, now: float) -> None:
         most = sum(way.room(now) for way in self._ways.all)
-        if len(self._pool) + len(self._aside) >= max(16, most) or (self._is_dry and self._flying):
+        if len(self._waiting) >= max(16, most) or (self._is_dry and self._flying):
             return
         if self._book.owes:
             self._commit()  # what goes back to the queue must be there before it is asked
@@ -172,8 +173,8 @@ class Dispatch:
             found = self._claim(64)
         self._dry = not found
         # A row may come back that is still here, if the lease was lost and freed in between.
-        here = self._flying.keys() | {one.id for one in self._waiting()}
-        self._pool.extend(one for one in found if one.id not in here)
+        here = self._flying.keys() | set(self._waiting.ids)
+        self._waiting.add(one for one in found if one.id not in here)
         if found:
             self._after = found[-1].id
 
@@ -181,19 +182,19 @@ class Dispatch:
     def _is_dry(self) -> bool:
         return self._dry and not self._book.requeued
 
-    def _waiting(self) -> list[Due]:
-        """What is leased and not yet offered."""
-        bound = (one for way in self._ways.all for one in way.bound)
-        return [*self._pool, *(one for _, _, one in self._aside), *bound]
-
     def _claim(self, limit: int) -> tuple[Due, ...]:
         now = self._service.clock()
         until = now + self._service.lease
-        return self._book.persist(
-            lambda tx: sending.claim(
+
+        def claim(tx: Tx) -> tuple[Due, ...]:
+            found = sending.claim(
                 tx, lease=self._lease, now=now, until=until, limit=limit, digests=self._digests, after=self._after
             )
-        )
+            if len(found) == limit:
+                self._service.call_others(tx, Work.DELIVER)  # there is more than we take
+            return found
+
+        return self._book.persist(claim)
 
     def _take(self, way: Way, now: float) -> Mail | None:
         """The next mail for this way, packed; None when none may go now."""
@@ -201,8 +202,7 @@ class Dispatch:
             wait = way.outlet.rates.take(due.address, now)
             if wait > 0:
                 # At least a moment: a wait that is lost in rounding would bring it back at once, again and again.
-                heapq.heappush(self._aside, (now + max(wait, 0.001), due.id, due))
-                if len(self._aside) >= _MOST_ASIDE:
+                if not self._waiting.put_aside(due, now + max(wait, 0.001)):
                     return None
                 continue
             try:
@@ -212,44 +212,51 @@ class Dispatch:
                 self._book.settle(due, DeliveryState.REJECTED, None, reason=str(error))
                 continue
             except (StorageError, Conflict):
-                self._pool.appendleft(due)
+                self._waiting.put_first(due)
                 raise
             if mail is None:
                 self._book.settle(due, DeliveryState.EXPIRED, None, reason="its message is no longer kept")
                 continue
+            if not way.is_simple:
+                self._ways.took(way, due, now)
             return mail
         return None
 
     def _next(self, way: Way, now: float) -> Due | None:
-        if way.bound:
-            return way.bound.popleft()
-        while way is self._preferred:
-            if self._aside and self._aside[0][0] <= now:
-                due = heapq.heappop(self._aside)[2]
-            elif self._pool and len(self._aside) < _MOST_ASIDE:
-                due = self._pool.popleft()
-            else:
-                return None
-            other = self._ways.at(due.relay) if due.relay else None
-            if other is None or other is way:
-                return due
-            other.bound.append(due)  # only where it may have arrived already may it go again
-        return None
+        """What this way should take, if the relay and its share let it take anything."""
+        if way.is_simple:
+            return self._waiting.next(way, now)
+        if not (way.bound or (way.takes and self._waiting and self._ways.turn(way, now))):
+            return None
+        return self._waiting.next(way, now) if way.is_free(now) else None
 
     # The ways out
 
     def _staff(self, now: float) -> None:
-        self._preferred = way = self._ways.first(now)
-        if way is None:
-            self._fail(self._ways.problem or _NO_RELAY)
+        self._ways.choose(now)
+        if not self._ways.taking:
+            if not self._ways.only_held:
+                self._stand_still(self._ways.problem or _NO_RELAY)
+            elif not self._flying:  # what is on the wire is finished
+                self._stand_still(None)
             return
-        mails = len(self._pool) + len(self._aside) + len(self._flying)
-        way.staff(self._exchange, now, mails)
+        mails = len(self._waiting) + len(self._flying)
+        for way in self._ways.taking:
+            way.staff(self._exchange, now, mails)
         for other in self._ways.all:
             if other.bound and other.usable(now):
                 other.staff(self._exchange, now, len(other.bound))
-            while other.bound and not other.usable(now):
-                self._put_back(other.bound.popleft(), pause=RELAY_PAUSE)
+            elif other.bound:
+                self._hold(other)
+
+    def _hold(self, way: Way) -> None:
+        """Gives back what can only go where nothing goes now."""
+        ids = [one.id for one in way.bound]
+        if (why := way.outlet.held) is not None:
+            told = f"it may only go to {way.outlet.relay.place}: {why.what}"
+            self._book.persist(partial(relays.note_wait, ids=ids, lease=self._lease, reason=told))
+        way.bound.clear()
+        self._book.give_back(ids, RELAY_PAUSE)
 
     def _welcome(self) -> None:
         opened, self._exchange.opened = self._exchange.opened, []
@@ -263,12 +270,19 @@ class Dispatch:
                 self._round_trip = min(self._round_trip, session.round_trip)
             elif error is not None:
                 way.refused(error)
-                if way.down is not None and self._ways.first(self._service.seconds()) is None:
-                    self._fail(error)
+                if way.down is not None and not self._ways.any_usable(self._service.seconds()):
+                    self._stand_still(error)
 
     def _hand_out(self, now: float) -> None:
+        # Where several share, each goes on as far as the others have come.
+        while self._hand_round(now) and self._ways.is_shared:
+            pass
+
+    def _hand_round(self, now: float) -> bool:
+        """Each idle session in turn; whether any took a mail."""
         # One that told of two mails at once stands there twice.
         idle, self._idle = dict.fromkeys(self._idle), []
+        before = len(self._flying)
         for session in idle:
             way = self._ways.of(session.relay)
             if not session.alive:
@@ -278,6 +292,7 @@ class Dispatch:
                 self._leave(way, session)
             elif not self._offer(session, way, now):
                 self._idle.append(session)
+        return len(self._flying) > before
 
     def _offer(self, session: Session, way: Way, now: float) -> bool:
         """Gives an idle session its next mail; False when there is none for it."""
@@ -305,7 +320,10 @@ class Dispatch:
             self._ready.append((session, mail))
             return
         way = self._ways.of(session.relay)
-        way.outlet.throttle.on_outcome(outcome, self._service.seconds(), bool(self._pool))
+        now = self._service.seconds()
+        way.outlet.throttle.on_outcome(outcome, now, self._waiting.is_backlog)
+        if outcome.kind is not OutcomeKind.ACCEPTED:
+            self._accord.note(way.outlet, now)
         if mail is not None:
             if session.out_of_step and mail.about.id not in self._gone:
                 self._put_back(mail.about)
@@ -323,6 +341,7 @@ class Dispatch:
         self._gone.discard(due.id)
         if outcome.kind is OutcomeKind.ACCEPTED:
             way.faults = 0
+            way.outlet.count(due.address)
         match outcome.kind:
             case OutcomeKind.ACCEPTED if not due.joined:
                 self._book.accept(due, outcome)
@@ -357,7 +376,7 @@ class Dispatch:
             return
         error = refusal(outcome, way.outlet.relay.where)
         way.down = way.down or error
-        if not due.relay and self._ways.first(self._service.seconds()) is not None:
+        if not due.relay and self._ways.any_usable(self._service.seconds()):
             # Another relay takes it: this one refused it for certain.
             self._book.settle(due, DeliveryState.QUEUED, outcome, next_in=timedelta(0), counts=False)
             return
@@ -365,8 +384,8 @@ class Dispatch:
         counts = outcome.retry_after is None
         wait = self._wait(due, outcome, 1 if counts else 0)
         self._book.settle(due, DeliveryState.DEFERRED, outcome, next_in=wait, counts=counts, reason=said(outcome))
-        if self._ways.first(self._service.seconds()) is None:
-            self._fail(error)
+        if not self._ways.any_usable(self._service.seconds()):
+            self._stand_still(error)
 
     def _wait(self, due: Due, outcome: Outcome, more: int) -> timedelta:
         now = self._service.clock()
@@ -437,7 +456,7 @@ class Dispatch:
                 try:
                     following = self._take(way, now)
                 except (StorageError, Conflict) as error:
-                    self._fail(error)  # and yet those that passed the gate go
+                    self._stand_still(error)  # and yet those that passed the gate go
             passed.append((session, mail, following))
         # Packed first and written then: each of the two keeps the processor's caches warm for itself.
         for session, mail, following in passed:
@@ -491,15 +510,11 @@ class Dispatch:
 
     def _shelve(self) -> None:
         """Gives back all that is not yet offered, for sending was paused: what may still go is claimed again."""
-        ids = [one.id for one in self._waiting()]
-        self._pool.clear()
-        self._aside.clear()
-        for way in self._ways.all:
-            way.bound.clear()
-        if ids:
+        if ids := self._waiting.clear():
             self._book.give_back(ids)
 
-    def _fail(self, error: DigestError) -> None:
+    def _stand_still(self, error: DigestError | None) -> None:
+        """No more mails in this run. Without an error: it is as the operator wants it."""
         self.problem = self.problem or error
         self._broken = True
 
@@ -512,11 +527,14 @@ class Dispatch:
         self._broken = True
         try:
             self._commit()
-            rest = [one.id for one in self._waiting()] + [one for one in self._flying if one not in self._gone]
+            rest = self._waiting.ids + [one for one in self._flying if one not in self._gone]
             next_at = self._service.clock() + (RELAY_PAUSE if self.problem is not None else timedelta(0))
             self._book.persist(lambda tx: sending.unclaim(tx, rest, self._lease, next_at))
         except (StorageError, Conflict) as error:
-            self._fail(error)
+            self._stand_still(error)
         finally:
             self._book.close()
             self._exchange.close()
+            self._accord.speak()
+            for way in self._ways.all:
+                way.outlet.give_back()

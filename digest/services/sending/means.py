@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from digest.delivery.relay import Exchange
 from digest.delivery.sign import Signer
-from digest.services.ports import Clock
+from digest.services.ports import Clock, Wake, nobody
 from digest.services.sending.outlets import Outlet
 from digest.services.sending.packing import ReturnPath
 from digest.services.stamping import Keys
@@ -39,3 +39,5 @@ class Means:
     jitter: Callable[[], float]
     seconds: Callable[[], float]
     """A steady clock."""
+    call_others: Wake = nobody
+    """Calls the other senders of a fleet where there is more than one takes."""
