@@ -60,10 +60,18 @@ class Store:
                 yield connection
 
     @contextmanager
+    def plainly(self) -> Generator[Connection]:
+        """A transaction as the server gives it by itself, to ask what it allows; it is rolled back."""
+        with self._explained(), self.engine.connect() as tx:
+            yield tx
+
+    @contextmanager
     def _explained(self) -> Generator[None]:
         try:
             yield
         except IntegrityError as error:
+            if _MOVED in str(error.orig):
+                raise explain(error, self.where) from error
             raise Conflict(f"refused by an index: {error.orig}", where=self.where) from error
         except DBAPIError as error:
             # A bare DatabaseError is SQLite's for a file that is damaged or no database; the others are faults of ours.
@@ -86,7 +94,7 @@ class Store:
                 raise Conflict("two writers waited for each other", where=self.where) from error
             raise explain(error, self.where) from error
         except driver.DatabaseError as error:
-            if type(error) is not driver.DatabaseError:
+            if type(error) is not driver.DatabaseError and _MOVED not in str(error):
                 raise
             raise explain(error, self.where) from error
 
@@ -180,6 +188,9 @@ def _write_ahead(connection: sqlite3.Connection, busy_ms: int) -> None:
             return
 
 
+#: How a database that has moved begins what it answers to every change (moved.py, shutting.py).
+_MOVED = "this database has moved to "
+
 _SQLITE_CAUSES = (
     ("locked", "is locked by another program", "close the program that holds it, or wait; nothing was changed"),
     (
@@ -216,6 +227,9 @@ def explain(error: Exception, where: str) -> StorageError:
     """The database's failure as a sentence with a remedy."""
     text = str(error.orig or error) if isinstance(error, DBAPIError) else str(error)
     low = text.lower()
+    if _MOVED in text:
+        what, _, remedy = text.partition("\n")[0].partition("; ")
+        return StorageError(what, where=where, try_=remedy)
     if "password" in low or "authentication" in low:
         return StorageError("the login was refused", where=where, try_="check user and password in database.url")
     for word, what, remedy in _SQLITE_CAUSES:

@@ -53,7 +53,7 @@ def test_a_backup_holds_everything_and_only_its_owner_may_read_it(store, tmp_pat
     copied = open_database(f"sqlite:///{path}")
     assert path.stat().st_mode & 0o777 == 0o600
     assert rows(copied) == rows(store)
-    assert done.rows == sum(map(len, rows(store).values())) + 1  # the secret in meta
+    assert done.rows == sum(map(len, rows(store).values())) + 2  # in meta: the secret, and who works with these tables
     with copied.reading() as tx, store.reading() as original:
         assert meta.get(tx, meta.SECRET) == meta.get(original, meta.SECRET) is not None
         assert meta.get(tx, "secret_file") == "one\ntwo\n"

@@ -1,4 +1,4 @@
-"""`digest db`: the database's tables, copies, retention, and its release after a restore."""
+"""`digest db`: the database's tables, copies, retention, its release after a restore, and moving it elsewhere."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Annotated
 import typer
 
 from digest.cli.door import Door, with_door
-from digest.cli.failures import DONE, FAILED
-from digest.model.errors import UsageError
+from digest.cli.failures import DONE, FAILED, INTERRUPTED
+from digest.cli.stopping import stoppable
+from digest.cli.terminal import Rows
+from digest.model.errors import StorageError, UsageError
 
-group = typer.Typer(help="Migrations, copies, retention, release after a restore.", no_args_is_help=True)
+group = typer.Typer(help="Migrations, copies, retention, release after a restore, moving.", no_args_is_help=True)
 
 
 @group.command("upgrade")
@@ -88,3 +90,69 @@ def restored(
         f"It sends again. {done.uncertain} deliveries that were open are uncertain now:",
         "  digest deliveries list --state uncertain",
     )
+
+
+@group.command("move")
+@with_door
+def move(
+    door: Door,
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="An empty database: postgresql://… or sqlite:///…", show_default=False)
+    ] = "",
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Let the configured one go on, after a move that was killed or lost.")
+    ] = False,
+) -> int:
+    """Copy the database into another one, verify it, and let only that one go on; keep the password in ~/.pgpass."""
+    if undo == bool(url):
+        raise UsageError(
+            "takes a URL, or --undo", where="digest db move", try_="digest db move postgresql://user@host/name"
+        )
+    if undo:
+        _undo(door)
+        return DONE
+    from digest.app.tables import move as carry
+
+    with stoppable() as stop:
+
+        def progress(what: str, table: str, rows: int, of: int) -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            door.progress(f"{table}: {rows:,} of {of:,} rows {what}")
+
+        try:
+            done = carry(door.config, url, clock=door.clock, progress=progress)
+        except KeyboardInterrupt:
+            door.progress_ends()
+            door.fail(
+                StorageError(
+                    "interrupted, and nothing was moved",
+                    where="digest db move",
+                    try_="run it again; the old database goes on as it was",
+                )
+            )
+            return INTERRUPTED
+        finally:
+            door.progress_ends()
+    door.show(
+        done,
+        Rows(("table", "rows"), list(done.moved.items())),
+        f"{sum(done.moved.values())} rows were moved and compared in {done.seconds:.1f} s. The old database refuses to "
+        "be used.",
+        f"Next: set database.url to {done.to} and start `digest run` again.",
+    )
+    return DONE
+
+
+def _undo(door: Door) -> None:
+    from digest.app.tables import undo_move
+
+    done = undo_move(door.config, clock=door.clock)
+    if done.was_gone:
+        door.show(
+            done,
+            f"This database is taken back, without what was done in {done.other} since. It refuses to send until:",
+            "  digest db restored --sent-until INSTANT",
+        )
+    else:
+        door.show(done, f"This database goes on as it was; nothing was moved to {done.other}.")

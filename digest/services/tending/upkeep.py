@@ -30,6 +30,7 @@ from digest.storage import (
     migrate,
     people,
     rounds,
+    slots,
     sources,
 )
 from digest.storage.base import Tx
@@ -39,6 +40,8 @@ from digest.storage.engine import Store, open_store
 _KEPT_FILE = "secret_file"
 #: Works that an edition may look back on must stay known as sent; a late slot lies up to nine days back itself.
 _LEAST_DELIVERIES = MOST_REACH + timedelta(days=9)
+#: Left out of a copy that lies about: who works just now, and what opens a door.
+_STAYS_BEHIND = (*copy.OF_PROCESSES, "desk_sessions", "desk_links", "api_answers")
 _AT_ONCE = 5_000
 _FORGET_AT_ONCE = 200
 #: A confirmation can be answered for a fortnight; so much later its mail is forgotten, too.
@@ -146,6 +149,7 @@ class Upkeep:
             dropped = editions.prune_messages(tx, now - timedelta(days=retention_days), kept)
         with self.store.transaction() as tx:
             told = rounds.prune(tx, now=now, days=_ROUNDS_DAYS)
+            slots.prune(tx, (now - kept_for).date())
         with self.store.transaction() as tx:
             admission.prune(tx, now)
             access.prune(tx, now)
@@ -185,7 +189,7 @@ class Upkeep:
         try:
             migrate.ready(target)
             with self.store.reading() as tx, target.transaction() as into:
-                rows = copy.copy_all(tx, into, leave_out=("leases", "desk_sessions", "desk_links", "api_answers"))
+                rows = copy.copy_all(tx, into, leave_out=_STAYS_BEHIND)
                 meta.put(into, meta.RESTORED, self.clock().isoformat())
                 if secret_file is not None:
                     meta.put(into, _KEPT_FILE, secret_file.decode("utf-8", "replace"))
