@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from digest.app.holders import dead_holders
 from digest.app.parts import Parts
 from digest.app.profiles import profile_of
@@ -11,6 +13,7 @@ from digest.services.publishing.preview import Preview
 from digest.services.publishing.publish import Publish
 from digest.services.publishing.silence import Silence
 from digest.services.readers.taste import Tastes
+from digest.storage import workers
 
 
 def publish(parts: Parts) -> Publish:
@@ -22,10 +25,18 @@ def publish(parts: Parts) -> Publish:
         profile_of=profile_of,
         key=parts.keys.lasting,
         holder=parts.holder,
-        dead=dead_holders,
+        dead=lambda holders: _gone(parts, holders),
         has_public_url=parts.has_public_url,
         clock=parts.clock,
+        wake=parts.wake,
     )
+
+
+def _gone(parts: Parts, holders: Sequence[str]) -> list[str]:
+    """Lease holders that are dead on this machine, or workers anywhere that fell silent."""
+    with parts.store.reading() as tx:
+        silent = workers.silent(tx, parts.clock(), holders)
+    return [*dead_holders(holders), *silent]
 
 
 def preview(parts: Parts) -> Preview:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import (
     ARRAY,
+    Column,
     ColumnElement,
     Connection,
     DateTime,
@@ -27,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeDecorator
 
 T = TypeVar("T")
@@ -96,13 +100,44 @@ def add_alike(
     """
     if not rows:
         return 0
+    if tx.dialect.name == "postgresql":
+        return _add_copied(tx, table, shared, rows)
     values = {name: literal(value, table.c[name].type, literal_execute=True) for name, value in shared.items()}
     varying = {name: bindparam(name, None, table.c[name].type) for name in rows[0]}
     statement = insert(tx, table).values({**values, **varying}).on_conflict_do_nothing()
     compiled = statement.compile(dialect=tx.dialect, compile_kwargs={"render_postcompile": True})
-    order = compiled.positiontup
-    given = [tuple(row[name] for name in order) for row in rows] if order else [dict(row) for row in rows]
+    given = [tuple(row[name] for name in compiled.positiontup or ()) for row in rows]
     return max(tx.exec_driver_sql(compiled.string, given, _COUNTED).rowcount, 0)
+
+
+def _add_copied(
+    tx: Tx, table: Table, shared: Mapping[str, object], rows: Sequence[Mapping[str, int | str | None]]
+) -> int:
+    """``add_alike`` by COPY, into a table of this transaction's own: a third of what an INSERT a row costs."""
+    copied, create = _beside(table, tuple(rows[0]))
+    tx.exec_driver_sql(create)
+    driver = tx.dialect.loaded_dbapi
+    connection: Any = tx.connection.driver_connection
+    try:
+        with connection.cursor() as cursor, cursor.copy(f"COPY {copied.name} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(tuple(row.values()))
+    except driver.Error as error:
+        # As if it had come through the layer that we went round.
+        raise DBAPIError.instance("COPY", None, error, driver.Error, dialect=tx.dialect) from error
+    values = {name: literal(value, table.c[name].type) for name, value in shared.items()}
+    fresh = insert(tx, table).from_select([*values, *copied.c.keys()], select(*values.values(), *copied.c))
+    added = tx.execute(fresh.on_conflict_do_nothing()).rowcount
+    tx.exec_driver_sql(f"DROP TABLE {copied.name}")
+    return max(added, 0)
+
+
+@lru_cache
+def _beside(table: Table, names: tuple[str, ...]) -> tuple[Table, str]:
+    """A temporary table of some of the columns of another, and the statement that makes it."""
+    columns = [Column(name, table.c[name].type) for name in names]
+    made = Table(f"{table.name}_to_add", MetaData(), *columns, prefixes=["TEMPORARY"])
+    return made, str(CreateTable(made).compile(dialect=postgresql.dialect()))
 
 
 def add_pairs(tx: Tx, table: Table, pairs: Collection[tuple[int | str, int]]) -> None:

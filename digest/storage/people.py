@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     ColumnElement,
@@ -118,10 +119,18 @@ def subscriber(tx: Tx, address: str) -> Subscriber | None:
 
 
 def hold(tx: Tx, address: str) -> None:
-    """Lets nobody erase an address before the transaction ends; waits for who is just doing it."""
-    tx.execute(
-        select(subscribers.c.id).where(subscribers.c.address == address).with_for_update(read=True, key_share=True)
-    )
+    """Lets nobody erase an address, or plan it an edition, before the transaction ends; waits for who is just doing
+    it."""
+    tx.execute(select(subscribers.c.id).where(subscribers.c.address == address).with_for_update(key_share=True))
+
+
+def hold_all(tx: Tx, subscriber_ids: Sequence[SubscriberId]) -> None:
+    """The same of many people, in the order of their ids, so that two who want some of the same wait for each other
+    and not in a circle. What is read of them afterwards is what the other one left behind."""
+    if tx.dialect.name == "sqlite":
+        return  # whoever writes there is alone
+    mine = select(subscribers.c.id).where(among(tx, subscribers.c.id, sorted(set(subscriber_ids))))
+    tx.execute(mine.order_by(subscribers.c.id).with_for_update(key_share=True)).close()
 
 
 def add_subscriber(tx: Tx, address: str, now: datetime) -> Subscriber:
@@ -308,15 +317,52 @@ def lacking(
     *,
     usual: Due | None,
     other: Due | None,
+    part: tuple[int, int] | None = None,
     after: int = 0,
     limit: int = 10_000,
 ) -> tuple[Subscription, ...]:
     """Confirmed readers with this (send_at, timezone) who may lack the slot that is due, in id order.
 
     ``usual`` is the slot of those who keep the digest's weekdays, ``other`` the newest one that weekdays of one's own
-    can give. Nobody who lacks one is left out; who was served is not even looked at. Readers with equal preferences
-    share one read-only mapping of them.
+    can give. Nobody who lacks one is left out; who was served is not even looked at. ``part`` is (number, of): of as
+    many parts, into which preferences fall by chance, the one of that number; PostgreSQL only. Readers with equal
+    preferences share one read-only mapping of them.
     """
+    whose = _lackers(digest, hour, usual, other)
+    if whose is None:
+        return ()
+    text = cast(subscriptions.c.preferences, Text)
+    query = (
+        _linked(preferences=text, days=cast(subscriptions.c.days, Text))
+        .where(*whose, subscriptions.c.id > after)
+        .order_by(subscriptions.c.id)
+        .limit(limit)
+    )
+    if part is not None:
+        number, of = part
+        query = query.where(func.mod(func.abs(cast(func.hashtext(text), BigInteger)), of) == number)
+    return tuple(
+        _subscription(row, days=_days(row.days), preferences=_wishes(row.preferences))
+        for row in tx.execute(query).all()
+    )
+
+
+def count_lacking(
+    tx: Tx, digest: str, hour: tuple[str, str], *, usual: Due | None, other: Due | None
+) -> Mapping[tuple[int, ...], int]:
+    """How many readers ``lacking`` gives, by the weekdays of their own; () are the digest's."""
+    whose = _lackers(digest, hour, usual, other)
+    if whose is None:
+        return {}
+    days = cast(subscriptions.c.days, Text)
+    rows = tx.execute(select(days.label("days"), func.count().label("readers")).where(*whose).group_by(days))
+    return {_days(row.days): row.readers for row in rows}
+
+
+def _lackers(
+    digest: str, hour: tuple[str, str], usual: Due | None, other: Due | None
+) -> list[ColumnElement[bool]] | None:
+    """Conditions that readers of an hour meet who may lack a slot; None where there is none to lack."""
     send_at, timezone = hour
     every_day = cast(subscriptions.c.days, Text) == "[]"
     whose: list[ColumnElement[bool]] = []
@@ -325,26 +371,15 @@ def lacking(
     if other is not None:
         whose.append(and_(~every_day, *_lack(other)))
     if not whose:
-        return ()
-    query = (
-        _linked(preferences=cast(subscriptions.c.preferences, Text), days=cast(subscriptions.c.days, Text))
-        .where(
-            subscriptions.c.digest == digest,
-            subscriptions.c.state == SubscriptionState.CONFIRMED.value,
-            subscriptions.c.send_at == send_at,
-            subscriptions.c.timezone == timezone,
-            subscriptions.c.id > after,
-            or_(*whose),
-        )
-        .order_by(subscriptions.c.id)
-        .limit(limit)
-    )
-    if send_at or timezone:
-        query = query.where(_OWN_HOUR)
-    return tuple(
-        _subscription(row, days=_days(row.days), preferences=_wishes(row.preferences))
-        for row in tx.execute(query).all()
-    )
+        return None
+    return [
+        subscriptions.c.digest == digest,
+        subscriptions.c.state == SubscriptionState.CONFIRMED.value,
+        subscriptions.c.send_at == send_at,
+        subscriptions.c.timezone == timezone,
+        or_(*whose),
+        *([_OWN_HOUR] if send_at or timezone else []),
+    ]
 
 
 def _lack(due: Due) -> list[ColumnElement[bool]]:
@@ -437,20 +472,33 @@ def served(tx: Tx, ids: Sequence[SubscriptionId], slot_at: datetime, local_date:
     tx.execute(theirs.values(last_slot_at=slot_at, last_slot_date=local_date))
 
 
-def confirmed(tx: Tx, ids: Sequence[SubscriptionId]) -> Mapping[SubscriptionId, date | None]:
-    """Those of the subscriptions that are confirmed now, and until when each is paused. Their people are held."""
+class Standing(NamedTuple):
+    """What decides whether a subscription is planned a mail."""
+
+    is_confirmed: bool
+    paused_until: date | None
+    last_slot_at: datetime | None
+    last_slot_date: str
+
+    def lacks(self, slot: Slot) -> bool:
+        """Whether no slot of this date or instant, and no later one, was published for it."""
+        if self.last_slot_at is not None and self.last_slot_at >= slot.at:
+            return False
+        return self.last_slot_date < slot.local_date.isoformat()
+
+
+def standings(tx: Tx, ids: Sequence[SubscriptionId]) -> Mapping[SubscriptionId, Standing]:
+    """How subscriptions stand now; those of people who were erased do not."""
+    table = subscriptions.c
     query = (
-        select(subscriptions.c.id, subscriptions.c.paused_until)
-        .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
-        .where(
-            among(tx, subscriptions.c.id, ids),
-            subscriptions.c.state == SubscriptionState.CONFIRMED.value,
-            subscribers.c.address.is_not(None),
-        )
-        .order_by(subscribers.c.id)
-        .with_for_update(read=True, key_share=True, of=subscribers)
+        select(table.id, table.state, table.paused_until, table.last_slot_at, table.last_slot_date)
+        .join(subscribers, subscribers.c.id == table.subscriber_id)
+        .where(among(tx, table.id, ids), subscribers.c.address.is_not(None))
     )
-    return {SubscriptionId(row.id): row.paused_until for row in tx.execute(query)}
+    confirmed = SubscriptionState.CONFIRMED.value
+    return {
+        SubscriptionId(row_id): Standing(state == confirmed, *rest) for row_id, state, *rest in tx.execute(query).all()
+    }
 
 
 def erase(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from digest.editions.schedule import due_slot, is_due, schedule_for
+from digest.services.publishing.cohorts import pages
 from digest.services.publishing.due import Wishes
 from digest.storage import people
 from tests.services.road import DAY, SLOT, Road
@@ -83,8 +84,9 @@ def test_who_was_served_is_not_looked_at_again(url: str, tmp_path: Path):
     road.now = SLOT + 2 * DAY
     road.reader("late@example.org", since=road.now)
     publish = road.app.publish
-    pages = list(publish._pages(publish.digests[0], Wishes(publish.profile_of, road.now)))
-    assert pages == []
+    wishes = Wishes(publish.profile_of, road.now)
+    (weekly,) = publish.digests
+    assert list(pages(publish.store, weekly, lambda hour: wishes.newest(weekly, hour))) == []
     assert [r.address for r, _ in publish.due(road.now, insist=True)] == ["late@example.org"]
     road.app.close()
 

@@ -12,7 +12,7 @@ import pytest
 
 from digest.model.editions import Slot
 from digest.services.publishing.composing import Wanted
-from digest.services.publishing.publish import one_mail
+from digest.services.publishing.together import one_mail
 from digest.storage import deliveries, editions, people
 from tests.services.road import DAY, SLOT, Road, in_mail, paper, titles
 

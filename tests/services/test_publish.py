@@ -12,6 +12,8 @@ import pytest
 from digest.model.editions import Remark
 from digest.model.errors import SendingRefused
 from digest.model.people import SuppressionReason
+from digest.services.publishing.due import Wishes
+from digest.services.publishing.publish import Published
 from digest.services.readers.subscribe import Choices
 from digest.storage import deliveries, editions, entries, meta, people, sources
 from tests.services.road import DAY, SLOT, Road, in_mail, numbers, paper, titles
@@ -74,7 +76,7 @@ def test_readers_share_an_edition_when_profile_and_relevant_history_agree_and_on
 
 
 def test_a_page_of_readers_after_the_first_prints_nothing_again(road, monkeypatch):
-    monkeypatch.setattr("digest.services.publishing.publish._PAGE", 2)
+    monkeypatch.setattr("digest.services.publishing.cohorts.PAGE", 2)
     road.bring(paper(1))
     for number in range(5):
         road.reader(f"r{number}@example.org")
@@ -308,7 +310,7 @@ def test_a_crash_while_printing_or_writing_leaves_nothing_and_the_next_run_does_
     ):
         with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="power cut"):
             if broken is None:
-                patched.setattr("digest.services.publishing.publish.people.served", crash)
+                patched.setattr("digest.services.publishing.planning.people.served", crash)
             (broken or healthy).run(road.now)
         with road.app.store.reading() as tx:
             assert deliveries.listing(tx) == ()
@@ -321,12 +323,17 @@ def test_a_crash_while_printing_or_writing_leaves_nothing_and_the_next_run_does_
 
 
 def test_while_another_process_publishes_nothing_is_done(road):
+    road.bring(paper(1))
     road.reader()
-    with road.app.store.transaction() as tx:
-        assert meta.take_lease(tx, "publish", "elsewhere:1:2", road.now, road.now + timedelta(minutes=10))
-    assert road.publish().busy
+    other = replace(road.app.publish, holder="elsewhere:1:2")
+    cohorts = other._cohorts(other.digests)
+    assert cohorts.open(Wishes(other.profile_of, road.now)) == 1
+    assert cohorts.take() is not None
+    assert road.publish() == Published(slots=(), upcoming=road.publish().upcoming, busy=True)
     road.now += timedelta(minutes=11)
-    assert not road.publish().busy
+    published = road.publish()
+    assert not published.busy
+    assert titles(published) == [("daily", 1, 1, 1)]
 
 
 def test_what_a_reader_was_sent_between_choosing_and_writing_makes_him_wait(open_road):

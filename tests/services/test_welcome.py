@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from digest.model.people import SubscriptionState, SuppressionReason
 from digest.services.readers.admission import Asked
 from digest.services.readers.subscribe import Choices
 from digest.services.stamping import CONFIRM, PREFERENCES, scoped
-from digest.storage import deliveries, meta
+from digest.storage import deliveries
 from tests.services.road import DAY, SLOT, Road, in_mail, paper
 
 BOTH = {"send_at": "07:30", "timezone": "Europe/Berlin", "join": True}
@@ -182,13 +183,25 @@ class TestTheEditionInAWelcome:
         road.app.welcome.confirm(ask(road))
         assert welcomes(road) == [("daily", False)]
 
-    def test_stays_away_while_somebody_publishes(self, published):
+    def test_of_two_at_the_same_instant_one_stays_away(self, published, monkeypatch):
         road = published
-        token = ask(road)
-        with road.app.store.transaction() as tx:
-            meta.take_lease(tx, "publish", "another:1:1", road.now, road.now + DAY)
-        road.app.welcome.confirm(token)
-        assert welcomes(road) == [("daily", False)]
+        tokens = [ask(road)]
+        road.now += DAY
+        tokens.append(ask(road, digest="weekly"))
+        both_look, looked = threading.Barrier(2), deliveries.history
+
+        def history(*given, **named):
+            with suppress(threading.BrokenBarrierError):
+                both_look.wait(0.3)
+            return looked(*given, **named)
+
+        monkeypatch.setattr(deliveries, "history", history)
+        threads = [threading.Thread(target=road.app.welcome.confirm, args=(token,)) for token in tokens]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert sorted(with_edition for _, with_edition in welcomes(road)) == [False, True]
 
     def test_stays_away_when_a_restored_database_does_not_know_what_was_sent(self, published):
         road = published

@@ -8,7 +8,8 @@ from digest.cli.door import Door, with_door
 from digest.cli.terminal import Rows, slot, when
 
 if TYPE_CHECKING:
-    from digest.services.status.report import DigestStatus
+    from digest.services.status.fleet import FleetStatus
+    from digest.services.status.report import DigestStatus, OpenSlot
 
 _NOW = {"leased": "it is being sent now", "sending": "it is being sent now"}
 
@@ -16,9 +17,12 @@ _NOW = {"leased": "it is being sent now", "sending": "it is being sent now"}
 @with_door
 def status(door: Door) -> None:
     """Sources, slots, deliveries and backlog at a glance."""
+    from digest.services.plain import as_json
+
     app = door.app
     app.sources.known()
     found = app.report.status()
+    fleet = app.fleet.look()
     counts = ", ".join(f"{number} {name}" for name, number in found.deliveries.items() if number) or "none yet"
     lines: list[str | Rows] = [
         Rows(
@@ -37,6 +41,7 @@ def status(door: Door) -> None:
     lines += [f"{source.id} {source.silence}." for source in found.sources if source.silence]
     for digest in found.digests:
         lines += [f"{digest.name}: {said}" for said in (digest.reason, *digest.notes) if said]
+    lines += [_under_way(one) for one in found.open_slots]
     lines += [
         "",
         f"Deliveries: {counts}. Backlog: {found.backlog}. Suppressed addresses: {found.suppressions}. "
@@ -66,7 +71,34 @@ def status(door: Door) -> None:
         lines.append(f"A prior of your own was {became} on {when(found.refit.at)}: {found.refit.why}.")
     if found.restored:
         lines.append("This database is a restored backup: nothing is sent until `digest db restored`.")
-    door.show(found, *lines)
+    if fleet.is_one:
+        lines += ["", *_fleet(fleet)]
+    door.show({**as_json(found), "fleet": fleet if fleet.is_one else None}, *lines)
+
+
+def _fleet(fleet: FleetStatus) -> list[str | Rows]:
+    """Who works, which calls wait, and what is wrong."""
+    workers = [
+        (one.holder, ", ".join(one.roles), one.version, when(one.seen_at), "" if one in fleet.living else "fell silent")
+        for one in (*fleet.living, *fleet.lost)
+    ]
+    calls = ", ".join(f"{one.waiting} for {one.work}" for one in fleet.calls if one.waiting) or "none"
+    return [
+        Rows(("worker", "roles", "version", "last sign of life", ""), workers),
+        f"Calls that wait: {calls}.",
+        *(f"{trouble.what}; {trouble.try_}" for trouble in fleet.troubles),
+    ]
+
+
+def _under_way(one: OpenSlot) -> str:
+    """A slot that is not served; one that should be by now, with where to look."""
+    said = (
+        f"{one.digest}: the slot of {slot(one.slot)} is open since {when(one.since)}, "
+        f"{one.waiting:,} of {one.readers:,} readers are still to be served"
+    )
+    if not one.is_late:
+        return f"{said}."
+    return f"Warning: {said}. Whatever publishes goes on with it; its log says what is in the way."
 
 
 def _readers(digest: DigestStatus) -> str:

@@ -1,4 +1,4 @@
-"""Which edition is due for a reader, and from when on he may lack one: what publishing asks a million times.
+"""Which edition is due for a reader, and which slots readers of an hour may lack: what publishing asks a million times.
 
 Most readers of a digest differ in nothing that matters here, so what was worked out for one of them is remembered.
 """
@@ -17,10 +17,12 @@ from digest.services.ports import ProfileOf
 from digest.services.publishing.composing import Wanted
 from digest.storage.people import Due
 
-_KEPT = 4096
+#: (send_at, timezone) that readers chose; "" stands for the digest's.
+Hour = tuple[str, str]
+#: What readers of an hour may lack: those who keep the digest's weekdays, and those with weekdays of their own.
+Dues = tuple[Due | None, Due | None]
+_KEPT = 2048
 _EVERY_DAY = tuple(range(7))
-#: A clock that is set back at midnight repeats the end of a day; none is set back further.
-_SLACK = timedelta(hours=3)
 
 
 @dataclass(slots=True)
@@ -60,26 +62,43 @@ class Wishes:
         self._wanted[key] = reader.preferences, wanted
         return wanted
 
-    def newest(self, digest: Digest, hour: tuple[str, str]) -> tuple[Due | None, Due | None]:
-        """The slots that readers with this (send_at, timezone), "" being the digest's, may lack: of those who keep the
-        digest's weekdays, and the newest that weekdays of one's own can give."""
-        send_at, timezone = hour
-        usual = Schedule(
-            send_at=time.fromisoformat(send_at) if send_at else digest.schedule.send_at,
-            timezone=timezone or digest.schedule.timezone,
-            days=digest.schedule.days,
+    def newest(self, digest: Digest, hour: Hour) -> Dues:
+        """What readers of an hour may lack now; of those with weekdays of their own the newest that any can give."""
+        usual, other = self.due_on(digest, hour, ()), self.due_on(digest, hour, _EVERY_DAY)
+        return (
+            self.due(digest, hour, usual) if usual is not None else None,
+            self.due(digest, hour, other) if other is not None else None,
         )
-        return self._due(digest, usual), self._due(digest, replace(usual, days=_EVERY_DAY))
 
-    def _due(self, digest: Digest, schedule: Schedule) -> Due | None:
-        slot = due_slot(digest.name, schedule, self.now)
-        if slot is None:
-            return None
+    def lackers(self, digest: Digest, hour: Hour, slot: Slot) -> Dues:
+        """The same of one slot; that it is due for a reader with weekdays of his own, only ``of`` can tell."""
+        if slot_on(digest.name, _schedule(digest, hour), slot.local_date) != slot:
+            return None, None
+        due = self.due(digest, hour, slot)
+        return due if self.due_on(digest, hour, ()) == slot else None, due
+
+    def due_on(self, digest: Digest, hour: Hour, days: tuple[int, ...]) -> Slot | None:
+        """The slot that is due for readers of an hour with these weekdays; () are the digest's."""
+        usual = _schedule(digest, hour)
+        return due_slot(digest.name, replace(usual, days=days or usual.days), self.now)
+
+    def due(self, digest: Digest, hour: Hour, slot: Slot) -> Due:
+        """A slot, and until when whoever joined may lack it."""
         if self.insist:
             return Due(slot=slot, joined_until=None)
-        # Who joined later on the slot's own day is still for it.
-        end = datetime.combine(slot.local_date + timedelta(days=1), time.min, tzinfo=ZoneInfo(schedule.timezone))
-        return Due(slot=slot, joined_until=max(slot.at, end.astimezone(UTC) + _SLACK))
+        # Who joined later on the slot's own day is still for it; a day whose end is repeated ends the second time.
+        zone = ZoneInfo(_schedule(digest, hour).timezone)
+        end = datetime.combine(slot.local_date + timedelta(days=1), time.min, tzinfo=zone).replace(fold=1)
+        return Due(slot=slot, joined_until=max(slot.at, end.astimezone(UTC) - timedelta(microseconds=1)))
+
+
+def _schedule(digest: Digest, hour: Hour) -> Schedule:
+    send_at, timezone = hour
+    return Schedule(
+        send_at=time.fromisoformat(send_at) if send_at else digest.schedule.send_at,
+        timezone=timezone or digest.schedule.timezone,
+        days=digest.schedule.days,
+    )
 
 
 def public_due(digest: Digest, last: Edition | None, now: datetime) -> Slot | None:

@@ -30,7 +30,7 @@ from digest.services.ports import Clock, Prepare, Print, ProfileOf, ReadPage
 from digest.services.publishing.composing import Composer, Wanted
 from digest.services.publishing.due import Wishes, public_due
 from digest.services.publishing.press import Press
-from digest.services.publishing.publish import compose_chain, composer_base, one_mail
+from digest.services.publishing.together import compose_chain, composer_base, one_mail
 from digest.services.publishing.welcome import with_settings
 from digest.services.readers.subscribe import Choices, columns_of
 from digest.services.stamping import dead_stamps

@@ -73,6 +73,8 @@ class Welcome:
         if edition is not None:
             letters.insert(0, self._print(digest, with_settings(found, settings), edition, now))
         with self.store.transaction() as tx:
+            # Whoever is just planning this reader an edition is waited for, or waits for us; both look at what was sent
+            # only then.
             people.hold(tx, found.address)
             if people.suppressed(tx, [address_key(found.address, self.keys.lasting)]):
                 return None
@@ -124,10 +126,7 @@ class Welcome:
 
     def _plan(self, tx: Tx, reader: Subscription, letters: list[_Letter], now: datetime) -> None:
         """Plans the first letter whose edition the reader may have; the last one has none."""
-        # While somebody publishes, nobody knows what this reader is just being sent of another digest. Whoever begins
-        # to publish now waits for this transaction.
-        alone = meta.take_lease(tx, "publish", f"welcome {reader.id}", now, now)
-        fits = (one for one in letters if one.edition is None or (alone and _is_new_to(tx, reader, one.edition, now)))
+        fits = (one for one in letters if one.edition is None or _is_new_to(tx, reader, one.edition, now))
         letter = next(fits)
         edition = editions.freeze(tx, letter.edition) if letter.edition is not None else None
         editions.keep_message(tx, letter.message, now)
@@ -146,8 +145,6 @@ class Welcome:
         )
         if deliveries.plan(tx, [row]) and edition is not None:
             people.served(tx, [reader.id], edition.slot.at, edition.slot.local_date.isoformat())
-        if alone:
-            meta.give_back(tx, "publish", f"welcome {reader.id}")
 
 
 def with_settings(reader: Subscription, settings: Mapping[str, object]) -> Subscription:

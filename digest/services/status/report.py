@@ -19,12 +19,14 @@ from digest.services.status.hush import hushes
 from digest.services.status.refitted import Refitted
 from digest.services.status.refitted import last as last_refit
 from digest.services.status.usual import Hush
-from digest.storage import bounces, deliveries, editions, entries, likeness, meta, parting, people, sources
+from digest.storage import bounces, deliveries, editions, entries, likeness, meta, parting, people, slots, sources
 from digest.storage.base import Tx, storable
 from digest.storage.engine import Store
 from digest.storage.sources import HeldSource
 
 _WEEK = timedelta(days=7)
+#: So long a slot may be under way; then somebody should look why.
+_LONG = timedelta(hours=1)
 _BOUNCES = (ReportKind.HARD.value, ReportKind.SOFT.value, ReportKind.COMPLAINT.value)
 
 
@@ -65,6 +67,20 @@ class DigestStatus:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OpenSlot:
+    """A slot that is not published for everybody who lacks it."""
+
+    digest: str
+    slot: str
+    since: datetime
+    readers: int
+    waiting: int
+    """How many of the readers are still to be served."""
+    is_late: bool
+    """It has been open for longer than an hour."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OldestOpen:
     """The unfinished delivery that waits for longest."""
 
@@ -100,6 +116,7 @@ class Status:
     leave them out."""
     refit: Refitted | None = None
     """What came of the last try to learn from one's own papers."""
+    open_slots: tuple[OpenSlot, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,6 +214,7 @@ class Report:
                 entries=entries.count(tx),
                 waiting_for_category=entries.count_without_categories(tx, since=now - _WEEK),
                 refit=last_refit(tx),
+                open_slots=tuple(_open_slot(one, now) for one in slots.under_way(tx)),
             )
 
     def slot(self, digest: Digest, now: datetime, also: Sequence[date] = ()) -> SlotReport:
@@ -330,6 +348,17 @@ def digest_status(tx: Tx, digest: Digest, readers: int, paused: tuple[str, ...],
         next_slot=following.key if following else None,
         paused=digest.name in paused or "*" in paused,
         paused_readers=people.paused_readers(tx, digest.name, local_day(digest.schedule, now)),
+    )
+
+
+def _open_slot(one: slots.UnderWay, now: datetime) -> OpenSlot:
+    return OpenSlot(
+        digest=one.slot.digest,
+        slot=one.slot.key,
+        since=one.opened_at,
+        readers=one.readers,
+        waiting=one.readers - one.served,
+        is_late=now - one.opened_at > _LONG,
     )
 
 
