@@ -19,9 +19,10 @@ STAGES = ("sources", "entries", "ranking", "editions", "rendering", "delivery")
 #: room -> the other rooms it may import
 MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"daemon", "web", "app", "services", "config", "model"},
-    "daemon": {"web", "app", "services", "config", "model"},
+    "daemon": {"web", "app", "fleet", "services", "config", "model"},
     "web": {"app", "services", "config", "model"},
-    "app": {"config", "services", "storage", "model", *STAGES},
+    "app": {"config", "fleet", "services", "storage", "model", *STAGES},
+    "fleet": {"services", "storage", "model"},
     "config": {"model"},
     "services": {"storage", "model", *STAGES},
     **{stage: {"model"} for stage in STAGES},
@@ -84,6 +85,7 @@ WORLD = {
 #: Libraries that live in one room.
 LIVES_IN = {
     "apscheduler": {"daemon"},
+    "procrastinate": {"fleet"},
     "starlette": {"web"},
     "sqlalchemy": {"storage"},
     "alembic": {"storage"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import time
@@ -9,17 +10,24 @@ from collections.abc import Sequence
 
 #: When this process began to make lease holders; an older one of its number was another process.
 _STARTED = time.time_ns()
+_MOST_NAME = 30
 
 
 def new_holder() -> str:
     """A name for a run of this process: ``host:pid:start``."""
-    return f"{socket.gethostname()[:30]}:{os.getpid()}:{time.time_ns()}"
+    return f"{_host()}:{os.getpid()}:{time.time_ns()}"
 
 
 def dead_holders(holders: Sequence[str]) -> list[str]:
     """Lease holders ("host:pid:start:run") that were processes of this machine and are gone."""
-    host = socket.gethostname()[:30]
+    host = _host()
     return [holder for holder in holders if holder.startswith(f"{host}:") and _is_dead(*holder.split(":")[1:3])]
+
+
+def _host() -> str:
+    """This machine's name. Of a long one, as a container's, the end tells it from its brothers."""
+    name = socket.gethostname()
+    return name if len(name) <= _MOST_NAME else f"{name[:20]}-{hashlib.sha256(name.encode()).hexdigest()[:9]}"
 
 
 def _is_dead(pid: str, start: str) -> bool:

@@ -14,6 +14,7 @@ from digest.model.errors import ConfigError
 from digest.services.access.operators import Operators
 from digest.services.access.passwords import is_hash
 from digest.services.readers.admission import Admission
+from digest.services.status.fleet import Fleet
 from digest.services.tending.doctor import Doctor, Exit
 
 
@@ -36,7 +37,7 @@ def operators(parts: Parts) -> Operators:
     )
 
 
-def doctor(parts: Parts, admission: Admission) -> Doctor:
+def doctor(parts: Parts, admission: Admission, fleet: Fleet) -> Doctor:
     config = parts.config
     return Doctor(
         store=parts.store,
@@ -61,5 +62,6 @@ def doctor(parts: Parts, admission: Admission) -> Doctor:
         webhooks=parts.webhooks.states,
         secrets=lambda: tuple(secret_files(config)),
         load_model=model_reader(config),
+        troubles=lambda: [(one.what, one.try_) for one in fleet.look().troubles],
         clock=parts.clock,
     )

@@ -14,7 +14,7 @@ from digest.config import Config
 from digest.delivery.tokens import new_secret
 from digest.model.editions import Digest, Edition
 from digest.model.mail import Message
-from digest.services.ports import Clock, Prepare
+from digest.services.ports import Clock, Prepare, Wake
 from digest.services.stamping import Keys
 from digest.storage.engine import Store
 
@@ -47,10 +47,17 @@ class Parts:
         return new_holder()
 
     @cached_property
+    def wake(self) -> Wake:
+        """Calls the other processes of a fleet."""
+        from digest.app.calling import wake_of
+
+        return wake_of(self.store)
+
+    @cached_property
     def ways(self) -> Ways:
         from digest.app.documents import ways
 
-        return ways(self.config, self.clock)
+        return ways(self.config, self.clock, self.store)
 
     @cached_property
     def renderer(self) -> Renderer:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from digest.app.clocks import Agreed, clock_of, system_clock, zones_version
 from digest.app.parts import Parts
 from digest.config import Config
 from digest.services.ports import Clock
 from digest.services.stamping import Keys
 from digest.sources.kinds import check, installed
-from digest.storage import migrate
+from digest.storage import migrate, moved
 from digest.storage.engine import Store, open_store
 
 if TYPE_CHECKING:
@@ -48,10 +48,13 @@ if TYPE_CHECKING:
     from digest.services.sending.ledger import Ledger
     from digest.services.sending.notify import Notify
     from digest.services.sending.reconcile import Reconcile
+    from digest.services.sending.relays import Relays
+    from digest.services.status.fleet import Fleet
     from digest.services.status.glance import Overview
     from digest.services.status.refitted import Refitted
     from digest.services.status.report import Report
     from digest.services.status.trends import Trends
+    from digest.services.tending.crew import Crew
     from digest.services.tending.doctor import Doctor
     from digest.services.tending.upkeep import Pruned, Upkeep
     from digest.services.tending.works import Works
@@ -166,6 +169,12 @@ class App:
         return ledger(self.parts)
 
     @cached_property
+    def relays(self) -> Relays:
+        from digest.app.sending import relays
+
+        return relays(self.parts)
+
+    @cached_property
     def reconcile(self) -> Reconcile:
         from digest.app.sending import reconcile
 
@@ -221,7 +230,7 @@ class App:
     def doctor(self) -> Doctor:
         from digest.app.operating import doctor
 
-        return doctor(self.parts, self.admission)
+        return doctor(self.parts, self.admission, self.fleet)
 
     @cached_property
     def sources(self) -> Sources:
@@ -301,6 +310,27 @@ class App:
         return operators(self.parts)
 
     @cached_property
+    def crew(self) -> Crew:
+        from digest.app.sending import accepted
+        from digest.services.tending.crew import Crew
+
+        return Crew(
+            store=self.store,
+            keys=self.keys.mark,
+            holder=self.parts.holder,
+            zones=zones_version(),
+            ahead=self.agree,
+            accepted=lambda: accepted(self.deliver),
+            clock=self.clock,
+        )
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        from digest.services.status.fleet import Fleet
+
+        return Fleet(store=self.store, keys=self.keys.mark, clock=self.clock)
+
+    @cached_property
     def tokens(self) -> Tokens:
         from digest.services.access.tokens import Tokens
 
@@ -313,6 +343,10 @@ class App:
         return Once(
             store=self.store, lasting=self.keys.lasting, new_holder=lambda: secrets.token_hex(16), clock=self.clock
         )
+
+    def agree(self) -> float:
+        """Looks at the clock that all share; gives by how many seconds this machine's is ahead of it."""
+        return self.clock.agree() if isinstance(self.clock, Agreed) else 0.0
 
     def ready(self) -> App:
         """Itself, with every service made."""
@@ -362,17 +396,16 @@ class App:
         self.store.close()
 
 
-def system_clock() -> datetime:
-    return datetime.now(UTC)
-
-
 def build(config: Config, *, clock: Clock = system_clock, check_schema: bool = True) -> App:
     """Opens the database (building an empty one). Raises ConfigError for a source that its kind does not understand,
-    and as the store does."""
+    and as the store does. The system's clock gives way to the one that all processes of a database share."""
     kinds = installed()
     for source, place in zip(config.sources, config.source_places, strict=True):
         check(source, kinds, where=place)
     store = open_store(config.database_url)
     if check_schema:
         migrate.ready(store)
+        moved.refuse(store)
+    if clock is system_clock:
+        clock = clock_of(store) or clock
     return App(parts=Parts(config=config, clock=clock, store=store, kinds=kinds))

@@ -20,6 +20,7 @@ from digest.cli.commands import (
     people,
     preview,
     ranking,
+    relays,
     running,
     send,
     setup,
@@ -71,6 +72,7 @@ root.command("preview")(preview.preview)
 root.command("send")(send.send)
 root.command("run")(running.run)
 root.command("web")(running.web)
+root.command("worker")(running.worker)
 root.command("rank")(ranking.rank)
 root.command("explain")(ranking.explain)
 root.command("silence")(silence.silence)
@@ -80,6 +82,7 @@ root.add_typer(people.group, name="people")
 root.add_typer(subscribers.group, name="subscribers")
 root.add_typer(taste.group, name="taste")
 root.add_typer(deliveries.group, name="deliveries")
+root.add_typer(relays.group, name="relays")
 root.add_typer(suppressions.group, name="suppressions")
 root.add_typer(dkim.group, name="dkim")
 root.add_typer(desk.group, name="desk")

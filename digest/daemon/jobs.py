@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ import structlog
 from digest.app import App
 from digest.daemon.standing import swapped
 from digest.model.errors import DigestError
+from digest.services.publishing.serving import PublishedSlot
 from digest.web.figures import Job, Pulse
 
 log = structlog.get_logger("digest")
@@ -38,11 +39,14 @@ _MOST_ASKED = 20
 class Daemon:
     """One App and its ticks; ``reload`` swaps the App between two ticks."""
 
-    def __init__(self, app: App, *, rebuild: Callable[[], App] | None = None) -> None:
+    def __init__(self, app: App, *, rebuild: Callable[[], App] | None = None, names: Sequence[str] = JOBS) -> None:
+        """``names`` are those of its jobs, as monitoring knows them."""
         self.app = app
+        self._names = names
         self.stop = threading.Event()
         self._rebuild = rebuild
-        self._turn = threading.RLock()
+        self._fetching = threading.Lock()
+        self._publishing = threading.Lock()
         self._sending = threading.Lock()
         self._asking = threading.Lock()
         self._asked_at: datetime | None = None
@@ -57,11 +61,41 @@ class Daemon:
 
     def look(self) -> int:
         """Fetches what is due and publishes what is due; gives how many deliveries were planned."""
-        with self._turn:
-            # A slot that is due is published whatever became of the fetching.
-            guarded("fetch", self._fetch, self)()
-            published = self.app.publish.run(self.app.clock())
-            for slot in published.slots:
+        # A slot that is due is published whatever became of the fetching.
+        guarded("fetch", self.fetch, self)()
+        return self.publish()
+
+    def fetch(self) -> None:
+        """Fetches what is due."""
+        with self._fetching:
+            for row in self.app.ingest.run(stop=self.stop):
+                log.info(
+                    "fetched",
+                    source=row.id,
+                    state=row.state.value,
+                    new=row.new,
+                    revised=row.revised,
+                    detail=row.detail,
+                    next_at=_iso(row.next_at),
+                )
+
+    def publish(self) -> int:
+        """Publishes what is due; gives how many deliveries were planned."""
+        return self._publish(lambda app, now: app.publish.run(now).slots)
+
+    def publish_with_others(self) -> int:
+        """Opens what is due, if nobody else has, and publishes a share of what is open."""
+
+        def share(app: App, now: datetime) -> Sequence[PublishedSlot]:
+            app.publish.open_due(now)
+            return app.publish.work(now, self.stop)
+
+        return self._publish(share)
+
+    def _publish(self, work: Callable[[App, datetime], Sequence[PublishedSlot]]) -> int:
+        with self._publishing:
+            slots = work(self.app, self.app.clock())
+            for slot in slots:
                 log.info(
                     "published",
                     digest=slot.digest,
@@ -72,22 +106,10 @@ class Daemon:
                     reason=slot.reason,
                     notes=list(slot.notes),
                 )
-            planned = sum(slot.planned for slot in published.slots)
+            planned = sum(slot.planned for slot in slots)
         if planned:
             gc.collect()
         return planned
-
-    def _fetch(self) -> None:
-        for row in self.app.ingest.run(stop=self.stop):
-            log.info(
-                "fetched",
-                source=row.id,
-                state=row.state.value,
-                new=row.new,
-                revised=row.revised,
-                detail=row.detail,
-                next_at=_iso(row.next_at),
-            )
 
     def send(self) -> None:
         """Delivers what is due; a relay that cannot be used is told once, not every minute."""
@@ -128,7 +150,7 @@ class Daemon:
             self._heard_at = now
             for name in self.app.notify.silences():
                 log.warning("silent for unusually long, the operator is told", name=name)
-        for digest in self.app.notify.deliveries(refused=self.refused):
+        for digest in self.app.notify.deliveries(refused=self.refused or self.app.crew.refused()):
             log.warning("mails do not get through, the operator is told", digest=digest)
         if self._prune_at is None or now >= self._prune_at:
             self._prune(now)
@@ -163,7 +185,7 @@ class Daemon:
 
     def pulse(self) -> Pulse:
         """How the jobs are doing, for monitoring."""
-        jobs = tuple(self._jobs.get(name, Job(name=name)) for name in JOBS)
+        jobs = tuple(self._jobs.get(name, Job(name=name)) for name in self._names)
         return Pulse(started_at=self._started_at, jobs=jobs, refused_since=self.refused[0] if self.refused else None)
 
     def tick(self) -> None:
@@ -180,7 +202,7 @@ class Daemon:
 
     def _put(self, fresh: App) -> App:
         """A reload waits for what runs."""
-        with self._turn, self._sending, self._asking:
+        with self._fetching, self._publishing, self._sending, self._asking:
             old, self.app = self.app, fresh
         return old
 

@@ -26,3 +26,10 @@ def listen(current: Callable[[], App], pulse: Callable[[], Pulse], *, pages: boo
             server.close()
         raise
     return servers
+
+
+def watch(
+    current: Callable[[], App], pulse: Callable[[], Pulse], is_well: Callable[[], bool], bind: str
+) -> dict[str, WebServer]:
+    """What monitoring asks of one worker, at an address of its own. Raises DigestError when it is taken."""
+    return {"monitor": WebServer(Monitor(current, pulse, is_well).application(), bind, option="--monitor")}

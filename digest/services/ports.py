@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from digest.model.editions import Digest, Edition, Item
@@ -11,6 +12,7 @@ from digest.model.feeds import Entry, FetchRequest, FetchResponse
 from digest.model.mail import Message
 from digest.model.people import Profile, Subscription
 from digest.model.ranking import Evidence
+from digest.storage.base import Tx
 
 if TYPE_CHECKING:
     from digest.ranking.rank import Ranking
@@ -33,3 +35,21 @@ ReadPage = Callable[[str, Sequence[Item]], str]
 ProfileOf = Callable[[Digest, Subscription | None], Profile]
 #: The current instant, aware UTC.
 Clock = Callable[[], datetime]
+
+
+class Work(StrEnum):
+    """What a worker of a fleet can be called for; by the same names it is told what to do (`digest worker --roles`)."""
+
+    FETCH = "fetch"
+    PUBLISH = "publish"
+    DELIVER = "deliver"
+    INBOUND = "inbound"
+
+
+#: Calls those who do such work, with the transaction that makes it: (transaction, work). A call may be lost, doubled or
+#: late; what is to be done stands in the tables.
+Wake = Callable[[Tx, Work], None]
+
+
+def nobody(tx: Tx, work: Work) -> None:
+    """On one machine nobody is called: it looks by the minute."""

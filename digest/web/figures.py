@@ -10,6 +10,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from digest import __version__
+from digest.services.ports import Work
+from digest.services.status.fleet import FleetStatus
 from digest.services.status.report import Status
 
 #: Jobs that take minutes at most, and for how long one of them may not end before it stands still. A send or a round of
@@ -44,18 +46,20 @@ class Pulse:
 class Figures(Collector):
     """Status and pulse as metrics; worked out at each question, so nothing is counted twice or left over."""
 
-    def __init__(self, told: Callable[[], tuple[Status, Pulse]]) -> None:
+    def __init__(self, told: Callable[[], tuple[Status, FleetStatus, Pulse]]) -> None:
         self._told = told
 
     def describe(self) -> Iterable[Metric]:
         return ()  # else registering would already read the store
 
     def collect(self) -> Iterator[Metric]:
-        status, pulse = self._told()
+        status, fleet, pulse = self._told()
         yield _gauge("build_info", "The version that runs.", {(__version__,): 1}, "version")
         yield from _of_sources(status)
         yield from _of_digests(status)
         yield from _of_mails(status)
+        if fleet.is_one:
+            yield from _of_fleet(fleet)
         yield from _of_jobs(pulse)
 
 
@@ -84,6 +88,8 @@ def _of_digests(status: Status) -> Iterator[Metric]:
                     {(one.name,): _instant_of(one.due_slot) for one in digests}, "digest")  # fmt: skip
     yield _instants("last_slot", "The last slot that was published.",
                     {(one.name,): _instant_of(one.last_slot) for one in digests}, "digest")  # fmt: skip
+    yield _gauge("slot_readers_to_serve", "Readers of a slot that is being published who are still to be served.",
+                 {(one.digest, one.slot): one.waiting for one in status.open_slots}, "digest", "slot")  # fmt: skip
     yield _instants("next_slot", "The next slot.",
                     {(one.name,): _instant_of(one.next_slot) for one in digests}, "digest")  # fmt: skip
 
@@ -98,6 +104,35 @@ def _of_mails(status: Status) -> Iterator[Metric]:
                  {(kind,): number for kind, number in status.bounces.items()}, "kind")  # fmt: skip
     yield _gauge("suppressions", "Addresses that get no mail.",
                  {(reason,): number for reason, number in status.suppressions_by_reason.items()}, "reason")  # fmt: skip
+
+
+def _of_fleet(fleet: FleetStatus) -> Iterator[Metric]:
+    living = fleet.living
+    roles = [role for one in living for role in one.roles]
+    yield _gauge("workers", "Workers that gave a sign of life lately, by role.",
+                 {(work.value,): roles.count(work.value) for work in Work}, "role")  # fmt: skip
+    yield _gauge("workers_lost", "Workers that fell silent within a day.", {(): len(fleet.lost)})
+    yield _gauge("worker_info", "The version that a worker runs.",
+                 {(one.holder, one.version): 1 for one in living}, "worker", "version")  # fmt: skip
+    yield _gauge("worker_clock_ahead_seconds", "By how much a worker's clock is ahead of the database's.",
+                 {(one.holder,): one.ahead for one in living}, "worker")  # fmt: skip
+    yield _gauge("calls_waiting", "Calls that nobody has heard yet.",
+                 {(one.work,): one.waiting for one in fleet.calls}, "work")  # fmt: skip
+    yield _instants("call_oldest", "Since when the oldest call of a kind waits.",
+                    {(one.work,): one.oldest for one in fleet.calls}, "work")  # fmt: skip
+    accepted = CounterMetricFamily(
+        "digest_accepted", "Mails a relay took from a worker.", labels=["worker", "relay", "domain"]
+    )
+    for one in living:
+        for relay, domains in one.accepted.items():
+            for domain, number in domains.items():
+                accepted.add_metric([one.holder, relay, domain], number)
+    yield accepted
+    if fleet.connections is not None:
+        yield _gauge("database_connections", "Connections of the database server in use.",
+                     {(): fleet.connections.used})  # fmt: skip
+        yield _gauge("database_connections_max", "Connections that it gives at most.",
+                     {(): fleet.connections.most})  # fmt: skip
 
 
 def _of_jobs(pulse: Pulse) -> Iterator[Metric]:

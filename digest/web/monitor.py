@@ -21,6 +21,7 @@ from starlette.routing import Route
 from digest import __version__
 from digest.app import App
 from digest.model.errors import DigestError
+from digest.services.status.fleet import FleetStatus
 from digest.services.status.report import Status
 from digest.web.figures import STILL, Figures, Pulse
 
@@ -28,13 +29,16 @@ FRESH_SECONDS = 10.0
 
 
 class Monitor:
-    """Answers over the App in force. ``pulse`` is the daemon's."""
+    """Answers over the App in force. ``pulse`` is the daemon's; it is no longer alive when ``is_well`` says so."""
 
-    def __init__(self, current: Callable[[], App], pulse: Callable[[], Pulse]) -> None:
+    def __init__(
+        self, current: Callable[[], App], pulse: Callable[[], Pulse], is_well: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._is_well = is_well
         self._current = current
         self._pulse = pulse
         self._lock = threading.Lock()
-        self._held: tuple[float, Status] | None = None
+        self._held: tuple[float, Status, FleetStatus] | None = None
         self._registry = CollectorRegistry()
         self._registry.register(Figures(self.figures))
         ProcessCollector(registry=self._registry)
@@ -53,17 +57,20 @@ class Monitor:
         """Why the daemon is not ready; empty when it is."""
         return tuple(self._wrong())
 
-    def figures(self) -> tuple[Status, Pulse]:
-        """(the status, not older than FRESH_SECONDS; the pulse). Raises DigestError when the store cannot be read."""
+    def figures(self) -> tuple[Status, FleetStatus, Pulse]:
+        """(the status, the fleet's, both not older than FRESH_SECONDS; the pulse). Raises DigestError when the store
+        cannot be read.
+        """
         with self._lock:
             now = time.monotonic()
             if self._held is None or now - self._held[0] > FRESH_SECONDS:
-                self._held = now, self._current().report.status()
-            return self._held[1], self._pulse()
+                app = self._current()
+                self._held = now, app.report.status(), app.fleet.look()
+            return self._held[1], self._held[2], self._pulse()
 
     def _wrong(self) -> Iterator[str]:
         try:
-            status, pulse = self.figures()
+            status, _, pulse = self.figures()
         except DigestError as error:
             yield f"the database cannot be read: {error.what}"
             return
@@ -73,7 +80,7 @@ class Monitor:
             yield f"the job {job.name} has not come to an end for {int(STILL.total_seconds() // 60)} minutes"
 
     async def _health(self, _request: Request) -> Response:
-        return PlainTextResponse("ok\n")
+        return PlainTextResponse("ok\n") if self._is_well() else PlainTextResponse("stuck\n", status_code=503)
 
     async def _ready(self, _request: Request) -> Response:
         problems = await run_in_threadpool(self.problems)

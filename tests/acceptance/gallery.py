@@ -244,6 +244,7 @@ def _pages_of_the_desk(shown: Gallery) -> None:
         desk_paper="/desk/papers?paper=2605.00001",
         desk_suppressions="/desk/suppressions",
         desk_log="/desk/log",
+        desk_machines="/desk/machines",
     )
     shown.answers |= {
         "wrong_password": ("/desk/login", {"name": "bo", "password": "x"}),

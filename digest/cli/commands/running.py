@@ -1,13 +1,20 @@
-"""`digest run`, the daemon, `digest web`, its pages alone, and `digest bounce`, which a mail server hands a mail to."""
+"""What stays: `digest run`, the daemon, `digest web`, its pages, and `digest worker`, one of many; and `digest bounce`,
+which a mail server hands a mail to."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from digest.cli.door import Door, with_door
 from digest.cli.failures import TRY_LATER
 from digest.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from digest.services.ports import Work
 
 #: What a machine or a reader has to say stands at the beginning; the rest of a long mail is taken and dropped.
 _MOST_BYTES = 1_000_000
@@ -37,6 +44,64 @@ def web(door: Door) -> int:
 
     log_to_stderr(door)
     return run_pages(door.app, rebuild=lambda: build(load(door.config_path, os.environ)))
+
+
+@with_door
+def worker(
+    door: Door,
+    roles: Annotated[
+        str, typer.Option(metavar="NAMES", help="fetch, publish, deliver, inbound; all of them unless some are named.")
+    ] = "",
+    concurrency: Annotated[
+        int, typer.Option(metavar="N", help="So many processes, one for each processor.", min=1)
+    ] = 1,
+    monitor: Annotated[str, typer.Option(metavar="HOST:PORT", help="Answer monitoring there.")] = "",
+) -> int:
+    """Work as one of many machines beside a PostgreSQL; SIGTERM drains and ends, SIGHUP reads anew."""
+    _refuse_standing_clock("digest worker")
+    from digest.app import build
+    from digest.app.calling import check_server
+    from digest.cli.logs import log_to_stderr
+    from digest.config import load
+    from digest.services.ports import Work
+
+    chosen = _roles(roles, tuple(Work))
+    _refuse_one_machine(door.config.database_url)
+    check_server(door.config)
+    log_to_stderr(door)
+    if concurrency > 1:
+        from digest.daemon.crew import run_crew
+
+        if monitor:
+            raise UsageError("is one address, and each process would need its own", where="--monitor",
+                             try_="watch the fleet at `digest web`, or start the processes one by one")  # fmt: skip
+        at = ["--config", str(door.config_path)] if door.config_path else []
+        return run_crew([sys.executable, "-m", "digest", *at, "worker", "--roles", ",".join(chosen)], concurrency)
+    from digest.daemon.worker import run_worker
+
+    return run_worker(
+        door.app, roles=chosen, monitor=monitor, rebuild=lambda: build(load(door.config_path, os.environ))
+    )
+
+
+def _roles(text: str, known: tuple[Work, ...]) -> tuple[Work, ...]:
+    """The roles that are named, in their usual order; all without any. Raises UsageError."""
+    from digest.config.nearest import nearest
+
+    names = {name.strip() for name in text.split(",") if name.strip()}
+    for name in sorted(names - {*known}):
+        raise UsageError(f'there is no role "{name}"', where="--roles", try_=nearest(name, known))
+    return tuple(work for work in known if work in names) or known
+
+
+def _refuse_one_machine(url: str) -> None:
+    """Raises UsageError for SQLite."""
+    if url.startswith("sqlite"):
+        raise UsageError(
+            "the database is a SQLite file, which the processes of several machines cannot share",
+            where="digest worker",
+            try_="`digest run` does all of it on one machine; for several: digest db move postgresql://…",
+        )
 
 
 @with_door

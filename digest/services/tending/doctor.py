@@ -103,11 +103,14 @@ class Doctor:
     secrets: Callable[[], Sequence[Secret]]
     load_model: Callable[[], Reads] | None
     """Loads the model of sentences; raises ConfigError. None where none is configured."""
+    troubles: Callable[[], Iterable[tuple[str, str]]]
+    """(what is wrong with the fleet, what to do); nothing where one machine works."""
     clock: Clock
 
     def run(self, *, live: bool = False) -> Iterator[Finding]:
         """The findings, as they are made. ``live`` also fetches every source, and a page at the public URL."""
         yield from self._database()
+        yield from self._fleet()
         yield from self._secrets()
         yield from self._model()
         yield from self._prior()
@@ -140,6 +143,13 @@ class Doctor:
                 detail=f"it is a backup of {restored}: nothing is sent from it",
                 try_="digest db restored --sent-until INSTANT, the last time the lost one sent",
             )
+
+    def _fleet(self) -> Iterator[Finding]:
+        try:
+            for what, remedy in self.troubles():
+                yield Finding(what="fleet", state=State.WARN, detail=what, try_=remedy)
+        except DigestError as error:
+            yield _failed("fleet", error)
 
     def _secrets(self) -> Iterator[Finding]:
         """Who else may read them; that one is missing or empty is told by what needs it now, of a key here."""

@@ -12,6 +12,7 @@ from digest.web.desk import (
     entering,
     importing,
     log,
+    machines,
     papers,
     plots,
     sources,
@@ -23,7 +24,20 @@ from digest.web.desk import (
 from digest.web.desk.door import Desk
 from digest.web.pages import Site
 
-_ROOMS = (entering, today, plots, sources, digests, importing, subscribers, subscriber, papers, suppressions, log)
+_ROOMS = (
+    entering,
+    today,
+    plots,
+    sources,
+    digests,
+    importing,
+    subscribers,
+    subscriber,
+    papers,
+    suppressions,
+    machines,
+    log,
+)
 
 
 def routes(site: Site) -> list[Route]:

@@ -34,6 +34,7 @@ PLACES = (
     ("/desk/sources", "Sources"),
     ("/desk/subscribers", "Subscribers"),
     ("/desk/papers", "Papers"),
+    ("/desk/machines", "Machines"),
     ("/desk/log", "Log"),
 )
 #: The form's field that another site cannot know.
