@@ -85,7 +85,7 @@ class _Calling(threading.Thread):
             Work.FETCH: partial(_fetch, daemon),
             Work.PUBLISH: daemon.publish_with_others,
             Work.DELIVER: daemon.send,
-            Work.INBOUND: daemon.tidy,
+            Work.INBOUND: partial(_tidy, daemon),
         }
         self._calls = Calls(daemon.app.store, {role: guarded(role.value, does[role], daemon) for role in roles})
         self._pace = pace
@@ -159,3 +159,10 @@ def _fetch(daemon: Daemon) -> None:
         with daemon.app.store.transaction() as tx:
             daemon.app.parts.wake(tx, Work.PUBLISH)
     daemon.ask()
+
+
+def _tidy(daemon: Daemon) -> None:
+    """One worker at a time: two would read the same mails of a mailbox."""
+    with daemon.app.crew.alone("inbound") as alone:
+        if alone:
+            daemon.tidy()

@@ -54,6 +54,11 @@ class Worker:
     """Since when no relay takes its mails."""
     refused: str = ""
 
+    @property
+    def name(self) -> str:
+        """As people read it: machine and process."""
+        return self.holder.rpartition(":")[0]
+
 
 def sign(tx: Tx, worker: Worker) -> None:
     """Writes a worker's sign of life, as of ``seen_at``."""

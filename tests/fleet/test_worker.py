@@ -135,6 +135,16 @@ def test_a_machine_with_another_secret_is_refused_while_others_work(url: str, tm
         one.close()
 
 
+def test_one_at_a_time_reads_what_came_back(url: str, tmp_path: Path):
+    app = build(from_table(config(url, BERLIN), folder=tmp_path))
+    other = replace(app.crew, holder="another:1:1")
+    with app.crew.alone("inbound") as first, other.alone("inbound") as second:
+        assert (first, second) == (True, False)
+    with other.alone("inbound") as second:
+        assert second
+    app.close()
+
+
 def test_what_is_wrong_with_a_crew_is_named(store: Store, url: str, tmp_path: Path):
     app = build(from_table(config(url, BERLIN), folder=tmp_path))
     assert app.fleet.look().troubles == ()  # nobody: there is no fleet
@@ -151,8 +161,8 @@ def test_what_is_wrong_with_a_crew_is_named(store: Store, url: str, tmp_path: Pa
     assert told[:2] == ["no worker does publish", "no worker does inbound"]
     assert any("versions: 0.0.1" in what for what in told)
     assert any("time zone databases: 1999a" in what for what in told)
-    assert "the clock of two:2:2 is 301 s behind" in told
-    assert "three:3:3 has another secret than this process" in told
+    assert "the clock of two:2 is 301 s behind" in told
+    assert "three:3 has another secret than this process" in told
     with store.transaction() as tx:
         tx.execute(workers.workers.update().values(seen_at=app.clock() - workers.SILENT))
     looked = app.fleet.look()

@@ -79,7 +79,7 @@ def status(door: Door) -> None:
 def _fleet(fleet: FleetStatus) -> list[str | Rows]:
     """Who works, which calls wait, and what is wrong."""
     workers = [
-        (one.holder, ", ".join(one.roles), one.version, when(one.seen_at), "" if one in fleet.living else "fell silent")
+        (one.name, ", ".join(one.roles), one.version, when(one.seen_at), "" if one in fleet.living else "fell silent")
         for one in (*fleet.living, *fleet.lost)
     ]
     calls = ", ".join(f"{one.waiting} for {one.work}" for one in fleet.calls if one.waiting) or "none"

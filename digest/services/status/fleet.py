@@ -108,12 +108,12 @@ def _troubles(
         if abs(one.ahead) > MOST_AHEAD:
             side = "ahead" if one.ahead > 0 else "behind"
             yield Trouble(
-                what=f"the clock of {one.holder} is {abs(one.ahead):.0f} s {side}",
+                what=f"the clock of {one.name} is {abs(one.ahead):.0f} s {side}",
                 try_="let it be set by NTP; work goes by the database's clock meanwhile",
             )
         if one.keys != keys:
             yield Trouble(
-                what=f"{one.holder} has another secret than this process",
+                what=f"{one.name} has another secret than this process",
                 try_="give all machines the same web.secret_file",
             )
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from digest import __version__
 from digest.model.errors import ConfigError
 from digest.services.ports import Clock, Work
-from digest.storage import workers
+from digest.storage import meta, workers
 from digest.storage.engine import Store
 from digest.storage.workers import Worker
+
+
+#: Longer than it takes to read a mailbox and to clear away what is old.
+_ALONE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +42,7 @@ class Crew:
         stranger = next((one for one in others if one.keys != self.keys), None)
         if stranger is not None:
             raise ConfigError(
-                f"the secret is another than that of the worker {stranger.holder}: "
+                f"the secret is another than that of the worker {stranger.name}: "
                 "neither would know the links in the other's mails",
                 where="web.secret_file",
                 try_="give all machines the same file; to change it, stop all workers first",
@@ -71,6 +76,20 @@ class Crew:
         senders = [one for one in living if Work.DELIVER.value in one.roles]
         since = [(one.refused_since, one.refused) for one in senders if one.refused_since is not None]
         return min(since) if since and len(since) == len(senders) else None
+
+    @contextmanager
+    def alone(self, name: str) -> Generator[bool]:
+        """Whether nobody else is at this now; nobody else is until the block ends, or for ``_ALONE`` at most."""
+        holder = f"{self.holder}:{name}"
+        with self.store.transaction() as tx:
+            now = self.clock()
+            taken = meta.take_lease(tx, name, holder, now, now + _ALONE)
+        try:
+            yield taken
+        finally:
+            if taken:
+                with self.store.transaction() as tx:
+                    meta.give_back(tx, name, holder)
 
     def leave(self) -> None:
         """This process ends: nobody need miss it."""

@@ -20,6 +20,7 @@ from digest.app import App
 from digest.model.errors import UsageError
 from digest.model.feeds import SourceState
 from digest.services.sending.ledger import ALL, DeliveryRow, Which
+from digest.services.status.fleet import Trouble
 from digest.services.status.glance import Glance
 from digest.services.status.pictures import Picture, mails
 from digest.services.status.report import DigestStatus
@@ -69,11 +70,12 @@ class _Today:
         glance, again = await self.look.get(visit.app)
         picture, draw = self.drawn.peek(visit.app)
         asked, sessions = await run_in_threadpool(_asked, visit.app)
+        fleet = await run_in_threadpool(visit.app.fleet.look)
         pulse = visit.site.pulse()
         context = {
             "now": visit.app.clock(),
             "glance": glance,
-            "wants": tuple(_wants(glance, pulse)),
+            "wants": (*_wants(glance, pulse), *map(_wanted, fleet.troubles)),
             "sources": _sources(glance),
             "digests": [_told(one, glance.at) for one in glance.digests],
             "asked": asked,
@@ -153,6 +155,12 @@ def _wants(glance: Glance, pulse: Pulse | None) -> Iterator[_Want]:
         if source.state == SourceState.BROKEN or source.silence:
             what = source.silence or f"is broken, {source.failures} times in a row: {source.detail}"
             yield _Want(text=f"{source.id} {what}", path=f"/desk/sources/{quote(source.id, safe='')}", said="Look")
+
+
+def _wanted(trouble: Trouble) -> _Want:
+    """What is wrong with a fleet."""
+    text = f"{trouble.what[:1].upper()}{trouble.what[1:]}: {trouble.try_}."
+    return _Want(text=text, path="/desk/machines", said="Look")
 
 
 def _sources(glance: Glance) -> dict[str, int]:

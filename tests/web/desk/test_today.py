@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
+from digest.services.ports import Work
 from digest.storage import meta
 from digest.storage.base import metadata
 from digest.storage.deliveries import deliveries
@@ -208,3 +210,14 @@ class TestMails:
         page = desk.get("/desk/silence", digest="daily", on="2026-05-04").text
         assert "Source by source" in page and "/desk/sources/hf" in page
         assert desk.get("/desk/silence", digest="daily", on="soon").status_code == 422
+
+
+def test_what_is_wrong_with_a_fleet_stands_there_and_at_the_machines(road, desk):
+    assert "One machine does all of it" in desk.get("/desk/machines").text
+    replace(road.app.crew, holder=f"{HOSTILE}:1:1", ahead=lambda: 61.0).sign((Work.DELIVER,), road.now)
+    today, machines = desk.get("/desk").text, desk.get("/desk/machines").text
+    for page in (today, machines):
+        assert "No worker does publish" in page
+        assert "is 61 s ahead" in page
+        assert HOSTILE not in page
+    assert 'href="/desk/machines"' in today
