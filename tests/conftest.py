@@ -20,6 +20,7 @@ import structlog
 
 from digest.storage import migrate
 from digest.storage.engine import Store, open_store
+from tests import remembered as remembered
 
 # A session of thousands of tests holds much that lives to its end: a tenth of its time went into looking at that again.
 gc.set_threshold(20_000, 20, 50)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
+import typer
 
 from digest.cli.root import root
 
@@ -37,7 +37,7 @@ def calls(text: str) -> Iterator[list[str]]:
 
 def unknown(words: list[str]) -> str:
     """The first word of a call that the program does not know; empty for a call it understands."""
-    command: Any = get_command(root)
+    command: Any = typer.main.get_command(root)
     options = set(_options(command))
     for word in words:
         if word.startswith("--"):

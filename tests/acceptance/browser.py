@@ -63,7 +63,7 @@ class Browser:
             if value:
                 return value
             assert time.monotonic() < end, f"never came true: {expression}"
-            time.sleep(0.05)
+            time.sleep(0.01)
 
     def press(self, key: str) -> None:
         """Tab or Enter, as on a keyboard."""

@@ -11,7 +11,7 @@ from tests.acceptance.laws import check, crowd
 from tests.acceptance.taker import Taker
 from tests.services.sending import reader, way
 
-READERS = 200
+READERS = 120
 EVERYONE = [reader(number) for number in range(READERS)]
 
 

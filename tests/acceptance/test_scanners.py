@@ -24,7 +24,7 @@ from tests.web.sockets import talk
 
 DAILY = {"name": "daily", "title": "Daily", "join": True, "archive": True, "categories": {"cs.CL": 1}}
 WEEKLY = {"name": "weekly", "title": "Weekly", "archive": True, "categories": {"cs.CV": 1}}
-READERS = 12
+READERS = 6
 #: The kinds of links that our mails have.
 KINDS = {"confirm", "feedback", "never", "preferences", "read", "unsubscribe"}
 

@@ -686,7 +686,7 @@ def test_the_mail_of_who_does_not_wish_it_keeps_its_bytes(town, web):
     """With "never" and "empty" a short mail is the same to the byte as one whose shortness nobody could know."""
     last = MONDAY + 7 * DAY
     web.pages["lab.example"] = growing(8, 2, last)
-    town.open(lab()).reader().live(last)
+    town.open(lab(every="6h")).reader().live(last)
     (digest,) = town.services.config.digests
     shown = town.services.preview.run(digest, address=ADA, at=last.isoformat(), afresh=True)
     edition = replace(shown.edition, notes=())
@@ -707,7 +707,7 @@ def test_never_keeps_the_lines_out_of_an_empty_mail_but_not_from_the_operator(to
 def test_preview_is_what_is_sent_on_a_short_day(town, web):
     last = MONDAY + 7 * DAY
     web.pages["lab.example"] = growing(8, 2, last)
-    town.open(lab(), explain="short").reader().live(at(last, 7, 29))
+    town.open(lab(every="6h"), explain="short").reader().live(at(last, 7, 29))
     web.now = at(last, 7, 30)
     (digest,) = town.services.config.digests
     before = town.services.preview.run(digest, address=ADA, at=last.isoformat())

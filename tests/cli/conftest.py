@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -93,22 +97,71 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 @pytest.fixture
 def feeds(tmp_path: Path) -> Callable[[int], None]:
     """Puts a day's samples where the configuration looks."""
-    return lambda day: shutil.copytree(SAMPLES / f"day-{day}", tmp_path / "feeds", dirs_exist_ok=True) and None
+    return lambda day: show(tmp_path, day)
+
+
+def show(folder: Path, day: int) -> None:
+    shutil.copytree(SAMPLES / f"day-{day}", folder / "feeds", dirs_exist_ok=True)
+
+
+def install(folder: Path, tables: Path) -> None:
+    """A configuration that needs no network, empty tables, and the first day's feeds."""
+    shutil.copyfile(tables, folder / "digest.db")
+    (folder / "config.toml").write_text(CONFIG, encoding="utf-8")
+    show(folder, 1)
 
 
 @pytest.fixture
-def installed(tmp_path: Path, built_sqlite: Path, feeds, at) -> Path:
-    """A configuration that needs no network, empty tables, and the first day's feeds, on the first day."""
-    shutil.copyfile(built_sqlite, tmp_path / "digest.db")
-    (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
-    feeds(1)
+def installed(tmp_path: Path, built_sqlite: Path, at) -> Path:
+    """An installation, on the first day."""
+    install(tmp_path, built_sqlite)
     at(FIRST)
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, built_sqlite: Path) -> Callable[..., None]:
+    """Puts an installation of the first day into a folder as it is after these calls, which are made once for all."""
+
+    @cache
+    def after(*calls: str) -> tuple[Path, list[tuple[str, str]]]:
+        made = tmp_path_factory.mktemp("after")
+        install(made, built_sqlite)
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()):
+            patch.chdir(made)
+            patch.setenv("DIGEST_NOW", FIRST)
+            for words in calls:
+                assert run(words.split()) == 0
+        return made, naming(made / "digest.db", str(made))
+
+    def put(folder: Path, *calls: str) -> None:
+        made, columns = after(*calls)
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+        with closing(sqlite3.connect(folder / "digest.db")) as held, held:
+            for table, column in columns:
+                held.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(made), str(folder)))
+
+    return put
+
+
+def naming(path: Path, folder: str) -> list[tuple[str, str]]:
+    """Where a database names its folder: (table, column)."""
+    with closing(sqlite3.connect(path)) as held:
+        every = held.execute(
+            "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'"
+        ).fetchall()
+        return [
+            (table, column)
+            for table, column in every
+            if held.execute(f'SELECT 1 FROM "{table}" WHERE instr("{column}", ?)', (folder,)).fetchone()
+        ]
+
+
+READ = ("fetch", "subscribers add reader@example.org")
+
+
 @pytest.fixture
-def read(installed: Path, call) -> Path:
-    """The same after the first fetch, with one reader."""
-    assert call("fetch").code == 0
-    assert call("subscribers", "add", "reader@example.org").code == 0
+def read(installed: Path, once) -> Path:
+    """An installation after the first fetch, with one reader."""
+    once(installed, *READ)
     return installed

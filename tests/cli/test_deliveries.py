@@ -15,14 +15,14 @@ from digest.app import build
 from digest.config import load
 from digest.model.mail import DeliveryState
 from digest.storage import deliveries
-from tests.cli.conftest import SECOND
+from tests.cli.conftest import READ, SECOND
 from tests.delivery import maillogs
 
 
 @pytest.fixture
-def sent(call, read):
-    assert call("send").code == 0
-    return read
+def sent(installed, once):
+    once(installed, *READ, "send")
+    return installed
 
 
 def put(state: DeliveryState, reason: str = "") -> None:

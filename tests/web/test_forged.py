@@ -70,10 +70,10 @@ def test_what_was_given_out_opens_its_door(road, good):
 def test_of_many_forged_ones_none_opens_anything(road, good):
     before = everything(road)
     tried = Counter[str]()
-    for kind, said in forged(good, 20_000):
+    for kind, said in forged(good, 10_000):
         assert not opens(road.app, kind, said), (kind, said)
         tried[kind] += 1
-    assert len(tried) == len(good.held) and min(tried.values()) > 2_000
+    assert len(tried) == len(good.held) and min(tried.values()) > 1_000
     assert everything(road) == before
 
 
@@ -89,7 +89,7 @@ def test_none_opens_anything_over_http(road, good):
     }
     before = everything(road)
     answers = set()
-    for kind, said in forged(good, 300, seed=2):
+    for kind, said in forged(good, 150, seed=2):
         for door in doors.get(kind, ()):
             path = door.format(quote(said.encode("utf-8", "surrogatepass"), safe=""))
             for answer in (client.get(path), client.post(path, data={"say": "more", "send_at": "01:00"})):

@@ -14,7 +14,6 @@ from digest.storage import meta, workers
 from digest.storage.engine import Store
 from digest.storage.workers import Worker
 
-
 #: Longer than it takes to read a mailbox and to clear away what is old.
 _ALONE = timedelta(minutes=15)
 

@@ -21,7 +21,7 @@ from tests.web.api.conftest import BASE, DIGESTS, WEB, id_of
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 #: A request in the right form may still be about nothing (404), come at the wrong time (409) or be impossible (422).
 CONFIG = {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "404", "409", "422"]}}}
-EXAMPLES = 8
+EXAMPLES = 5
 
 
 @pytest.fixture
