@@ -17,11 +17,15 @@ from pathlib import Path
 import psycopg
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from digest.storage import migrate
 from digest.storage.engine import Store, open_store
 from tests import remembered as remembered
 
+# How fast examples are made says something of the machine, not of us.
+settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 # A session of thousands of tests holds much that lives to its end: a tenth of its time went into looking at that again.
 gc.set_threshold(20_000, 20, 50)
 KINDS = ("sqlite", "postgresql")
