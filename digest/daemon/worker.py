@@ -30,6 +30,8 @@ from digest.services.ports import Work
 log = structlog.get_logger("digest")
 
 _MINUTE = timedelta(minutes=1)
+#: What is under way is waited for. A farewell to a queue that cannot be reached is not, as it carries no truth.
+_FAREWELL_SECONDS = 5.0
 #: Between signs of life.
 _SIGN_SECONDS = 10.0
 
@@ -87,7 +89,9 @@ class _Calling(threading.Thread):
             Work.DELIVER: daemon.send,
             Work.INBOUND: partial(_tidy, daemon),
         }
-        self._calls = Calls(daemon.app.store, {role: guarded(role.value, does[role], daemon) for role in roles})
+        self._under_way: set[object] = set()
+        handlers = {role: self._counted(guarded(role.value, does[role], daemon)) for role in roles}
+        self._calls = Calls(daemon.app.store, handlers)
         self._pace = pace
         self._loop = asyncio.new_event_loop()
         self._serving: asyncio.Task[None] | None = None
@@ -114,7 +118,25 @@ class _Calling(threading.Thread):
 
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(cancel)
-        self.join()
+        idle = 0.0
+        while self.is_alive() and idle < _FAREWELL_SECONDS:
+            self.join(0.5)
+            idle = 0.0 if self._under_way else idle + 0.5
+        if self.is_alive():
+            log.warning("the queue could not be told that this process ends; it will find out")
+
+    def _counted(self, work: Callable[[], None]) -> Callable[[], None]:
+        """So that we know whether something is under way."""
+
+        def counted() -> None:
+            turn = object()
+            self._under_way.add(turn)
+            try:
+                work()
+            finally:
+                self._under_way.remove(turn)
+
+        return counted
 
 
 class _Signs(threading.Thread):

@@ -14,11 +14,14 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
+import psycopg
 import structlog
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException, UniqueViolation
 from procrastinate.jobs import DeleteJobCondition, Status
 from procrastinate.tasks import Task
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 
 from digest.services.ports import Work
 from digest.storage import queue
@@ -45,9 +48,23 @@ class Calls:
         self._handlers = dict(handlers or {})
         url = store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         # One listens for each role, and a few ask and answer.
-        connector = PsycopgConnector(conninfo=url, min_size=1, max_size=len(self._handlers) + 3)
-        self._queue = App(connector=connector)
+        most = len(self._handlers) + 3
+        self._connector = PsycopgConnector(conninfo=url, min_size=1, max_size=most, pool_factory=self._pool)
+        self._queue = App(connector=self._connector)
         self._tasks: dict[Work, Task[Any, Any, Any]] = {work: self._task(work) for work in Work}
+
+    def _pool(self, **options: Any) -> AsyncConnectionPool:
+        options["check"] = self._check
+        return AsyncConnectionPool(**options)
+
+    async def _check(self, connection: AsyncConnection) -> None:
+        """A broken connection is seldom alone. Tried one by one, with longer and longer pauses between, those of a
+        database that was restarted would keep us waiting for half a minute: so all are looked at."""
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except psycopg.Error:
+            await self._connector.pool.check()
+            raise
 
     def wake(self, tx: Tx, work: Work) -> None:
         """A ``Wake``: calls when the transaction commits; one that waits already is enough."""
@@ -63,6 +80,7 @@ class Calls:
         """Hears and acts until it is cancelled; then what is under way ends first. ``pace``: how often everybody looks
         by himself, called or not.
         """
+        asyncio.get_running_loop().set_exception_handler(_unheard)
         self._tick(pace)
         tries = 0
         while True:
@@ -157,6 +175,12 @@ def _cron(every: timedelta) -> str:
     """Every so many whole minutes, or seconds below one."""
     seconds = max(1, int(every.total_seconds()))
     return f"*/{seconds // 60} * * * *" if seconds >= 60 else f"* * * * * */{seconds}"
+
+
+def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Nobody waited for what failed there. That the queue cannot be reached is told once, by whoever serves."""
+    if not isinstance(context.get("exception"), ConnectorException):
+        loop.default_exception_handler(context)
 
 
 class PlainLog(logging.Handler):
