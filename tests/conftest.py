@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
@@ -24,7 +25,9 @@ from digest.storage.engine import Store, open_store
 from tests import remembered as remembered
 
 # How fast examples are made says something of the machine, not of us.
-settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "any machine", suppress_health_check=[HealthCheck.too_slow], max_examples=int(os.environ.get("EXAMPLES", "40"))
+)
 settings.load_profile("any machine")
 # A session of thousands of tests holds much that lives to its end: a tenth of its time went into looking at that again.
 gc.set_threshold(20_000, 20, 50)

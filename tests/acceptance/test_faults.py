@@ -154,7 +154,7 @@ SOME = (2, 3, 7)
 #: (point, how, when, waits). Those with HASTY wait for what never comes.
 EVERY = bool(os.environ.get("EVERY"))
 #: How many random plans are played; ``SEEDS=1000`` plays more.
-SEEDS = int(os.environ.get("SEEDS", "50"))
+SEEDS = int(os.environ.get("SEEDS", "25"))
 FAULTS = [
     ("greeting", "421", (1, 2), PATIENT),
     ("greeting", "554", (1, 2), PATIENT),
