@@ -1,6 +1,7 @@
 """The queue's own tables: made once, and brought to the installed version of the queue.
 
-The queue keeps no note of the version its tables have, so we keep one beside our own facts.
+The queue keeps no note of the version its tables have, so we write it onto them: there it stays with them, whatever
+becomes of our own rows when a database is moved or put back.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ from pathlib import Path
 from procrastinate.schema import SchemaManager
 
 from digest.model.errors import StorageError
-from digest.storage import meta, queue
+from digest.storage import queue
 from digest.storage.engine import Store
-
-_KEY = "queue"
 
 
 def install(store: Store) -> None:
@@ -23,7 +22,7 @@ def install(store: Store) -> None:
     ours = metadata.version("procrastinate")
     with store.transaction() as tx:
         queue.take_turn(tx)
-        held = meta.get(tx, _KEY)
+        held = queue.version(tx)
         if not queue.are_there(tx):
             queue.run_script(tx, SchemaManager.get_schema())
         elif held is None:
@@ -36,7 +35,7 @@ def install(store: Store) -> None:
             for file in _since(held):
                 queue.run_script(tx, file.read_text("utf-8"))
         if held is None or _number(held) < _number(ours):
-            meta.put(tx, _KEY, ours)
+            queue.note_version(tx, ours)
 
 
 def _since(version: str) -> list[Path]:

@@ -12,6 +12,8 @@ from digest.storage.base import Tx
 
 #: Processes that start together take turns ("queue" in ASCII).
 _TURN = 0x7175657565
+#: How the note on its tables begins.
+_NOTE = "queue of Digest, version "
 _WAITING = text("""
 SELECT queue_name, count(*) FILTER (WHERE status = 'todo') AS waiting,
        count(*) FILTER (WHERE status = 'doing') AS doing,
@@ -39,6 +41,19 @@ def are_there(tx: Tx) -> bool:
     return tx.dialect.name == "postgresql" and bool(
         tx.execute(text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")).scalar()
     )
+
+
+def version(tx: Tx) -> str | None:
+    """Of which version its tables are; None where they are not there, or not by us."""
+    if not are_there(tx):
+        return None
+    said = tx.execute(text("SELECT obj_description('procrastinate_jobs'::regclass, 'pg_class')")).scalar()
+    return said.removeprefix(_NOTE) if said is not None and said.startswith(_NOTE) else None
+
+
+def note_version(tx: Tx, number: str) -> None:
+    """Writes onto its tables of which version they are."""
+    run_script(tx, f"COMMENT ON TABLE procrastinate_jobs IS '{_NOTE}{number}'")
 
 
 def waiting(tx: Tx) -> tuple[Waiting, ...]:

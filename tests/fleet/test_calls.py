@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from importlib import metadata
 
 import psycopg
 import pytest
+from sqlalchemy import delete
 
 from digest.app.calling import wake_of
 from digest.fleet.calls import Calls
@@ -70,14 +72,18 @@ def test_processes_that_start_together_make_the_tables_once(url: str, store: Sto
 
 def test_tables_of_an_older_queue_are_brought_to_ours_and_those_of_somebody_else_are_refused(queued: Store):
     with queued.transaction() as tx:
-        meta.put(tx, "queue", "3.3.9")
+        queue.note_version(tx, "3.3.9")
         queue.run_script(tx, "DROP FUNCTION procrastinate_retry_job_v2")
         queue.run_script(tx, "DELETE FROM pg_enum WHERE enumlabel = 'retried'")
     install(queued)
     with queued.reading() as tx:
         queue.run_script(tx, "SELECT 'procrastinate_retry_job_v2'::regproc")
+        assert queue.version(tx) == metadata.version("procrastinate")
     with queued.transaction() as tx:
-        meta.drop(tx, "queue")
+        tx.execute(delete(meta.meta))  # as when another installation is moved into this database
+    install(queued)
+    with queued.transaction() as tx:
+        queue.run_script(tx, "COMMENT ON TABLE procrastinate_jobs IS NULL")
     with pytest.raises(StorageError, match="not by us") as refused:
         install(queued)
     assert "database of its own" in refused.value.try_
