@@ -16,12 +16,11 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from digest.model.errors import Conflict, DigestError, StorageError, UsageError
-from digest.storage import meta, migrate
+from digest.storage import meta, migrate, server
 from digest.storage.base import Tx, metadata
 from digest.storage.copy import OF_PROCESSES
 from digest.storage.engine import Store, open_store
 from digest.storage.moved import mark_of
-from digest.storage.server import LEAST_VERSION
 
 #: A server that is out of reach is waited for no longer.
 _CONNECT_SECONDS = 10
@@ -30,14 +29,6 @@ _QUEUE = "procrastinate_"
 _REVISION = "alembic_version"
 #: What is written into ``meta`` as soon as there are tables.
 _OF_THE_TABLES = (meta.WORKS_WITH,)
-_LOOK = text("""
-SELECT current_setting('server_version_num')::int / 10000 AS version,
-       current_setting('server_encoding') AS encoding,
-       current_setting('transaction_read_only') = 'on' AS read_only,
-       current_schema() AS schema,
-       has_schema_privilege(current_schema(), 'CREATE') AS may_create,
-       current_user AS who
-""")
 _WHICH = text("""
 SELECT pg_postmaster_start_time(), (SELECT oid FROM pg_database WHERE datname = current_database()), current_schema()
 """)
@@ -127,28 +118,28 @@ def refuse_unfit(store: Store, where: str) -> None:
     if store.is_sqlite:
         return
     with store.plainly() as tx:
-        look = tx.execute(_LOOK).one()
+        found = server.look(tx)
         theirs = [
             name
             for name in _tables(tx) & metadata.tables.keys()
             if not tx.execute(text("SELECT has_table_privilege(:name, 'INSERT')"), {"name": name}).scalar()
         ]
-    if look.version < LEAST_VERSION:
+    if found.version < server.LEAST_VERSION:
         raise StorageError(
-            f"the server is PostgreSQL {look.version}, and Digest needs {LEAST_VERSION} or newer",
+            f"the server is PostgreSQL {found.version}, and Digest needs {server.LEAST_VERSION} or newer",
             where=where,
             try_="upgrade the server, or name another one",
         )
-    if look.encoding != "UTF8":
+    if found.encoding != "UTF8":
         raise StorageError(
-            f"the database is kept in {look.encoding}, which does not hold all names and titles",
+            f"the database is kept in {found.encoding}, which does not hold all names and titles",
             where=where,
             try_="make one in UTF-8: createdb --encoding=UTF8 --template=template0 NAME",
         )
-    if look.read_only:
+    if found.read_only:
         raise StorageError("it may only be read", where=where, try_="name the primary, or a user that may write")
-    if look.schema is None or not look.may_create or theirs:
-        raise _no_rights(look.who, where)
+    if found.schema is None or not found.may_create or theirs:
+        raise _no_rights(found.who, where)
 
 
 def refuse_same(source: Store, target: Store, where: str) -> None:

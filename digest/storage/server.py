@@ -17,10 +17,13 @@ from digest.storage.engine import Store
 LEAST_VERSION = 14
 _LOOK = text("""
 SELECT current_setting('server_version_num')::int / 10000 AS version,
+       current_setting('server_encoding') AS encoding,
+       current_user AS who,
        pg_is_in_recovery() AS recovers,
        current_setting('transaction_read_only') = 'on' AS read_only,
        current_schema() AS schema,
-       has_schema_privilege(current_schema(), 'CREATE') OR to_regclass('procrastinate_jobs') IS NOT NULL AS may_create,
+       has_schema_privilege(current_schema(), 'CREATE') AS may_create,
+       to_regclass('procrastinate_jobs') IS NOT NULL AS has_queue,
        EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'plpgsql') AS has_plpgsql,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS most,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used
@@ -40,8 +43,13 @@ def clock(tx: Tx) -> datetime:
     return tx.execute(text("SELECT clock_timestamp()")).scalar_one()
 
 
+def look(tx: Tx) -> Row[Any]:
+    """What the server is, and what it lets this user do: the columns of ``_LOOK``."""
+    return tx.execute(_LOOK).one()
+
+
 def connections(tx: Tx) -> Connections:
-    row = tx.execute(_LOOK).one()
+    row = look(tx)
     return Connections(most=row.most, used=row.used)
 
 
@@ -50,43 +58,43 @@ def unfit(store: Store, *, needed: int) -> tuple[StorageError, ...]:
     process which asks may open. Raises StorageError when it cannot be asked.
     """
     with store.plainly() as tx:
-        return tuple(_problems(tx.execute(_LOOK).one(), store.where, needed))
+        return tuple(_problems(look(tx), store.where, needed))
 
 
-def _problems(look: Row[Any], where: str, needed: int) -> Iterator[StorageError]:
-    if look.version < LEAST_VERSION:
+def _problems(found: Row[Any], where: str, needed: int) -> Iterator[StorageError]:
+    if found.version < LEAST_VERSION:
         yield StorageError(
-            f"the server is PostgreSQL {look.version}; a fleet needs {LEAST_VERSION} or newer",
+            f"the server is PostgreSQL {found.version}; a fleet needs {LEAST_VERSION} or newer",
             where=where,
             try_="upgrade the server (pg_upgrade keeps all that is in it)",
         )
-    if look.recovers:
+    if found.recovers:
         yield StorageError(
             "the server is a standby in recovery and takes no writes",
             where=where,
             try_="name the primary in database.url, or promote this one and then run `digest db restored`",
         )
-    elif look.read_only:
+    elif found.read_only:
         yield StorageError(
             "the database is read-only for this user",
             where=where,
             try_="ALTER DATABASE … SET default_transaction_read_only = off, or use a user that may write",
         )
-    if look.schema is None or not look.may_create:
+    if found.schema is None or not (found.may_create or found.has_queue):
         yield StorageError(
             "this user may not create tables there, and the queue needs some",
             where=where,
             try_="GRANT USAGE, CREATE ON SCHEMA public TO the user of database.url",
         )
-    if not look.has_plpgsql:
+    if not found.has_plpgsql:
         yield StorageError(
             "the extension plpgsql is missing, in which the queue's functions are written",
             where=where,
             try_="CREATE EXTENSION plpgsql, as a superuser",
         )
-    if look.most - look.used < needed:
+    if found.most - found.used < needed:
         yield StorageError(
-            f"it gives {look.most} connections, {look.used} are in use, and this process may open {needed}",
+            f"it gives {found.most} connections, {found.used} are in use, and this process may open {needed}",
             where=where,
             try_="raise max_connections, end what is not needed, or put a pooler between",
         )

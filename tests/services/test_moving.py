@@ -20,7 +20,7 @@ from digest.model.errors import DigestError, SendingRefused, StorageError, Usage
 from digest.model.people import SubscriptionState
 from digest.services.publishing.publish import may_send
 from digest.services.tending.moving import Moving, undo
-from digest.storage import destination, meta, moved, people, rows, shutting
+from digest.storage import destination, meta, moved, people, rows, server, shutting
 from digest.storage.base import metadata
 from digest.storage.deliveries import deliveries
 from digest.storage.engine import Store, open_store
@@ -281,7 +281,7 @@ def test_what_is_no_database_is_refused_without_its_password(made, open_database
     assert [type(error).__name__ for error in told[2:5]] == ["UsageError", "ConfigError", "UsageError"]
     assert "createdb" in told[5].try_ and "mkdir" in told[6].try_
     url = made("postgresql", blank=True)
-    monkeypatch.setattr(destination, "LEAST_VERSION", 99)
+    monkeypatch.setattr(server, "LEAST_VERSION", 99)
     assert "Digest needs 99 or newer" in refused(old, url).what
     monkeypatch.undo()
     postgres.run("DROP ROLE IF EXISTS guest")
