@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     Column,
     ColumnElement,
@@ -25,7 +23,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    and_,
     cast,
     delete,
     func,
@@ -35,7 +32,6 @@ from sqlalchemy import (
     update,
 )
 
-from digest.model.editions import Slot
 from digest.model.people import (
     Subscriber,
     SubscriberId,
@@ -84,14 +80,14 @@ subscriptions = Table(
 #: Looked up, for calling an enumeration costs a tenth of a reader.
 _STATES = {state.value: state for state in SubscriptionState}
 #: Who chose an hour or a zone of his own. Written out, not bound, so that a database sees that the index serves.
-_OWN_HOUR = or_(subscriptions.c.send_at != literal_column("''"), subscriptions.c.timezone != literal_column("''"))
+OWN_HOUR = or_(subscriptions.c.send_at != literal_column("''"), subscriptions.c.timezone != literal_column("''"))
 Index(
     "ix_subscriptions_hour",
     subscriptions.c.digest,
     subscriptions.c.timezone,
     subscriptions.c.send_at,
-    sqlite_where=_OWN_HOUR,
-    postgresql_where=_OWN_HOUR,
+    sqlite_where=OWN_HOUR,
+    postgresql_where=OWN_HOUR,
 )
 _EVER_PAUSED = subscriptions.c.paused_until.is_not(None)
 Index(
@@ -165,9 +161,9 @@ def add_subscription(
     if not add_fresh(tx, [fresh(subscriber_id, digest, state=state, secret=secret, now=now)]):
         set_state(tx, links(tx, [subscriber_id])[subscriber_id, digest], state, now)
     found = tx.execute(
-        _linked().where(subscriptions.c.subscriber_id == subscriber_id, subscriptions.c.digest == digest)
+        linked().where(subscriptions.c.subscriber_id == subscriber_id, subscriptions.c.digest == digest)
     ).one()
-    return _subscription(found)
+    return subscription_from(found)
 
 
 def fresh(
@@ -258,42 +254,34 @@ def pause(tx: Tx, subscription_id: SubscriptionId, *, on: date, until: date) -> 
 
 
 def subscription(tx: Tx, subscription_id: int) -> Subscription | None:
-    row = tx.execute(_linked().where(subscriptions.c.id == subscription_id)).first()
-    return _subscription(row) if row is not None else None
+    row = tx.execute(linked().where(subscriptions.c.id == subscription_id)).first()
+    return subscription_from(row) if row is not None else None
 
 
 def by_secret(tx: Tx, secret: str) -> Subscription | None:
-    row = tx.execute(_linked().where(subscriptions.c.secret == storable(secret))).first()
-    return _subscription(row) if row is not None else None
+    row = tx.execute(linked().where(subscriptions.c.secret == storable(secret))).first()
+    return subscription_from(row) if row is not None else None
 
 
 def subscriptions_of(tx: Tx, subscriber_id: int) -> tuple[Subscription, ...]:
-    rows = tx.execute(_linked().where(subscriptions.c.subscriber_id == subscriber_id).order_by(subscriptions.c.id))
-    return tuple(_subscription(row) for row in rows)
+    rows = tx.execute(linked().where(subscriptions.c.subscriber_id == subscriber_id).order_by(subscriptions.c.id))
+    return tuple(subscription_from(row) for row in rows)
 
 
 def subscriptions_of_each(tx: Tx, subscriber_ids: Sequence[SubscriberId]) -> tuple[Subscription, ...]:
     """The same of many subscribers, in id order."""
-    query = _linked().where(among(tx, subscriptions.c.subscriber_id, subscriber_ids)).order_by(subscriptions.c.id)
-    return tuple(_subscription(row) for row in tx.execute(query))
+    query = linked().where(among(tx, subscriptions.c.subscriber_id, subscriber_ids)).order_by(subscriptions.c.id)
+    return tuple(subscription_from(row) for row in tx.execute(query))
 
 
 def readers(tx: Tx, digest: str, *, after: int = 0, limit: int = 10_000) -> tuple[Subscription, ...]:
     """Confirmed subscriptions of a digest, in id order."""
-    query = _linked().where(
+    query = linked().where(
         subscriptions.c.digest == digest,
         subscriptions.c.state == SubscriptionState.CONFIRMED.value,
         subscriptions.c.id > after,
     )
-    return tuple(_subscription(row) for row in tx.execute(query.order_by(subscriptions.c.id).limit(limit)))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Due:
-    """A slot that readers may lack. Who was confirmed after ``joined_until`` joined too late for it; None: nobody."""
-
-    slot: Slot
-    joined_until: datetime | None
+    return tuple(subscription_from(row) for row in tx.execute(query.order_by(subscriptions.c.id).limit(limit)))
 
 
 def has_readers(tx: Tx, digest: str) -> bool:
@@ -303,118 +291,16 @@ def has_readers(tx: Tx, digest: str) -> bool:
     return tx.execute(query.limit(1)).first() is not None
 
 
-def own_hours(tx: Tx, digest: str) -> tuple[tuple[str, str], ...]:
-    """Each (send_at, timezone) that readers of a digest chose instead of its own; either may be ""."""
-    columns = subscriptions.c.send_at, subscriptions.c.timezone
-    rows = tx.execute(select(*columns).where(subscriptions.c.digest == digest, _OWN_HOUR).distinct())
-    return tuple(sorted((row.send_at, row.timezone) for row in rows))
-
-
-def lacking(
-    tx: Tx,
-    digest: str,
-    hour: tuple[str, str],
-    *,
-    usual: Due | None,
-    other: Due | None,
-    part: tuple[int, int] | None = None,
-    after: int = 0,
-    limit: int = 10_000,
-) -> tuple[Subscription, ...]:
-    """Confirmed readers with this (send_at, timezone) who may lack the slot that is due, in id order.
-
-    ``usual`` is the slot of those who keep the digest's weekdays, ``other`` the newest one that weekdays of one's own
-    can give. Nobody who lacks one is left out; who was served is not even looked at. ``part`` is (number, of): of as
-    many parts, into which preferences fall by chance, the one of that number; PostgreSQL only. Readers with equal
-    preferences share one read-only mapping of them.
-    """
-    whose = _lackers(digest, hour, usual, other)
-    if whose is None:
-        return ()
-    text = cast(subscriptions.c.preferences, Text)
-    query = (
-        _linked(preferences=text, days=cast(subscriptions.c.days, Text))
-        .where(*whose, subscriptions.c.id > after)
-        .order_by(subscriptions.c.id)
-        .limit(limit)
-    )
-    if part is not None:
-        number, of = part
-        query = query.where(func.mod(func.abs(cast(func.hashtext(text), BigInteger)), of) == number)
-    return tuple(
-        _subscription(row, days=_days(row.days), preferences=_wishes(row.preferences))
-        for row in tx.execute(query).all()
-    )
-
-
-def count_lacking(
-    tx: Tx, digest: str, hour: tuple[str, str], *, usual: Due | None, other: Due | None
-) -> Mapping[tuple[int, ...], int]:
-    """How many readers ``lacking`` gives, by the weekdays of their own; () are the digest's."""
-    whose = _lackers(digest, hour, usual, other)
-    if whose is None:
-        return {}
-    days = cast(subscriptions.c.days, Text)
-    rows = tx.execute(select(days.label("days"), func.count().label("readers")).where(*whose).group_by(days))
-    return {_days(row.days): row.readers for row in rows}
-
-
-def _lackers(
-    digest: str, hour: tuple[str, str], usual: Due | None, other: Due | None
-) -> list[ColumnElement[bool]] | None:
-    """Conditions that readers of an hour meet who may lack a slot; None where there is none to lack."""
-    send_at, timezone = hour
-    every_day = cast(subscriptions.c.days, Text) == "[]"
-    whose: list[ColumnElement[bool]] = []
-    if usual is not None:
-        whose.append(and_(every_day, *_lack(usual)))
-    if other is not None:
-        whose.append(and_(~every_day, *_lack(other)))
-    if not whose:
-        return None
-    return [
-        subscriptions.c.digest == digest,
-        subscriptions.c.state == SubscriptionState.CONFIRMED.value,
-        subscriptions.c.send_at == send_at,
-        subscriptions.c.timezone == timezone,
-        or_(*whose),
-        *([_OWN_HOUR] if send_at or timezone else []),
-    ]
-
-
-def _lack(due: Due) -> list[ColumnElement[bool]]:
-    last_at, last_date = subscriptions.c.last_slot_at, subscriptions.c.last_slot_date
-    lack: list[ColumnElement[bool]] = [
-        or_(last_at.is_(None), last_at < due.slot.at),
-        or_(last_date == "", last_date < due.slot.local_date.isoformat()),
-        or_(subscriptions.c.paused_until.is_(None), subscriptions.c.paused_until <= due.slot.local_date),
-    ]
-    if due.joined_until is not None:
-        joined_at = subscriptions.c.confirmed_at
-        lack.append(or_(joined_at.is_(None), joined_at <= due.joined_until))
-    return lack
-
-
-@lru_cache(maxsize=1024)
-def _days(text: str) -> tuple[int, ...]:
-    return tuple(json.loads(text))
-
-
-@lru_cache(maxsize=1024)
-def _wishes(text: str) -> Mapping[str, object]:
-    return MappingProxyType(json.loads(text))
-
-
 def page(tx: Tx, *, after: int = 0, limit: int = 5_000) -> tuple[Subscription, ...]:
     """Subscriptions of every state, in id order."""
-    query = _linked().where(subscriptions.c.id > after).order_by(subscriptions.c.id).limit(limit)
-    return tuple(_subscription(row) for row in tx.execute(query))
+    query = linked().where(subscriptions.c.id > after).order_by(subscriptions.c.id).limit(limit)
+    return tuple(subscription_from(row) for row in tx.execute(query))
 
 
 def everybody(
     tx: Tx, *, digest: str = "", state: str = "", search: str = "", limit: int = 100_000
 ) -> tuple[Subscription, ...]:
-    query = _linked()
+    query = linked()
     if digest:
         query = query.where(subscriptions.c.digest == digest)
     if state:
@@ -422,9 +308,14 @@ def everybody(
     if search:
         query = query.where(subscribers.c.address.contains(search, autoescape=True))
     return tuple(
-        _subscription(row)
+        subscription_from(row)
         for row in tx.execute(query.order_by(subscribers.c.address, subscriptions.c.digest).limit(limit))
     )
+
+
+@lru_cache(maxsize=1024)
+def wishes_from(text: str) -> Mapping[str, object]:
+    return MappingProxyType(json.loads(text))
 
 
 def wishes(tx: Tx) -> tuple[tuple[str, Mapping[str, object]], ...]:
@@ -435,7 +326,7 @@ def wishes(tx: Tx) -> tuple[tuple[str, Mapping[str, object]], ...]:
         .where(subscriptions.c.state == SubscriptionState.CONFIRMED.value, text != "{}")
         .distinct()
     )
-    return tuple((row.digest, _wishes(row.preferences)) for row in tx.execute(query))
+    return tuple((row.digest, wishes_from(row.preferences)) for row in tx.execute(query))
 
 
 def count_readers(tx: Tx) -> int:
@@ -464,41 +355,6 @@ def paused_readers(tx: Tx, digest: str, day: date) -> int:
         subscriptions.c.state == SubscriptionState.CONFIRMED.value,
     )
     return tx.execute(query).scalar_one()
-
-
-def served(tx: Tx, ids: Sequence[SubscriptionId], slot_at: datetime, local_date: str) -> None:
-    """Notes that a slot was published for these readers, printed or not."""
-    theirs = update(subscriptions).where(among(tx, subscriptions.c.id, ids))
-    tx.execute(theirs.values(last_slot_at=slot_at, last_slot_date=local_date))
-
-
-class Standing(NamedTuple):
-    """What decides whether a subscription is planned a mail."""
-
-    is_confirmed: bool
-    paused_until: date | None
-    last_slot_at: datetime | None
-    last_slot_date: str
-
-    def lacks(self, slot: Slot) -> bool:
-        """Whether no slot of this date or instant, and no later one, was published for it."""
-        if self.last_slot_at is not None and self.last_slot_at >= slot.at:
-            return False
-        return self.last_slot_date < slot.local_date.isoformat()
-
-
-def standings(tx: Tx, ids: Sequence[SubscriptionId]) -> Mapping[SubscriptionId, Standing]:
-    """How subscriptions stand now; those of people who were erased do not."""
-    table = subscriptions.c
-    query = (
-        select(table.id, table.state, table.paused_until, table.last_slot_at, table.last_slot_date)
-        .join(subscribers, subscribers.c.id == table.subscriber_id)
-        .where(among(tx, table.id, ids), subscribers.c.address.is_not(None))
-    )
-    confirmed = SubscriptionState.CONFIRMED.value
-    return {
-        SubscriptionId(row_id): Standing(state == confirmed, *rest) for row_id, state, *rest in tx.execute(query).all()
-    }
 
 
 def erase(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
@@ -582,7 +438,7 @@ def suppression_of(row: Row[Any]) -> Suppression:
     )
 
 
-def _linked(**instead: ColumnElement[Any]) -> Select[Any]:
+def linked(**instead: ColumnElement[Any]) -> Select[Any]:
     """Subscriptions with their address; ``instead`` reads columns in another form."""
     columns = (instead[one.name].label(one.name) if one.name in instead else one for one in subscriptions.c)
     return (
@@ -597,7 +453,7 @@ def subscriber_of(row: Row[Any]) -> Subscriber:
     return Subscriber(id=SubscriberId(row.id), address=row.address, created_at=row.created_at, joined=row.joined)
 
 
-def _subscription(
+def subscription_from(
     row: Row[Any], *, days: tuple[int, ...] | None = None, preferences: Mapping[str, object] | None = None
 ) -> Subscription:
     return Subscription(

@@ -12,7 +12,7 @@ import pytest
 from digest.editions.schedule import due_slot, is_due, schedule_for
 from digest.services.publishing.cohorts import pages
 from digest.services.publishing.due import Wishes
-from digest.storage import people
+from digest.storage import lacking, people
 from tests.services.road import DAY, SLOT, Road
 
 #: Far apart, with half hours, and with clocks that change at midnight.
@@ -100,7 +100,7 @@ def test_readers_with_the_same_wishes_share_what_was_worked_out(url: str, tmp_pa
     (daily,) = road.app.config.digests
     usual, other = wishes.newest(daily, ("", ""))
     with road.app.store.reading() as tx:
-        readers = people.lacking(tx, "daily", ("", ""), usual=usual, other=other)
+        readers = lacking.lacking(tx, "daily", ("", ""), usual=usual, other=other)
     wanted = [wishes.of(daily, reader) for reader in readers]
     assert wanted[0] is wanted[1] is wanted[2] is not wanted[3]
     assert [one.profile.keywords for one in wanted if one] == [("tides",)] * 3 + [("dawn",)]

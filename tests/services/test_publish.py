@@ -310,7 +310,7 @@ def test_a_crash_while_printing_or_writing_leaves_nothing_and_the_next_run_does_
     ):
         with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="power cut"):
             if broken is None:
-                patched.setattr("digest.services.publishing.planning.people.served", crash)
+                patched.setattr("digest.services.publishing.planning.lacking.served", crash)
             (broken or healthy).run(road.now)
         with road.app.store.reading() as tx:
             assert deliveries.listing(tx) == ()

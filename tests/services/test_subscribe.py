@@ -15,7 +15,7 @@ from sqlalchemy import select
 from digest.model.errors import InputError, NotFound, UsageError
 from digest.model.people import SubscriptionState, SuppressionReason
 from digest.services.readers.subscribe import Choices, normal_address
-from digest.storage import deliveries, people
+from digest.storage import deliveries, lacking, people
 from digest.storage.base import metadata
 from tests.services.world import DAILY, World
 
@@ -190,14 +190,14 @@ class TestErasing:
         world.source()
         world.paper(1)
         world.reader(ADDRESS)
-        real, erasing = people.served, threading.Thread(target=world.subscribe.erase, args=(ADDRESS,))
+        real, erasing = lacking.served, threading.Thread(target=world.subscribe.erase, args=(ADDRESS,))
 
         def served(tx, *given):
             real(tx, *given)
             erasing.start()
             erasing.join(0.5)  # it would have been through
 
-        monkeypatch.setattr(people, "served", served)
+        monkeypatch.setattr(lacking, "served", served)
         world.publish.run(world.now)
         erasing.join()
         with world.store.reading() as tx:

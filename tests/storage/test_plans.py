@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import event
 
 from digest.model.editions import Slot
-from digest.storage import deliveries, entries, people, trouble
+from digest.storage import deliveries, entries, lacking, people, trouble
 from digest.storage.base import Tx
 from digest.storage.engine import Store
-from digest.storage.people import Due
+from digest.storage.lacking import Due
 
 TODAY = date(2026, 5, 4)
 READERS = 500
@@ -126,10 +126,10 @@ def test_what_is_open_is_counted_by_the_indexes_that_hold_only_that(filled: Stor
 
 def test_the_hours_of_ones_own_are_known_without_reading_the_others(filled: Store):
     if filled.is_sqlite:  # PostgreSQL reads a table of so few pages at once
-        assert "ix_subscriptions_hour" in " ".join(plans(filled, lambda tx: people.own_hours(tx, "daily")))
+        assert "ix_subscriptions_hour" in " ".join(plans(filled, lambda tx: lacking.own_hours(tx, "daily")))
         slot = Slot(digest="daily", local_date=TODAY, at=datetime.fromisoformat("2026-05-04T05:30:00+00:00"))
         usual = Due(slot=slot, joined_until=None)
-        lines = plans(filled, lambda tx: people.lacking(tx, "daily", ("09:00", ""), usual=usual, other=usual))
+        lines = plans(filled, lambda tx: lacking.lacking(tx, "daily", ("09:00", ""), usual=usual, other=usual))
         assert "ix_subscriptions_hour" in " ".join(lines)
 
 

@@ -17,7 +17,7 @@ from digest.model.editions import Digest, Slot
 from digest.model.people import Subscription
 from digest.services.ports import Clock, Wake, Work
 from digest.services.publishing.due import Dues, Hour, Wishes
-from digest.storage import people, slots, tastes
+from digest.storage import lacking, slots, tastes
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 
@@ -160,7 +160,7 @@ def pages(
         after = 0
         while True:
             with store.reading() as tx:
-                page = people.lacking(
+                page = lacking.lacking(
                     tx, digest.name, hour, usual=usual, other=other, part=part, after=after, limit=PAGE
                 )
                 page = tastes.added(tx, page)
@@ -173,7 +173,7 @@ def pages(
 
 def hours(tx: Tx, digest: Digest) -> tuple[Hour, ...]:
     """The digest's own hour, and those that its readers chose."""
-    return (("", ""), *people.own_hours(tx, digest.name))
+    return (("", ""), *lacking.own_hours(tx, digest.name))
 
 
 def _lacked(tx: Tx, digest: Digest, wishes: Wishes) -> Mapping[Slot, int]:
@@ -181,14 +181,14 @@ def _lacked(tx: Tx, digest: Digest, wishes: Wishes) -> Mapping[Slot, int]:
     found: Counter[Slot] = Counter()
     for hour in hours(tx, digest):
         usual, other = wishes.newest(digest, hour)
-        for days, number in people.count_lacking(tx, digest.name, hour, usual=usual, other=other).items():
+        for days, number in lacking.count_lacking(tx, digest.name, hour, usual=usual, other=other).items():
             slot = wishes.due_on(digest, hour, days)
             if slot is None:
                 continue
             if days and other is not None and slot != other.slot:
                 # They lack the newest that any weekdays can give; it is another question whether they lack their own.
                 own = wishes.due(digest, hour, slot)
-                number = people.count_lacking(tx, digest.name, hour, usual=None, other=own).get(days, 0)
+                number = lacking.count_lacking(tx, digest.name, hour, usual=None, other=own).get(days, 0)
             if number:
                 found[slot] += number
     return found

@@ -15,7 +15,7 @@ from digest.model.editions import Digest, Edition, Schedule, Slot
 from digest.model.people import Subscription
 from digest.services.ports import ProfileOf
 from digest.services.publishing.composing import Wanted
-from digest.storage.people import Due
+from digest.storage.lacking import Due
 
 #: (send_at, timezone) that readers chose; "" stands for the digest's.
 Hour = tuple[str, str]

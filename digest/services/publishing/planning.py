@@ -12,9 +12,9 @@ from digest.delivery.tokens import address_key
 from digest.model.editions import EditionId, Remark, Slot
 from digest.model.people import SubscriberId, Subscription, SubscriptionId
 from digest.services.publishing.composing import Wanted
-from digest.storage import deliveries, people
+from digest.storage import deliveries, lacking, people
 from digest.storage.base import Tx
-from digest.storage.people import Standing
+from digest.storage.lacking import Standing
 from digest.storage.slots import CAME
 
 _Row = dict[str, int | str | None]
@@ -121,7 +121,7 @@ def plan(
         made[slot] += new
         outcomes[slot] += Counter({_planned(why): new, HAD: len(some) - new})
     for slot, ids in served.items():
-        people.served(tx, sorted(ids), slot.at, slot.local_date.isoformat())
+        lacking.served(tx, sorted(ids), slot.at, slot.local_date.isoformat())
     return Plan(made, outcomes)
 
 

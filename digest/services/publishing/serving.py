@@ -25,10 +25,10 @@ from digest.services.publishing.due import Wishes
 from digest.services.publishing.planning import Line, Plan, Unit, Written, plan
 from digest.services.publishing.press import Press, Pressed
 from digest.services.publishing.together import compose_chain, composer_base, one_mail
-from digest.storage import editions, people, tastes
+from digest.storage import editions, lacking, people, tastes
 from digest.storage.base import Tx, batched
 from digest.storage.engine import Store
-from digest.storage.people import Standing
+from digest.storage.lacking import Standing
 
 #: Editions that are printed before they are written together: they are held in memory meanwhile.
 _TOGETHER = 16
@@ -201,7 +201,7 @@ class Serving:
             now = self.clock()
             self.held.renew(tx, now)
             people.hold_all(tx, [unit.subscriber for unit in units])
-            standings = people.standings(tx, [reader.id for unit in units for reader in unit.readers])
+            standings = lacking.standings(tx, [reader.id for unit in units for reader in unit.readers])
             again = _history(tx, units, self.composer)
 
             fresh = {key: self._freeze(tx, one, now) for key, one in pressed.items()}

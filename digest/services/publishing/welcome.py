@@ -19,7 +19,7 @@ from digest.model.people import Subscription, SubscriptionId, SubscriptionState
 from digest.services.ports import Clock, PrintLetter
 from digest.services.publishing.press import Press
 from digest.services.stamping import CONFIRM, Keys, read_scoped
-from digest.storage import admission, deliveries, editions, entries, meta, people
+from digest.storage import admission, deliveries, editions, entries, lacking, meta, people
 from digest.storage.base import Tx
 from digest.storage.engine import Store
 
@@ -144,7 +144,7 @@ class Welcome:
             expires_at=now + _WORTH,
         )
         if deliveries.plan(tx, [row]) and edition is not None:
-            people.served(tx, [reader.id], edition.slot.at, edition.slot.local_date.isoformat())
+            lacking.served(tx, [reader.id], edition.slot.at, edition.slot.local_date.isoformat())
 
 
 def with_settings(reader: Subscription, settings: Mapping[str, object]) -> Subscription:

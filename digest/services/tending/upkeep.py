@@ -26,6 +26,7 @@ from digest.storage import (
     deliveries,
     desk,
     editions,
+    lacking,
     meta,
     migrate,
     people,
@@ -207,7 +208,7 @@ class Upkeep:
                 at = max(until, one.last_slot_at) if one.last_slot_at else until
                 groups[at, max(self._local_date(one, until), one.last_slot_date)].append(one.id)
             for (at, day), ids in groups.items():
-                people.served(tx, ids, at, day)
+                lacking.served(tx, ids, at, day)
                 marked += len(ids)
         return marked
 
