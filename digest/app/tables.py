@@ -12,6 +12,7 @@ from digest.storage import migrate
 from digest.storage.engine import Store, open_store
 
 if TYPE_CHECKING:
+    from digest.services.tending import parts
     from digest.services.tending.moving import Moved, Undone
     from digest.storage.copy import Progress
 
@@ -26,6 +27,19 @@ def upgrade(config: Config) -> tuple[str | None, str]:
     """Brings the configured database to this program's tables; (before, after)."""
     with _configured(config) as store:
         return migrate.upgrade(store)
+
+
+def take_apart(config: Config, *, clock: Clock, progress: parts.Progress | None = None) -> parts.Apart:
+    """The long part of an upgrade, while old and new programs run: gives large weeks of the ledger parts of their own,
+    one by one. Raises whatever ``progress`` raises; run again, it goes on with what is left.
+    """
+    from digest.services.tending.parts import Parts
+
+    with _configured(config) as store:
+        care = Parts(store=store, clock=clock)
+        moved = care.move(progress)
+        care.make_ahead()
+        return moved
 
 
 def move(config: Config, url: str, *, clock: Clock, progress: Progress | None = None) -> Moved:

@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, literal, select, text, union_all
 from sqlalchemy.exc import DBAPIError
 
 from digest.model.errors import StorageError
-from digest.storage import rows
+from digest.storage import partitioning, rows
 from digest.storage.base import Tx, metadata
 from digest.storage.engine import explain
 from digest.storage.meta import meta
@@ -26,7 +26,7 @@ _TOLD_EVERY = 5_000
 
 def copy_all(source: Tx, target: Tx, *, leave_out: Sequence[str] = (), progress: Progress | None = None) -> int:
     """Copies table by table, those that are referred to first; gives how many rows went over."""
-    _ready(target)
+    _ready(source, target)
     return sum(_copy(source, target, table, progress).rows for table in _tables(leave_out))
 
 
@@ -35,7 +35,7 @@ def copy_surely(source: Tx, target: Tx, *, leave_out: Sequence[str] = (), progre
 
     Raises StorageError where the two differ in the number of rows or in their checksum.
     """
-    _ready(target)
+    _ready(source, target)
     for table in _tables(leave_out):
         given = _copy(source, target, table, progress)
         if target.dialect.name == "postgresql":
@@ -64,9 +64,10 @@ def clear(target: Tx) -> None:
         target.execute(table.delete())
 
 
-def _ready(target: Tx) -> None:
+def _ready(source: Tx, target: Tx) -> None:
     """What a new database says of itself gives way to what the source says."""
     target.execute(meta.delete())
+    partitioning.foresee(source, target)
     rows.foreseen(target)
 
 

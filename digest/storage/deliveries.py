@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     Row,
@@ -58,7 +59,7 @@ deliveries = Table(
     Column("notice_key", String(200), nullable=False),
     Column("edition_id", Id, ForeignKey("editions.id"), index=True),
     Column("message_key", String(64), nullable=False),
-    Column("leader_id", Id, ForeignKey("deliveries.id")),
+    Column("leader_id", Id),
     Column("state", String(20), nullable=False),
     Column("lease", String(100), nullable=False),
     Column("leased_until", Instant),
@@ -74,7 +75,12 @@ deliveries = Table(
     Column("tried_at", Instant),
     Column("relay", String(200), nullable=False, server_default=""),
     sqlite_autoincrement=True,
+    # A table that is in parts (partitions.py) has no key without what parts it, and nothing can refer to its rows.
+    postgresql_partition_by="RANGE (local_date)",
 )
+deliveries.primary_key.ddl_if(dialect="sqlite")
+deliveries.append_constraint(ForeignKeyConstraint(["leader_id"], ["deliveries.id"]).ddl_if(dialect="sqlite"))
+Index("ix_deliveries_id", deliveries.c.id).ddl_if(dialect="postgresql")
 
 _IS_EDITION = deliveries.c.kind == "edition"
 Index(
@@ -93,8 +99,7 @@ Index(
     deliveries.c.notice_key,
     unique=True,
     sqlite_where=deliveries.c.kind != "edition",
-    postgresql_where=deliveries.c.kind != "edition",
-)
+).ddl_if(dialect="sqlite")  # on PostgreSQL the part that holds all notices has one alike
 Index("ix_deliveries_day", deliveries.c.digest, deliveries.c.local_date)
 Index("ix_deliveries_reader", deliveries.c.subscriber_id, deliveries.c.edition_id)
 
@@ -127,7 +132,7 @@ attempts = Table(
     "attempts",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("delivery_id", Id, ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("delivery_id", Id, nullable=False, index=True),
     Column("lease", String(100), nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
@@ -135,6 +140,11 @@ attempts = Table(
     Column("code", Integer),
     Column("enhanced", String(20), nullable=False),
     Column("remote", Text, nullable=False),
+    postgresql_partition_by="RANGE (started_at)",
+)
+attempts.primary_key.ddl_if(dialect="sqlite")
+attempts.append_constraint(
+    ForeignKeyConstraint(["delivery_id"], ["deliveries.id"], ondelete="CASCADE").ddl_if(dialect="sqlite")
 )
 
 pauses = Table(
@@ -523,40 +533,6 @@ def forget_address(tx: Tx, subscriber_id: SubscriberId, now: datetime) -> None:
     tx.execute(update(deliveries).where(mine).values(address="", remote=""))
     of_mine = select(deliveries.c.id).where(mine)
     tx.execute(update(attempts).where(attempts.c.delivery_id.in_(of_mine)).values(remote=""))
-
-
-def fold(tx: Tx, before: datetime, *, limit: int = 5_000) -> int:
-    """Replaces settled rows older than an instant, at most ``limit``, by daily totals; gives how many went."""
-    # A row that still leads an open one must stay.
-    leading = select(deliveries.c.leader_id).where(
-        deliveries.c.leader_id.is_not(None), deliveries.c.state.in_([*OPEN, "deferred"])
-    )
-    day = func.coalesce(deliveries.c.local_date, func.date(deliveries.c.created_at))
-    rows = tx.execute(
-        select(deliveries.c.id, deliveries.c.digest, deliveries.c.kind, day.label("day"), deliveries.c.state)
-        .where(
-            deliveries.c.created_at < before,
-            deliveries.c.settled_at.is_not(None),
-            deliveries.c.state.not_in([*OPEN, "deferred"]),
-            deliveries.c.id.not_in(leading),
-        )
-        .order_by(deliveries.c.id)
-        .limit(limit)
-    ).all()
-    for (digest, kind, when, state), number in Counter(tuple(row[1:]) for row in rows).items():
-        on = when if isinstance(when, date) else date.fromisoformat(str(when))
-        statement = insert(tx, totals).values(digest=digest, kind=kind, local_date=on, state=state, count=number)
-        tx.execute(
-            statement.on_conflict_do_update(
-                index_elements=["digest", "kind", "local_date", "state"], set_={"count": totals.c.count + number}
-            )
-        )
-    for some in batched([row.id for row in rows], 500):
-        follows = and_(deliveries.c.leader_id.is_not(None), deliveries.c.leader_id.in_(some))
-        tx.execute(update(deliveries).where(follows).values(leader_id=None))
-        tx.execute(delete(attempts).where(attempts.c.delivery_id.in_(some)))
-        tx.execute(delete(deliveries).where(deliveries.c.id.in_(some)))
-    return len(rows)
 
 
 def part(tx: Tx, now: datetime) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from digest.model.errors import Conflict, DigestError, StorageError, UsageError
-from digest.storage import meta, migrate, server
+from digest.storage import meta, migrate, partitions, server
 from digest.storage.base import Tx, metadata
 from digest.storage.copy import OF_PROCESSES
 from digest.storage.engine import Store, open_store
@@ -200,7 +200,8 @@ def _is_blank(store: Store) -> bool:
 
 
 def _tables(tx: Tx) -> set[str]:
-    return {name for name in inspect(tx).get_table_names() if name != _REVISION and not name.startswith(_QUEUE)}
+    there = set(inspect(tx).get_table_names()) - partitions.tables(tx)
+    return {name for name in there if name != _REVISION and not name.startswith(_QUEUE)}
 
 
 def _which(store: Store) -> tuple[Any, ...]:

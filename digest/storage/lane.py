@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from digest.model.mail import DeliveryId
+from digest.model.mail import DeliveryId, Due
 from digest.storage.engine import Store
 
 
 class Accepted(NamedTuple):
     """A mail that its relay took, and in which words (at most 2,000 characters)."""
 
-    id: DeliveryId
+    due: Due
     code: int | None
     enhanced: str
     remote: str
@@ -26,11 +26,11 @@ class Accepted(NamedTuple):
 _ACCEPT = """
 UPDATE deliveries SET state = 'accepted', lease = '', leased_until = NULL, reason = '', settled_at = {now},
 attempts = attempts + 1, code = {code}, enhanced = {enhanced}, remote = {remote}
-{more}WHERE deliveries.id = {id} AND lease = {lease} AND state IN ('leased', 'sending')
+{more}WHERE deliveries.id = {id} AND lease = {lease} AND state IN ('leased', 'sending'){days}
 """
 _GATE = """
 UPDATE deliveries SET state = 'sending', leased_until = {p}, tried_at = {p}, relay = {p}
-WHERE id {ids} AND lease = {p} AND state IN ('leased', 'sending')
+WHERE id {ids} AND lease = {p} AND state IN ('leased', 'sending'){days}
 AND (kind <> 'edition' OR EXISTS (
     SELECT 1 FROM subscriptions
     WHERE subscriptions.id = deliveries.subscription_id AND subscriptions.state = 'confirmed'))
@@ -38,7 +38,9 @@ AND NOT EXISTS (SELECT 1 FROM suppressions WHERE suppressions.key = deliveries.a
 AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.digest IN (deliveries.digest, '*'))
 RETURNING id
 """
-_SQLITE_ACCEPT = _ACCEPT.format(now="?", code="?", enhanced="?", remote="?", more="", id="?", lease="?")
+#: So that only the parts are looked into that these days belong to (partitions.py); a notice has no local date.
+_DAYS = "\nAND (local_date BETWEEN %s AND %s OR local_date IS NULL)"
+_SQLITE_ACCEPT = _ACCEPT.format(now="?", code="?", enhanced="?", remote="?", more="", id="?", lease="?", days="")
 _POSTGRESQL_ACCEPT = _ACCEPT.format(
     now="%s",
     code="v.code",
@@ -47,8 +49,9 @@ _POSTGRESQL_ACCEPT = _ACCEPT.format(
     more="FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::text[]) AS v (id, code, enhanced, remote)\n",
     id="v.id",
     lease="%s",
+    days=_DAYS,
 )
-_POSTGRESQL_GATE = _GATE.format(p="%s", ids="= ANY(%s)")
+_POSTGRESQL_GATE = _GATE.format(p="%s", ids="= ANY(%s)", days=_DAYS)
 
 
 class Lane:
@@ -60,7 +63,7 @@ class Lane:
         self._raw: Any = None
 
     def group(
-        self, accepted: Sequence[Accepted], ids: Sequence[DeliveryId], *, now: datetime, until: datetime, relay: str
+        self, accepted: Sequence[Accepted], ready: Sequence[Due], *, now: datetime, until: datetime, relay: str
     ) -> tuple[int, frozenset[DeliveryId]]:
         """One transaction: settles what was accepted, and lets pass what is ready; not for joined mails.
 
@@ -70,7 +73,7 @@ class Lane:
         """
         with self._store.explained_driver():
             try:
-                return self._group(self._connected(), accepted, ids, now, until, relay)
+                return self._group(self._connected(), accepted, ready, now, until, relay)
             except BaseException:
                 self._drop()
                 raise
@@ -84,7 +87,7 @@ class Lane:
         self,
         cursor: Any,
         accepted: Sequence[Accepted],
-        ids: Sequence[DeliveryId],
+        ready: Sequence[Due],
         now: datetime,
         until: datetime,
         relay: str,
@@ -96,19 +99,24 @@ class Lane:
             at = sqlite_instant(now)
             cursor.execute("BEGIN IMMEDIATE")
             if accepted:
-                cursor.executemany(_SQLITE_ACCEPT, [(at, code, e, text, i, lease) for i, code, e, text in accepted])
+                cursor.executemany(
+                    _SQLITE_ACCEPT, [(at, code, e, text, due.id, lease) for due, code, e, text in accepted]
+                )
                 kept = cursor.rowcount
-            if ids:
-                sql = _GATE.format(p="?", ids=f"IN ({', '.join('?' * len(ids))})")
-                cursor.execute(sql, (sqlite_instant(until), at, relay, *ids, lease))
+            if ready:
+                sql = _GATE.format(p="?", ids=f"IN ({', '.join('?' * len(ready))})", days="")
+                cursor.execute(sql, (sqlite_instant(until), at, relay, *(due.id for due in ready), lease))
                 passed = frozenset([row[0] for row in cursor.fetchall()])
             cursor.execute("COMMIT")
             return kept, passed
         if accepted:
-            cursor.execute(_POSTGRESQL_ACCEPT, (now, *map(list, zip(*accepted, strict=True)), lease))
+            dues, *answers = zip(*accepted, strict=True)
+            ids = [due.id for due in dues]
+            cursor.execute(_POSTGRESQL_ACCEPT, (now, ids, *map(list, answers), lease, *_days(dues)))
             kept = cursor.rowcount
-        if ids:
-            cursor.execute(_POSTGRESQL_GATE, (until, now, relay, list(ids), lease))
+        if ready:
+            ids = [due.id for due in ready]
+            cursor.execute(_POSTGRESQL_GATE, (until, now, relay, ids, lease, *_days(ready)))
             passed = frozenset([row[0] for row in cursor.fetchall()])
         self._raw.commit()
         return kept, passed
@@ -124,6 +132,12 @@ class Lane:
         raw, self._raw = self._raw, None
         if raw is not None:
             raw.invalidate()
+
+
+def _days(dues: Sequence[Due]) -> tuple[str, str]:
+    """The first and the last day that mails are of."""
+    days = [due.day for due in dues]
+    return min(days), max(days)
 
 
 def sqlite_instant(at: datetime) -> str:

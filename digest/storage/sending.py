@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import starmap
+from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, String, and_, exists, func, insert, or_, select, update
 
 from digest.model.mail import Delivery, DeliveryId, DeliveryState, Due, Outcome
 from digest.model.people import SubscriptionState, SuppressionReason
@@ -45,10 +46,12 @@ def recover(tx: Tx, *, now: datetime, dead: Sequence[str], resend: bool) -> tupl
     """
     lost = _lost(now, dead)
     free: dict[str, object] = {"state": DeliveryState.QUEUED.value, "lease": "", "leased_until": None, "next_at": now}
-    leased = and_(IS_HELD, deliveries.c.state == DeliveryState.LEASED.value, lost)
-    freed = tx.execute(update(deliveries).where(_unlocked(leased)).values(**free)).rowcount
-    sending = tx.execute(select(deliveries.c.id).where(_unlocked(_sending_lost(now, dead)))).scalars().all()
-    unsure = among(tx, deliveries.c.id, sending)
+    leased = _unlocked(tx, and_(IS_HELD, deliveries.c.state == DeliveryState.LEASED.value, lost))
+    freed = tx.execute(update(deliveries).where(_these(tx, leased)).values(**free)).rowcount if leased else 0
+    sending = _unlocked(tx, _sending_lost(now, dead))
+    if not sending:
+        return freed, 0
+    unsure = _these(tx, sending)
     why = "the sender stopped between the final dot and the reply"
     if resend:
         _note_tries(tx, unsure, now, "uncertain", why)
@@ -65,9 +68,22 @@ def recover(tx: Tx, *, now: datetime, dead: Sequence[str], resend: bool) -> tupl
     return freed, tx.execute(update(deliveries).where(unsure).values(**after)).rowcount
 
 
-def _unlocked(which: ColumnElement[bool]) -> ColumnElement[bool]:
-    """What no open transaction has locked: a sender that stands still in the midst of one is not waited for."""
-    return deliveries.c.id.in_(select(deliveries.c.id).where(which).with_for_update(skip_locked=True))
+def _unlocked(tx: Tx, which: ColumnElement[bool]) -> Sequence[Row[Any, Any]]:
+    """(id, local_date) of what no open transaction has locked, locked now: a sender that stands still in the midst of
+    one is not waited for.
+    """
+    found = select(deliveries.c.id, deliveries.c.local_date).where(which)
+    return tx.execute(found.with_for_update(skip_locked=True)).all()
+
+
+def _these(tx: Tx, rows: Sequence[Row[Any, Any]]) -> ColumnElement[bool]:
+    """Deliveries by (id, local_date): only the parts are looked into that these days belong to (partitions.py)."""
+    ids = among(tx, deliveries.c.id, [row.id for row in rows])
+    days = [row.local_date for row in rows if row.local_date is not None]
+    if tx.dialect.name != "postgresql":
+        return ids
+    undated = deliveries.c.local_date.is_(None)
+    return and_(ids, or_(deliveries.c.local_date.between(min(days), max(days)), undated) if days else undated)
 
 
 def _lost(now: datetime, dead: Sequence[str]) -> ColumnElement[bool]:
@@ -136,15 +152,16 @@ def claim(
     due = _due(tx, now, digests, after)
     if due is None:
         return ()
-    wanted = select(deliveries.c.id).where(due).order_by(deliveries.c.id).limit(limit)
-    # A table of its own (WITH): PostgreSQL may run a subquery with LIMIT several times, and lease more each time.
-    first = wanted.with_for_update(skip_locked=True).cte("wanted")
+    wanted = select(deliveries.c.id, deliveries.c.local_date).where(due).order_by(deliveries.c.id).limit(limit)
+    first = tx.execute(wanted.with_for_update(skip_locked=True)).all()
+    if not first:
+        return ()
     leased = {"state": DeliveryState.LEASED.value, "lease": lease, "leased_until": until, "tried_at": now}
     secret = select(subscriptions.c.secret).where(subscriptions.c.id == deliveries.c.subscription_id)
     day = func.coalesce(deliveries.c.local_date, func.date(deliveries.c.created_at)).cast(String(10))
     rows = tx.execute(
         update(deliveries)
-        .where(deliveries.c.id.in_(select(first.c.id)))
+        .where(_these(tx, first))
         .values(**leased)
         .returning(  # as Due has them
             deliveries.c.id,
@@ -159,8 +176,6 @@ def claim(
             func.coalesce(secret.scalar_subquery(), ""),
         )
     ).all()
-    if not rows:
-        return ()
     found = sorted(starmap(Due, rows))
     joined = _followers(tx, [one.id for one in found], leased)
     if joined:

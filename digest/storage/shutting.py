@@ -6,20 +6,17 @@ The second is done by triggers, so that a process which still has the old one op
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import literal, select
-from sqlalchemy.exc import OperationalError
 
 from digest.model.errors import StorageError
 from digest.storage.base import Tx, metadata
 from digest.storage.deliveries import IS_HELD, deliveries
+from digest.storage.locking import lock
 from digest.storage.meta import leases
 
-_PATIENCE_SECONDS = 15.0
-_BETWEEN_SECONDS = 0.05
 _NAME = "digest_moved"
 #: SQLSTATE of class 55, "not in a state for that": a driver calls it operational.
 _STATE = "55000"
@@ -35,24 +32,12 @@ def hold(tx: Tx, where: str) -> None:
     tables = ", ".join(map(tx.dialect.identifier_preparer.format_table, metadata.sorted_tables))
     for limit in ("idle_in_transaction_session_timeout", "statement_timeout"):
         _run(tx, f"SET LOCAL {limit} = 0")  # one of two databases waits while the other is read
-    until = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            # All or none: two who waited for each other's tables would wait for ever.
-            with tx.begin_nested():
-                tx.exec_driver_sql(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE NOWAIT")
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", "") != "55P03":
-                raise
-            if time.monotonic() >= until:
-                raise StorageError(
-                    "others write to it again and again, or are moving it",
-                    where=where,
-                    try_="stop what uses it (`digest run`, `digest web`, workers), then try again",
-                ) from error
-            time.sleep(_BETWEEN_SECONDS)
-        else:
-            return
+    if not lock(tx, f"{tables} IN SHARE ROW EXCLUSIVE MODE"):
+        raise StorageError(
+            "others write to it again and again, or are moving it",
+            where=where,
+            try_="stop what uses it (`digest run`, `digest web`, workers), then try again",
+        )
 
 
 def shut(tx: Tx, why: str) -> None:

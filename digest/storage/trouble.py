@@ -101,6 +101,9 @@ def answer(tx: Tx, publication: Publication) -> tuple[str, int]:
 def was_alerted(tx: Tx, notice_key: str) -> bool:
     """Whether an alert of this key was planned."""
     query = select(deliveries.c.id).where(
-        IS_NOTICE, deliveries.c.kind == "alert", deliveries.c.notice_key == notice_key
+        IS_NOTICE,
+        deliveries.c.kind == "alert",
+        deliveries.c.notice_key == notice_key,
+        deliveries.c.local_date.is_(None),  # so it is looked for in one part only
     )
     return tx.execute(query.limit(1)).first() is not None

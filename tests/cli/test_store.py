@@ -21,7 +21,7 @@ def test_current_and_upgrade_tell_both_revisions(call, installed):
     empty = call("db", "current", "--json")
     assert (empty.code, empty.json["current"]) == (1, None)
     done = call("db", "upgrade", "--json")
-    assert (done.code, done.json) == (0, {"before": None, "after": empty.json["head"]})
+    assert (done.code, done.json) == (0, {"before": None, "after": empty.json["head"], "parts": {}, "left": 0})
     assert call("db", "current").code == 0
 
 

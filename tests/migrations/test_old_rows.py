@@ -11,8 +11,8 @@ from alembic import command
 
 from digest.model.editions import AuthorCard, Counts, EditionId, Remark
 from digest.model.mail import Stamp
-from digest.storage import editions, migrate
-from digest.storage.base import Instant
+from digest.storage import deliveries, editions, migrate, partitions
+from digest.storage.base import Instant, add_missing
 from tests.migrations.test_migrations import shape
 from tests.storage.papers import SLOT_AT
 
@@ -29,6 +29,11 @@ PAPER = {
     **dict.fromkeys(("title", "title_key", "url", "abstract", "comment", "code_url", "pdf_url", "project_url"), ""),
     "language": "",
 }
+
+
+LEDGER = {"kind": "alert", "address": "a@example.org", "address_key": "a", "message_key": "m", "now": SLOT_AT}
+EDITION = {"kind": "edition", "digest": "daily", "local_date": date(2026, 5, 4), "subscriber_id": 1}
+ATTEMPT = {"lease": "l", "started_at": SLOT_AT, "outcome": "deferred", "enhanced": "", "remote": "busy"}
 
 
 def edition(number: int, reason: str, notes: list[str]) -> dict[str, object]:
@@ -123,3 +128,24 @@ def test_what_the_upgraded_database_is_given_it_gives_back(old):
 
 def said(text: str) -> Remark:
     return Remark(key="said", figures={"text": text})
+
+
+def test_the_ledger_of_before_is_found_in_its_table_of_parts(empty_url, open_database):
+    """Its rows, its keys and its numbers go on as they were; on SQLite nothing changes."""
+    store = open_database(empty_url)
+    with store.transaction() as tx:
+        command.upgrade(migrate._config(tx), "0011")
+        write(tx, "subscribers", {"address": "a@example.org", "created_at": SLOT_AT, "joined": False})
+        rows = [deliveries.plan_row(**(LEDGER | each)) for each in (EDITION, {"notice_key": "one"})]
+        assert add_missing(tx, deliveries.deliveries, rows) == 2
+        write(tx, "attempts", ATTEMPT | {"delivery_id": 2})
+        before = deliveries.listing(tx)
+    assert migrate.upgrade(store) == ("0011", migrate.head())
+    with store.transaction() as tx:
+        assert deliveries.listing(tx) == before
+        assert [row.outcome for row in deliveries.tries(tx, 2)] == ["deferred"]
+        assert deliveries.plan(tx, [*rows, deliveries.plan_row(**LEDGER, notice_key="two")]) == 1
+        (fresh,) = deliveries.listing(tx, after=2)
+        assert fresh.notice_key == "two"
+        parts = partitions.tables(tx)
+        assert parts == (set() if store.is_sqlite else {"deliveries_rest", "attempts_rest"})

@@ -10,9 +10,9 @@ from sqlalchemy import select, text
 
 from digest.model.editions import Edition, EditionId, Slot
 from digest.model.errors import Conflict
-from digest.model.mail import DeliveryState, Outcome, OutcomeKind
+from digest.model.mail import DeliveryState, Due, MessageKey, Outcome, OutcomeKind
 from digest.model.people import Profile, SubscriptionState, Suppression, SuppressionReason
-from digest.storage import deliveries, editions, people, sending
+from digest.storage import deliveries, editions, folding, people, sending
 from digest.storage.lane import Accepted, Lane
 from tests.storage.papers import SLOT_AT
 
@@ -81,9 +81,14 @@ def group(store, *, accepted=(), ids=(), lease="one", until=LATER):
     """What a sender writes most: (how many of the accepted ones were still its own, which of the others may go)."""
     lane = Lane(store, lease)
     try:
-        return lane.group(accepted, ids, now=NOW, until=until, relay="relay:25")
+        return lane.group(accepted, [due(one) for one in ids], now=NOW, until=until, relay="relay:25")
     finally:
         lane.close()
+
+
+def due(number):
+    """What its sender knows of an edition of this day, as far as it matters here."""
+    return Due(number, "edition", "", MessageKey(""), None, None, DAY.isoformat(), 0, "", "")
 
 
 def gate(store, delivery, lease="one"):
@@ -212,7 +217,7 @@ def test_what_was_accepted_is_settled_with_the_group_by_its_holder_alone(store):
     claim(store, limit=3)
     claim(store, "other")
     assert group(store, ids=[1, 2, 4]) == (0, {1, 2})
-    told = [Accepted(number, 250, "2.0.0", f"queued {number}") for number in (1, 2, 4)]
+    told = [Accepted(due(number), 250, "2.0.0", f"queued {number}") for number in (1, 2, 4)]
     assert group(store, accepted=told, ids=[3]) == (2, {3})
     assert states(store) == ["accepted", "accepted", "sending", "leased"]
     with store.reading() as tx:
@@ -398,7 +403,7 @@ def test_folding_keeps_the_accounting_and_leaves_what_is_open(store):
     assert before[0] == {"accepted": 1, "queued": 1, "suppressed": 3}
     for _ in range(2):
         with store.transaction() as tx:
-            folded = deliveries.fold(tx, joined_later)
+            folded = folding.fold(tx, joined_later)
     assert folded == 0
     assert (counts(store), counts(store, digest="daily"), counts(store, local_date=DAY)) == before
     assert states(store) == ["queued", "suppressed"]
@@ -418,9 +423,9 @@ def test_folding_twice_adds_up_and_keeps_a_leader_whose_mail_is_open(store):
             .where(deliveries.deliveries.c.id == 1)
             .values(state="accepted", settled_at=NOW)
         )
-        assert deliveries.fold(tx, LATER) == 0
+        assert folding.fold(tx, LATER) == 0
         deliveries.force(tx, 2, DeliveryState.REJECTED, now=NOW, reason="no")
-        assert deliveries.fold(tx, LATER) == 2
+        assert folding.fold(tx, LATER) == 2
     assert counts(store) == {"accepted": 1, "rejected": 1}
 
 

@@ -19,8 +19,9 @@ group = typer.Typer(help="Migrations, copies, retention, release after a restore
 
 @group.command("upgrade")
 @with_door
-def upgrade(door: Door) -> None:
+def upgrade(door: Door) -> int:
     """Bring the tables to this program's; copy it first, by `digest db backup FILE` of the version before."""
+    from digest.app.tables import take_apart
     from digest.app.tables import upgrade as bring
 
     before, after = bring(door.config)
@@ -29,7 +30,32 @@ def upgrade(door: Door) -> None:
         if before == after
         else f"Upgraded from {before or 'nothing'} to {after}."
     )
-    door.show({"before": before, "after": after}, said)
+    with stoppable() as stop:
+
+        def progress(part: str, rows: int, number: int, of: int) -> None:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            door.progress(f"{part}, {number + 1} of {of}: {rows:,} rows get a table of their own")
+
+        try:
+            apart = take_apart(door.config, clock=door.clock, progress=progress)
+        except KeyboardInterrupt:
+            door.progress_ends()
+            door.fail(
+                StorageError(
+                    f"{said} Interrupted while large weeks of the ledger were given tables of their own",
+                    where="digest db upgrade",
+                    try_="run it again, it goes on with what is left; meanwhile everything works",
+                )
+            )
+            return INTERRUPTED
+        finally:
+            door.progress_ends()
+    told = {"before": before, "after": after, "parts": apart.rows, "left": apart.left}
+    moved = [f"{sum(apart.rows.values()):,} rows in {len(apart.rows)} tables of their own."] if apart.rows else []
+    left = [f"{apart.left} are left, for others were at work on them: run it again."] if apart.left else []
+    door.show(told, said, *moved, *left)
+    return DONE
 
 
 @group.command("current")

@@ -52,7 +52,7 @@ class Book:
 
     def accept(self, due: Due, outcome: Outcome) -> None:
         """The relay took a mail that is not joined."""
-        self._accepted.append(Accepted(due.id, outcome.code, outcome.enhanced, outcome.remote[:2000]))
+        self._accepted.append(Accepted(due, outcome.code, outcome.enhanced, outcome.remote[:2000]))
 
     def give_back(self, ids: Sequence[DeliveryId], pause: timedelta = timedelta(0)) -> None:
         """What was leased and not sent is free again, after a pause."""
@@ -73,10 +73,10 @@ class Book:
             self.persist(lambda tx: [write(tx) for write in writes])
             self._writes = []
 
-    def group(self, ids: Sequence[DeliveryId], *, now: datetime, until: datetime, relay: str) -> frozenset[DeliveryId]:
+    def group(self, ready: Sequence[Due], *, now: datetime, until: datetime, relay: str) -> frozenset[DeliveryId]:
         """Settles what was accepted, and commits ``sending`` for what is ready; gives those that may go."""
         accepted = self._accepted
-        kept, passed = self._persistently(lambda: self._lane.group(accepted, ids, now=now, until=until, relay=relay))
+        kept, passed = self._persistently(lambda: self._lane.group(accepted, ready, now=now, until=until, relay=relay))
         self._accepted = []
         self.count("accepted", kept)
         self.count("lost", len(accepted) - kept)

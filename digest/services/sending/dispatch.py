@@ -412,11 +412,11 @@ class Dispatch:
         """Settles what was accepted, and commits ``sending`` for what is ready; gives what must not go, and why."""
         until = now + SENDING_LEASE
         refused: dict[DeliveryId, str] = {}
-        single: dict[str, list[DeliveryId]] = {}
+        single: dict[str, list[Due]] = {}
         for session, mail in ready:
             place = session.relay.place
             if not mail.about.joined:
-                single.setdefault(place, []).append(mail.about.id)
+                single.setdefault(place, []).append(mail.about)
             elif why := self._book.persist(
                 partial(
                     sending.gate_joined,
@@ -428,12 +428,12 @@ class Dispatch:
                 )
             ):
                 refused[mail.about.id] = why
-        for place, ids in single.items() or (("", []),):
-            passed = self._book.group(ids, now=now, until=until, relay=place)
-            for one in ids if len(passed) < len(ids) else ():
-                if one not in passed:
-                    refused[one] = self._book.persist(
-                        partial(sending.refused_at_gate, delivery_id=one, lease=self._lease)
+        for place, dues in single.items() or (("", []),):
+            passed = self._book.group(dues, now=now, until=until, relay=place)
+            for due in dues if len(passed) < len(dues) else ():
+                if due.id not in passed:
+                    refused[due.id] = self._book.persist(
+                        partial(sending.refused_at_gate, delivery_id=due.id, lease=self._lease)
                     )
         return {one: why or "lost" for one, why in refused.items()}
 

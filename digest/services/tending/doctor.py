@@ -27,6 +27,7 @@ from digest.services.learning.meaning import Reads
 from digest.services.ports import Clock, Fetch, Print, PrintQuestion
 from digest.services.publishing.publish import MOST_WITHOUT_URL
 from digest.services.status.hush import hushes
+from digest.services.tending.parts import Parts
 from digest.sources.kinds import kind_of
 from digest.sources.kinds.elsewhere import Foreign
 from digest.storage import fits, meta, people, sources
@@ -142,6 +143,14 @@ class Doctor:
                 state=State.FAIL,
                 detail=f"it is a backup of {restored}: nothing is sent from it",
                 try_="digest db restored --sent-until INSTANT, the last time the lost one sent",
+            )
+        if Parts(store=self.store, clock=self.clock).are_late():
+            yield Finding(
+                what="database",
+                state=State.WARN,
+                detail="the ledger is large, and next week's part of it is not made: all works, but what has no part "
+                "of its own is taken out row by row one day",
+                try_="digest db prune; `digest run` and workers that deliver do so once a day",
             )
 
     def _fleet(self) -> Iterator[Finding]:

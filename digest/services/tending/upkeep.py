@@ -18,6 +18,7 @@ from digest.model.editions import Digest
 from digest.model.errors import StorageError, UsageError
 from digest.model.people import Subscription, SubscriptionId
 from digest.services.ports import Clock
+from digest.services.tending.parts import Parts
 from digest.storage import (
     access,
     admission,
@@ -26,6 +27,7 @@ from digest.storage import (
     deliveries,
     desk,
     editions,
+    folding,
     lacking,
     meta,
     migrate,
@@ -136,13 +138,17 @@ class Upkeep:
         return Released(sent_until=until, uncertain=uncertain, subscriptions=marked)
 
     def prune(self, *, retention_days: int, deliveries_days: int = 90, soft_window: timedelta = timedelta(0)) -> Pruned:
-        """Folds old deliveries into daily totals and drops old messages that nobody waits for.
+        """Folds old deliveries into daily totals and drops old messages that nobody waits for. Makes the parts of the
+        ledger that the next weeks want.
 
         Bounces go with the deliveries, but not before ``soft_window`` is over.
         """
         now = self.clock()
         kept_for = max(timedelta(days=deliveries_days), _LEAST_DELIVERIES)
-        folded = self._fold(now - kept_for)
+        parts = Parts(store=self.store, clock=self.clock)
+        folded = parts.drop(now - kept_for) + self._fold(now - kept_for)
+        parts.move(most=1)
+        parts.make_ahead()
         with self.store.transaction() as tx:
             gone = bounces.prune(tx, now - max(kept_for, soft_window))
         with self.store.transaction() as tx:
@@ -180,7 +186,7 @@ class Upkeep:
         folded = 0
         while True:
             with self.store.transaction() as tx:
-                step = deliveries.fold(tx, before, limit=_AT_ONCE)
+                step = folding.fold(tx, before, limit=_AT_ONCE)
             folded += step
             if step < _AT_ONCE:
                 return folded

@@ -14,7 +14,7 @@ from digest.rendering import charts
 from digest.rendering.charts import Series
 from digest.services.status.pictures import duration
 from digest.services.status.trends import took
-from digest.storage import rounds
+from digest.storage import folding, rounds
 from digest.storage.rounds import Round
 from tests.services.road import DAY, SLOT, paper
 
@@ -60,10 +60,8 @@ class TestTrends:
         road.reader()
         road.publish()
         road.settle("accepted")
-        from digest.storage import deliveries
-
         with road.app.store.transaction() as tx:
-            assert deliveries.fold(tx, road.now + DAY) == 1
+            assert folding.fold(tx, road.now + DAY) == 1
         assert road.app.trends.run(1).days[0].mails["accepted"] == 1
 
     @pytest.mark.parametrize("days", [0, -1, 91])
