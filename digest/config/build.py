@@ -15,6 +15,7 @@ from digest.config.nearest import nearest
 from digest.config.problems import Loc, key_name, place
 from digest.config.publication import DigestSettings, SourceSettings
 from digest.config.record import Config
+from digest.config.relaying import RelaySettings
 from digest.config.settings import Settings, SigningSettings
 from digest.model.desk import Operator
 from digest.model.editions import WEIGHTS, About, Digest, Look, Schedule
@@ -51,7 +52,7 @@ class Builder:
             path=self.path,
             folder=self.folder,
             database_url=self._database_url(s.database.url),
-            relays=tuple(self._absolute(relay) for relay in s.smtp),
+            relays=self._relays(),
             signing=self._signing(address.rpartition("@")[2]),
             delivery=s.delivery,
             mail=mail,
@@ -83,6 +84,20 @@ class Builder:
 
     def _place(self, loc: Loc) -> str:
         return place(loc, where=str(self.path or "configuration"), variables=self.variables, text=self.text)
+
+    def _relays(self) -> tuple[RelaySettings, ...]:
+        """The [[smtp]]. What nothing tells apart would be paused, slowed and counted as one."""
+        found = tuple(self._absolute(relay) for relay in self.settings.smtp)
+        seen: dict[tuple[str, str], int] = {}
+        for index, relay in enumerate(found):
+            if (first := seen.setdefault((relay.address, relay.username), index)) != index:
+                account = f" as {relay.username}" if relay.username else ""
+                raise self._wrong(
+                    ("smtp", index),
+                    f"leads to {relay.address}{account}, as [[smtp]] {first + 1} does",
+                    "leave one out and give the other its connections; two accounts differ in username or port",
+                )
+        return found
 
     def _signing(self, sender: str) -> tuple[SigningSettings, ...]:
         """The [[dkim]] keys; one record in the DNS cannot hold two."""
@@ -144,6 +159,9 @@ class Builder:
                 raise self._wrong(("database", "url"), "should name a file", "sqlite:///digest.db is beside this file")
             return f"sqlite:///{self._path(Path(file))}"
         if base in ("postgresql", "postgres"):
+            # Whoever opens the database does so by its URL alone, so this goes along in it.
+            if not self.settings.database.prepared_statements:
+                rest += ("&" if "?" in rest else "?") + "prepared_statements=false"
             return f"postgresql+psycopg://{rest}"
         raise self._wrong(
             ("database", "url"),

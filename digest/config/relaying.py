@@ -126,3 +126,8 @@ class RelaySettings(BaseModel):
         if self.port is not None:
             return self.port
         return 24 if self.transport == "lmtp" else {"starttls": 587, "tls": 465, "none": 25}[self.security]
+
+    @property
+    def address(self) -> str:
+        """Where mail goes: a server and its port, or a folder."""
+        return str(self.path) if self.transport in ("maildir", "folder") else f"{self.host.lower()}:{self.port_used}"

@@ -50,6 +50,11 @@ class DatabaseSettings(BaseModel):
         kind="path or URL",
         example="postgresql://digest@localhost/digest",
     )
+    prepared_statements: bool = option(
+        True,
+        "Let PostgreSQL keep prepared what is asked often; false behind a pooler by transactions that cannot.",
+        kind="true | false",
+    )
 
 
 class SigningSettings(BaseModel):
@@ -322,7 +327,11 @@ class RetentionSettings(BaseModel):
     model_config = STRICT
 
     days: Kept = option(400, "Keep encoded mails for this many days.", kind="number")
-    deliveries_days: Kept = option(90, "Keep single deliveries for this many days, then daily totals.", kind="number")
+    deliveries_days: Kept = option(
+        90,
+        "Keep single deliveries for this many days (a large ledger: up to six more), then daily totals.",
+        kind="number",
+    )
 
 
 class Settings(BaseSettings):

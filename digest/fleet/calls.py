@@ -49,7 +49,9 @@ class Calls:
         url = store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         # One listens for each role, and a few ask and answer.
         most = len(self._handlers) + 3
-        self._connector = PsycopgConnector(conninfo=url, min_size=1, max_size=most, pool_factory=self._pool)
+        self._connector = PsycopgConnector(
+            conninfo=url, kwargs=store.driver_options, min_size=1, max_size=most, pool_factory=self._pool
+        )
         self._queue = App(connector=self._connector)
         self._tasks: dict[Work, Task[Any, Any, Any]] = {work: self._task(work) for work in Work}
 

@@ -11,9 +11,10 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy.engine import URL, Engine
@@ -30,13 +31,16 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from digest.model.errors import ConfigError, Conflict, StorageError
 
 BUSY_MS = 15_000
+_PREPARED = "prepared_statements"
 
 
 class Store:
     """The database. ``transaction()`` for writing, ``reading()`` for a consistent look that blocks nobody."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, driver: Mapping[str, Any] | None = None) -> None:
+        """``driver``: what each connection is opened with besides the URL, whoever opens one."""
         self.engine = engine
+        self.driver_options = dict(driver or {})
         self.where = engine.url.render_as_string(hide_password=True)
 
     @property
@@ -103,21 +107,33 @@ class Store:
 
 
 def open_store(url: str, *, busy_ms: int = BUSY_MS) -> Store:
-    """Opens ``sqlite:///path`` or ``postgresql://…``.
+    """Opens ``sqlite:///path`` or ``postgresql://…``; of a PostgreSQL's parameters ``prepared_statements`` is ours.
 
     Raises ConfigError for a URL nobody can use, StorageError for a folder that is not there.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return Store(_sqlite(parsed, busy_ms))
+    # psycopg has the server keep a statement that was asked five times on a connection, unless it is told otherwise.
+    driver = {} if _prepares(parsed) else {"prepare_threshold": None}
+    parsed = parsed.difference_update_query([_PREPARED])
     try:
-        return Store(create_engine(parsed, pool_size=8, max_overflow=24, pool_pre_ping=True))
+        engine = create_engine(parsed, pool_size=8, max_overflow=24, pool_pre_ping=True, connect_args=driver)
+        return Store(engine, driver)
     except ModuleNotFoundError as error:
         raise ConfigError(
             "PostgreSQL needs a driver that is not installed",
             where="database.url",
             try_="pip install 'digest-papers[postgres]'",
         ) from error
+
+
+def _prepares(url: URL) -> bool:
+    """Whether the server may keep statements for us: not where a pooler gives each transaction another connection."""
+    said = {*url.normalized_query.get(_PREPARED, ("true",))}
+    if not said <= {"true", "false"}:
+        raise ConfigError(f"{_PREPARED} should be true or false", where="database.url", try_=f"{_PREPARED}=false")
+    return "false" not in said
 
 
 def _parse(url: str) -> URL:
