@@ -19,14 +19,15 @@ _LOOK_SECONDS = 1.0
 def run_crew(command: Sequence[str], number: int) -> int:
     """Starts a command so many times; gives 0 when it was told to end, 1 when one of them ended by itself.
 
-    Then the others are told to end, too: whoever started us starts us again, all of us.
+    Then the others are told to end, too: whoever started us starts us again, all of us. A Ctrl-C that comes
+    while they end already ends them at once (``standing``).
     """
     heard = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
     with listening(tuple(heard)) as ear, ear:
         ear.settimeout(_LOOK_SECONDS)
         # In a session of their own: a Ctrl-C at the terminal comes to us, and we pass it on once.
         crew = [subprocess.Popen(command, start_new_session=True) for _ in range(number)]  # noqa: S603
-        told, code = False, 0
+        told, asked, code = False, False, 0
         notify("READY=1")
         while any(one.poll() is None for one in crew):
             try:
@@ -35,8 +36,10 @@ def run_crew(command: Sequence[str], number: int) -> int:
                 numbers = b""
             notify("WATCHDOG=1")
             for number_ in numbers:
-                told = told or number_ != signal.SIGHUP
-                _tell(crew, signal.SIGHUP if number_ == signal.SIGHUP else signal.SIGTERM)
+                at_once = asked and number_ == signal.SIGINT
+                _tell(crew, number_ if at_once or number_ == signal.SIGHUP else signal.SIGTERM)
+                asked = asked or number_ != signal.SIGHUP
+                told = told or asked
             gone = [one for one in crew if one.poll() is not None]
             if gone and not told:
                 told, code = True, 1

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -22,6 +22,7 @@ from digest.app import App
 from digest.daemon.standing import swapped
 from digest.model.errors import DigestError
 from digest.services.publishing.serving import PublishedSlot
+from digest.services.sending.relays import RelayRow
 from digest.web.figures import Job, Pulse
 
 log = structlog.get_logger("digest")
@@ -54,6 +55,8 @@ class Daemon:
         self._read_at: datetime | None = None
         self._heard_at: datetime | None = None
         self._told = ""
+        self._held = False
+        """Whether all relays are, and it was told."""
         self.refused: tuple[datetime, str] | None = None
         """Since when no relay could be used, and why; None while one can."""
         self._started_at = app.clock()
@@ -119,13 +122,37 @@ class Daemon:
                 log.info("delivered", **dict(sent.outcomes))
                 gc.collect()
             problem = str(sent.problem) if sent.problem else ""
-            if problem and problem != self._told:
+            held = self._tell_of_held(bool(problem or sent.passed_over))
+            # Relays that rest are told once, below, and not with fewer minutes each time.
+            if problem and problem != self._told and (sent.tried or not held):
                 log.error("relay", problem=problem)
             self._told = problem
             if sent.outcomes["accepted"] or (sent.tried and not problem):
                 self.refused = None
             elif problem:
                 self.refused = (self.refused[0] if self.refused else self.app.clock(), problem)
+
+    def _tell_of_held(self, may_be: bool) -> bool:
+        """Whether all relays are held, so that mails wait; it is told when that begins and when it ends.
+
+        ``may_be``: some relay was passed over.
+        """
+        rows = self.app.relays.held_back() if may_be or self._held else ()
+        if rows and not self._held:
+            log.warning("no relay may take mails now, they wait", relays=[_why_held(row) for row in rows])
+        elif self._held and not rows:
+            log.info("mails wait for no relay any more")
+        self._held = bool(rows)
+        return self._held
+
+    def on_the_wire(self) -> Mapping[str, object]:
+        """What a stop waits for, as it is told: mails whose answer is awaited, and for how long at most."""
+        try:
+            mails: object = self.app.relays.on_the_wire(self.app.parts.holder)
+        except DigestError as error:
+            mails = f"unknown: {error.what}"
+        minutes = max((outlet.relay.dot_timeout for outlet in self.app.deliver.outlets), default=0.0) / 60
+        return {"mails_on_the_wire": mails, "at_most": f"{minutes:.0f} min"}
 
     def tidy(self) -> None:
         """Reads returned mail, raises alerts, prunes once a day."""
@@ -225,6 +252,11 @@ def guarded(name: str, job: Callable[[], object], daemon: Daemon) -> Callable[[]
             daemon.ended(name)
 
     return safely
+
+
+def _why_held(row: RelayRow) -> str:
+    until = f" until {row.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if row.until is not None else ""
+    return f"{row.place}: {row.state}{until}" + (f", {row.detail}" if row.detail else "")
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -13,7 +13,7 @@ import structlog
 from digest.app import App
 from digest.daemon.listeners import listen
 from digest.daemon.memory import settle
-from digest.daemon.standing import heeding_no_hangup, swapped, until_stopped
+from digest.daemon.standing import heeding, swapped
 from digest.web.figures import Pulse
 
 log = structlog.get_logger("digest")
@@ -34,12 +34,13 @@ def run_pages(app: App, *, rebuild: Callable[[], App]) -> int:
     pulse = Pulse(started_at=app.clock(), jobs=())
     servers = listen(lambda: current[0], lambda: pulse, pages=True)
     log.info("started", database=app.store.where, **{name: server.where for name, server in servers.items()})
-    with heeding_no_hangup():
+    with heeding() as heard:
         with ThreadPoolExecutor(1, "reload") as aside:
-            until_stopped(
+            heard.until_stopped(
                 lambda: aside.submit(swapped, rebuild, put),
                 is_well=lambda: all(server.is_alive for server in servers.values()),
             )
+            heard.drain(dict)
         for server in servers.values():
             server.close()
         current[0].close()

@@ -14,7 +14,7 @@ from digest.app import App
 from digest.daemon.jobs import JOBS, Daemon, guarded
 from digest.daemon.listeners import listen
 from digest.daemon.memory import settle
-from digest.daemon.standing import heeding_no_hangup, until_stopped
+from digest.daemon.standing import heeding
 
 log = structlog.get_logger("digest")
 
@@ -39,12 +39,13 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None, pace: timedelta =
     )
 
     reload = guarded("reload", daemon.reload, daemon)
-    with heeding_no_hangup():
+    with heeding() as heard:
         # In a thread of its own, one after the other: one that waits for a long send does not swallow the next.
         with ThreadPoolExecutor(1, "reload") as aside:
-            until_stopped(
+            heard.until_stopped(
                 lambda: aside.submit(reload), is_well=lambda: all(server.is_alive for server in servers.values())
             )
+            heard.drain(daemon.on_the_wire)
             with kick:
                 daemon.stop.set()
             daemon.app.hurry()

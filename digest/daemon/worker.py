@@ -21,7 +21,7 @@ from digest.app import App
 from digest.daemon.jobs import Daemon, guarded
 from digest.daemon.listeners import watch
 from digest.daemon.memory import settle
-from digest.daemon.standing import heeding_no_hangup, until_stopped
+from digest.daemon.standing import heeding
 from digest.fleet.calls import Calls, quieten
 from digest.fleet.tables import install
 from digest.model.errors import DigestError
@@ -62,11 +62,12 @@ def run_worker(
         return calls.is_alive() and all(server.is_alive for server in servers.values())
 
     reload = guarded("reload", daemon.reload, daemon)
-    with heeding_no_hangup():
+    with heeding() as heard:
         signs.start()
         calls.start()
         with ThreadPoolExecutor(1, "reload") as aside:
-            until_stopped(lambda: aside.submit(reload), is_well=is_well)
+            heard.until_stopped(lambda: aside.submit(reload), is_well=is_well)
+            heard.drain(daemon.on_the_wire)
             daemon.stop.set()
             daemon.app.hurry()
         calls.end()
