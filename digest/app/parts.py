@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,8 +76,12 @@ class Parts:
     def relays(self) -> tuple[Relay, ...]:
         from digest.app.post import relay
 
-        of = len(self.config.relays)
-        return tuple(relay(settings, number, of) for number, settings in enumerate(self.config.relays, 1))
+        found = self.config.relays
+        several = {address for address, number in Counter(one.address for one in found).items() if number > 1}
+        return tuple(
+            relay(one, number, len(found), one.username if one.address in several else "")
+            for number, one in enumerate(found, 1)
+        )
 
     @cached_property
     def webhooks(self) -> Webhooks:

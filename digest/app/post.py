@@ -19,13 +19,15 @@ from digest.services.sending.slices import Lending, Quota
 from digest.storage.engine import Store
 
 
-def relay(settings: RelaySettings, number: int, of: int) -> Relay:
+def relay(settings: RelaySettings, number: int, of: int, account: str = "") -> Relay:
+    """``account`` tells it from others of its host and port."""
     file = settings.password_file
     return Relay(
         name="smtp" if of == 1 else f"smtp {number}",
         transport=settings.transport,
         host=settings.host,
         port=settings.port_used,
+        account=account,
         security=settings.security,
         username=settings.username,
         password=(lambda: read_secret(file)) if file is not None else None,

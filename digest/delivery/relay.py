@@ -30,6 +30,8 @@ class Relay:
     host: str = "localhost"
     """A name or address; for lmtp also the path of a Unix socket."""
     port: int = 587
+    account: str = ""
+    """What tells it from another relay of the same host and port; empty where there is none."""
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str = ""
     password: Callable[[], str] | None = field(default=None, repr=False)
@@ -57,9 +59,13 @@ class Relay:
 
     @property
     def place(self) -> str:
-        """What the ledger remembers it by: host and port, or a folder."""
-        place = str(self.path) if self.transport in ("maildir", "folder") else f"{self.host}:{self.port}"
-        return place[-200:]
+        """What the ledger remembers it by: host and port, with the account where several go there, or a folder."""
+        return (f"{self.account}@{self.address}" if self.account else self.address)[-200:]
+
+    @property
+    def address(self) -> str:
+        """Where it leads, by whatever account."""
+        return str(self.path) if self.transport in ("maildir", "folder") else f"{self.host}:{self.port}"
 
     @property
     def where(self) -> str:

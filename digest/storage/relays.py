@@ -27,9 +27,9 @@ from sqlalchemy import (
     update,
 )
 
-from digest.model.mail import DeliveryId, Outcome, OutcomeKind, Scope
+from digest.model.mail import DeliveryId, DeliveryState, Outcome, OutcomeKind, Scope
 from digest.storage.base import Instant, Tx, add_missing, among, batched, insert, metadata
-from digest.storage.deliveries import deliveries
+from digest.storage.deliveries import IS_HELD, deliveries
 from digest.storage.sending import IS_WAITING
 
 relays = Table(
@@ -192,6 +192,13 @@ def bound(tx: Tx) -> Mapping[str, int]:
     """How many open mails may go to one place only, by place."""
     rows = select(deliveries.c.relay, func.count().label("number")).where(IS_WAITING, deliveries.c.relay != "")
     return {row.relay: row.number for row in tx.execute(rows.group_by(deliveries.c.relay))}
+
+
+def on_the_wire(tx: Tx, holder: str) -> int:
+    """How many mails a process holds whose final dot may have gone."""
+    mine = (IS_HELD, deliveries.c.lease.startswith(f"{holder}:", autoescape=True), deliveries.c.leader_id.is_(None))
+    sending = deliveries.c.state == DeliveryState.SENDING.value
+    return tx.execute(select(func.count()).select_from(deliveries).where(*mine, sending)).scalar_one()
 
 
 def note_wait(tx: Tx, ids: Collection[DeliveryId], lease: str, reason: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from digest.cli.commands.relays import warming
 from digest.cli.door import Door, with_door
 from digest.cli.terminal import Rows, slot, when
 
@@ -60,6 +61,10 @@ def status(door: Door) -> None:
             "Whether the uncertain ones arrived, `digest deliveries reconcile` asks the relay's log; else it is for "
             "you to say: `digest deliveries resolve`."
         )
+    # Without a plan, what relays need is not loaded.
+    plans = app.relays.listing() if any(relay.warm_up for relay in door.config.relays) else ()
+    warm = [one for one in plans if one.warm_up is not None]
+    lines += [f"The warm-up plan of {one.place}: {warming(one)}." for one in warm]
     if found.oldest_open is not None:
         oldest = found.oldest_open
         lines.append(
@@ -73,7 +78,8 @@ def status(door: Door) -> None:
         lines.append("This database is a restored backup: nothing is sent until `digest db restored`.")
     if fleet.is_one:
         lines += ["", *_fleet(fleet)]
-    door.show({**as_json(found), "fleet": fleet if fleet.is_one else None}, *lines)
+    told = [{"relay": one.place, "plan_day": one.plan_day, **as_json(one.warm_up)} for one in warm]
+    door.show({**as_json(found), "warm_up": told, "fleet": fleet if fleet.is_one else None}, *lines)
 
 
 def _fleet(fleet: FleetStatus) -> list[str | Rows]:

@@ -30,7 +30,6 @@ def list_(door: Door) -> None:
 
 
 def _cells(one: RelayRow) -> tuple[object, ...]:
-    warm = one.warm_up
     rates = [f"{one.rate:g}/s"] if one.rate is not None else []
     rates += [f"{domain} {rate:g}/s" for domain, rate in one.domain_rates.items()]
     return (
@@ -40,9 +39,17 @@ def _cells(one: RelayRow) -> tuple[object, ...]:
         one.weight or "-",
         ", ".join(rates) or "-",
         one.connections or "-",
-        f"{warm.used:,} of {warm.allowed:,} today" if warm is not None else "-",
+        warming(one) or "-",
         one.detail,
     )
+
+
+def warming(one: RelayRow) -> str:
+    """How far its warm-up plan is used; empty without one."""
+    if one.warm_up is None:
+        return ""
+    day = f"day {one.plan_day}, " if one.plan_day is not None else ""
+    return f"{day}{one.warm_up.used:,} of {one.warm_up.allowed:,} today"
 
 
 def _state(one: RelayRow) -> str:

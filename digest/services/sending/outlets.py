@@ -160,6 +160,7 @@ class Ways:
         self.all = tuple(Way(outlet=outlet) for outlet in outlets)
         self._by_name = {way.outlet.relay.name: way for way in self.all}
         self._by_place = {way.outlet.relay.place: way for way in self.all}
+        self._by_address = {way.outlet.relay.address: way for way in reversed(self.all)}
         self.taking: tuple[Way, ...] = ()
         """Those that new mails take: all that have a weight and can be used, else the first that can be used."""
 
@@ -168,7 +169,9 @@ class Ways:
 
     def at(self, place: str) -> Way | None:
         """The way to a place; None where it is no longer configured."""
-        return self._by_place.get(place)
+        # An account stands in a place only while there are several at a server; what was bound to one of them before a
+        # second came, or after it went, goes by the first that is left there.
+        return self._by_place.get(place) or self._by_address.get(place.rpartition("@")[2])
 
     def any_usable(self, now: float) -> bool:
         return any(way.usable(now) for way in self.all)

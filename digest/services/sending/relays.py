@@ -11,9 +11,12 @@ from digest.delivery.warmup import WarmUp
 from digest.model.errors import UsageError
 from digest.services.ports import Clock
 from digest.services.sending.outlets import refusal
-from digest.storage import relays
+from digest.storage import deliveries, relays
+from digest.storage.base import Tx
 from digest.storage.engine import Store
 from digest.storage.relays import Standing
+
+READY = "ready"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +26,7 @@ class Known:
     name: str
     """As errors call it: ``smtp``, ``smtp 2``."""
     place: str
-    """Host and port, or a folder: its name for good."""
+    """Host and port, with the account where several go there, or a folder: its name for good."""
     connections: int
     weight: int = 0
     rate: float | None = None
@@ -56,6 +59,8 @@ class RelayRow:
     rate: float | None = None
     domain_rates: Mapping[str, float] = field(default_factory=dict[str, float])
     warm_up: Warming | None = None
+    plan_day: int | None = None
+    """Which day of its warm-up plan it is: 1 is the first. None without a plan that grows, and outside of it."""
     bound: int = 0
     """So many open mails may go nowhere else."""
 
@@ -71,13 +76,34 @@ class Relays:
     def listing(self) -> tuple[RelayRow, ...]:
         """In order of preference; then places that left the configuration and are paused, or that mails wait for."""
         with self.store.reading() as tx:
-            found = relays.standing(tx, self.clock())
-            bound = relays.bound(tx)
+            return self._listing(tx)
+
+    def held_back(self) -> tuple[RelayRow, ...]:
+        """All relays that are configured, where mails wait because none of them may take any; else nothing.
+
+        A mail waits that is due, or will be before the first of them may take mails again.
+        """
+        now = self.clock()
+        with self.store.reading() as tx:
+            due = deliveries.next_due(tx)
+            rows = self._listing(tx)[: len(self.exits)] if due is not None else ()
+        until = min((row.until for row in rows if row.until is not None), default=now)
+        waits = due is not None and due <= max(now, until)
+        return rows if waits and all(row.state != READY for row in rows) else ()
+
+    def _listing(self, tx: Tx) -> tuple[RelayRow, ...]:
+        found = relays.standing(tx, self.clock())
+        bound = relays.bound(tx)
         known = {one.place for one in self.exits}
         waits = {place for place, one in found.items() if one.paused_at is not None} | bound.keys()
         gone = [Known(name="-", place=place, connections=0) for place in sorted(waits - known)]
         never = Standing(at=self.clock())
         return tuple(_row(one, found.get(one.place, never), bound.get(one.place, 0)) for one in (*self.exits, *gone))
+
+    def on_the_wire(self, holder: str) -> int:
+        """How many mails a process is sending whose final dot may have gone: it waits for the answers."""
+        with self.store.reading() as tx:
+            return relays.on_the_wire(tx, holder)
 
     def pause(self, name: str) -> tuple[str, bool]:
         """Gives a relay no more mails, from any process: (its place, whether it was not paused already).
@@ -129,6 +155,7 @@ def _row(one: Known, standing: Standing, bound: int) -> RelayRow:
         rate=one.rate,
         domain_rates=one.domain_rates,
         warm_up=warming,
+        plan_day=_plan_day(one.plan, standing) if warming is not None else None,
         bound=bound,
     )
 
@@ -145,8 +172,8 @@ def _state(
         day = datetime.fromisoformat(warming.day).replace(tzinfo=UTC)
         return "used up", None, day + timedelta(days=1), "its warm-up plan lets no more mails go today"
     if standing.slowed_at is not None and standing.at - standing.slowed_at < timedelta(seconds=THROTTLE_SECONDS):
-        return "ready", standing.slowed_at, None, f"slowed to {standing.connections} connections: {why}" if why else ""
-    return "ready", None, None, ""
+        return READY, standing.slowed_at, None, f"slowed to {standing.connections} connections: {why}" if why else ""
+    return READY, None, None, ""
 
 
 def _warming(plan: WarmUp | None, standing: Standing) -> Warming | None:
@@ -156,3 +183,8 @@ def _warming(plan: WarmUp | None, standing: Standing) -> Warming | None:
         return None
     used = standing.spent_on(standing.today)
     return Warming(day=standing.today.isoformat(), allowed=allowed, used=used, left=max(0, allowed - used))
+
+
+def _plan_day(plan: WarmUp | None, standing: Standing) -> int | None:
+    day = 0 if plan is None or plan.growth == 1 else (standing.today - plan.since).days + 1
+    return day if day > 0 else None
