@@ -46,6 +46,7 @@ class Calls:
 
     def __init__(self, store: Store, handlers: Mapping[Work, Callable[[], object]] | None = None) -> None:
         self._handlers = dict(handlers or {})
+        self._store = store
         url = store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         # One listens for each role, and a few ask and answer.
         most = len(self._handlers) + 3
@@ -77,6 +78,9 @@ class Calls:
                 self._tasks[work].configure(connection=queue.driver(tx), queueing_lock=work.value).defer()
         except AlreadyEnqueued:
             return
+        except ConnectorException as error:
+            with self._store.explained_driver():
+                raise error.__cause__ or error from error
 
     async def serve(self, *, pace: timedelta) -> None:
         """Hears and acts until it is cancelled; then what is under way ends first. ``pace``: how often everybody looks

@@ -207,12 +207,17 @@ def _write_ahead(connection: sqlite3.Connection, busy_ms: int) -> None:
 #: How a database that has moved begins what it answers to every change (moved.py, shutting.py).
 _MOVED = "this database has moved to "
 
-_SQLITE_CAUSES = (
+_CAUSES = (
     ("locked", "is locked by another program", "close the program that holds it, or wait; nothing was changed"),
     (
         "is full",
         "could not be written: the disk is full",
         "free some space; nothing was lost, the work goes on at the next start",
+    ),
+    (
+        "no space left on device",
+        "could not be written: the disk of its server is full",
+        "free some space there; nothing was lost, the work goes on then",
     ),
     (
         "readonly",
@@ -248,7 +253,7 @@ def explain(error: Exception, where: str) -> StorageError:
         return StorageError(what, where=where, try_=remedy)
     if "password" in low or "authentication" in low:
         return StorageError("the login was refused", where=where, try_="check user and password in database.url")
-    for word, what, remedy in _SQLITE_CAUSES:
+    for word, what, remedy in _CAUSES:
         if word in low:
             return StorageError(what, where=where, try_=remedy)
     first = re.sub(r"\s+", " ", text).strip()[:300]

@@ -270,17 +270,33 @@ def refused_at_gate(tx: Tx, delivery_id: DeliveryId, lease: str) -> str:
 
 def gate_joined(tx: Tx, delivery_id: DeliveryId, lease: str, *, now: datetime, until: datetime, relay: str) -> str:
     """The gate for a joined mail, whose rows pass together: empty when it may go, else why not."""
-    why = refused_at_gate(tx, delivery_id, lease)
-    if why:
-        return why
-    # Asked once more: the lease can be lost between two statements.
     mine = and_(group(delivery_id), deliveries.c.lease == lease, deliveries.c.state.in_(HELD))
+    # Asked in the statement that lets it pass: between two, a lease can be lost, and somebody can leave.
     passed = tx.execute(
         update(deliveries)
-        .where(mine)
+        .where(mine, ~_is_barred(delivery_id, lease))
         .values(state=DeliveryState.SENDING.value, leased_until=until, tried_at=now, relay=relay)
     ).rowcount
-    return "" if passed else "lost"
+    return "" if passed else refused_at_gate(tx, delivery_id, lease) or "lost"
+
+
+def _is_barred(leader: DeliveryId, lease: str) -> ColumnElement[bool]:
+    """Whether one row of a joined mail may not go: it is lost, its reader left, is not to be written to, or it is
+    paused.
+    """
+    row = deliveries.alias()
+    lost = or_(row.c.lease != lease, row.c.state.not_in(HELD))
+    confirmed = func.coalesce(subscriptions.c.state, "") == SubscriptionState.CONFIRMED.value
+    rows = (
+        select(row.c.id)
+        .outerjoin(subscriptions, subscriptions.c.id == row.c.subscription_id)
+        .where(or_(row.c.id == leader, row.c.leader_id == leader))
+    )
+    return or_(
+        rows.where(or_(lost, and_(row.c.kind == "edition", ~confirmed))).exists(),
+        rows.join(suppressions, suppressions.c.key == row.c.address_key).exists(),
+        rows.join(pauses, or_(pauses.c.digest == row.c.digest, pauses.c.digest == "*")).exists(),
+    )
 
 
 def settle(

@@ -14,7 +14,7 @@ from importlib import metadata
 
 import psycopg
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from digest.app.calling import wake_of
 from digest.fleet.calls import Calls
@@ -44,6 +44,16 @@ def test_a_call_goes_with_its_transaction_and_one_that_waits_is_enough(queued: S
             ("publish", 1, 0),
         ]
         assert meta.get(tx, "after")
+
+
+def test_a_call_that_the_database_cannot_write_is_told_as_its_trouble(queued: Store, url: str):
+    """A lock that is waited for too long stands for whatever else keeps the server from it, as a full disk does."""
+    calls = Calls(queued)
+    with psycopg.connect(url.replace("postgresql+psycopg", "postgresql")) as other:
+        other.execute("LOCK TABLE procrastinate_jobs")
+        with pytest.raises(StorageError, match="lock timeout"), queued.transaction() as tx:
+            tx.execute(text("SET LOCAL lock_timeout = '50ms'"))
+            calls.wake(tx, Work.DELIVER)
 
 
 def test_where_no_queue_is_nobody_is_called(store: Store, tmp_path):

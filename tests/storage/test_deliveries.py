@@ -6,7 +6,7 @@ import threading
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from digest.model.editions import Edition, EditionId, Slot
 from digest.model.errors import Conflict
@@ -328,6 +328,43 @@ def test_a_joined_mail_is_claimed_sent_and_settled_as_one(store):
     assert gate_joined(store, 1) == ""
     assert settle(store, 1)
     assert states(store) == ["accepted", "accepted"]
+
+
+@pytest.mark.parametrize("database", ["postgresql"])
+def test_who_leaves_a_digest_of_a_joined_mail_at_the_last_moment_gets_no_mail(store):
+    """On SQLite nobody else writes meanwhile."""
+    joined(store)
+    claim(store)
+    left = []
+
+    def leave(_connection, _cursor, statement, *_):
+        if statement.startswith("UPDATE deliveries") and not left:
+            left.append(statement)
+            with store.transaction() as tx:
+                people.set_state(tx, people.subscriptions_of(tx, 1)[0].id, SubscriptionState.UNSUBSCRIBED, NOW)
+
+    event.listen(store.engine, "before_cursor_execute", leave)
+    try:
+        assert gate_joined(store, 1) == "unsubscribed"
+    finally:
+        event.remove(store.engine, "before_cursor_execute", leave)
+    assert left
+    assert states(store) == ["leased", "leased"]
+
+
+@pytest.mark.parametrize("why", ["suppressed", "paused", "lost"])
+def test_a_joined_mail_goes_with_all_its_rows_or_not_at_all(store, why):
+    joined(store)
+    claim(store)
+    with store.transaction() as tx:
+        if why == "suppressed":
+            sending.suppress_recipient(tx, 2, detail="", now=NOW)
+        elif why == "paused":
+            deliveries.pause(tx, "weekly", NOW)
+        else:
+            tx.execute(deliveries.deliveries.update().where(deliveries.deliveries.c.id == 2).values(lease="other"))
+    assert gate_joined(store, 1) == why
+    assert states(store) == ["leased", "leased"]
 
 
 def test_a_joined_mail_is_split_when_its_reader_left_one_digest(store):

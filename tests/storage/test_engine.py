@@ -13,7 +13,7 @@ from sqlalchemy.exc import StatementError
 
 from digest.model.errors import ConfigError, Conflict, StorageError
 from digest.storage import meta
-from digest.storage.engine import open_store
+from digest.storage.engine import explain, open_store
 from digest.storage.people import subscribers
 from tests.storage.papers import SLOT_AT
 
@@ -67,6 +67,12 @@ def test_a_full_disk_is_named(file, open_database):
     with pytest.raises(StorageError) as caught, store.transaction() as tx:
         meta.put(tx, "key", "x" * 1_000_000)
     assert caught.value.what == "could not be written: the disk is full"
+
+
+def test_a_full_disk_of_a_server_is_named_as_such():
+    error = explain(Exception('could not extend file "base/1/2": No space left on device\nHINT: Check'), "db")
+    assert error.what == "could not be written: the disk of its server is full"
+    assert error.try_.startswith("free some space there")
 
 
 def test_a_folder_that_is_missing_is_named_with_the_command_that_makes_it(tmp_path):
