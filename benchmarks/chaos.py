@@ -5,14 +5,19 @@ A PostgreSQL of our own, `digest worker` in processes of their own, each on a ma
 wrong, sources with new papers every day, three digests of which some readers have two in one mail, and a mail server
 that thinks before it answers. A minute of the workers' lasts a second, and when a slot is done time leaps to the next.
 Meanwhile, at random instants: a worker is killed, or stands still until all its leases are lost; the database cuts all
-connections, restarts or crashes; the mail server is away; all workers are replaced one after the other, half of them by
-another version; the queue's calls are lost, or doubled.
+connections, restarts or crashes, or its disk is full; the mail server is away; all workers are replaced one after the
+other, half of them by another version; the queue's calls are lost, or doubled; readers join, confirm, leave and pause;
+mails come back from mailboxes that are no more.
 
-After each of these every delivery is in one known state, and each slot's readers are those of whom something came and
-those who wait. In the end, after a quiet day: nothing is lost; nothing came twice but what was uncertain before (with
-``hold`` nothing at all), and that as the same bytes; no reader got a paper twice; no worker ended by itself or spoke of
-a fault of ours. Prints JSON; exit code 1 if a law is broken. The same seed gives the same events in the same order, but
-not at the same instants of the machine.
+After each of these every delivery is in one known state, and what came of a slot's readers sums up to those who were
+served, and to the mails that were planned. In the end, after a quiet day: nothing is lost; nothing came twice but what
+was uncertain before (with ``hold`` nothing at all), and that as the same bytes; no reader got a paper twice; nobody got
+a mail that passed the gate after he had left, or after his address was suppressed, nor was planned one of a day that he
+paused; all that came back was heard; no worker ended by itself or spoke of a fault of ours. Prints JSON; exit code 1 if
+a law is broken. The same seed gives the same events in the same order, but not at the same instants of the machine.
+
+``--only "disk full,bounces come back"`` leaves out the others. Where this process may not mount a disk (it is not root,
+or this is not Linux) none is full, and ``left_out`` says so.
 """
 
 from __future__ import annotations
@@ -29,14 +34,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from datetime import time as hour
 from pathlib import Path
 
 import chaos_laws
 import psycopg
 from accelerated import BEGIN, DAY, HOURS, SOURCES, Feeds
-from unruly import COULD_NOT_START, LEASE, PAST_LEASES, Fast, Hand, Place, Server, Sink, have_ready, restartable
+from brittle import Brittle, brittle
+from chaos_people import BOUNCES_TO, People
+from unruly import COULD_NOT_START, LEASE, PAST_LEASES, Fast, Hand, Place, Sink, have_ready
 
 from digest.app import App, build
 from digest.config import load
@@ -45,15 +52,18 @@ from digest.storage.engine import Store
 
 #: Of a hundred events.
 EVENTS = {
-    "worker killed": 30,
-    "worker stopped past its leases": 8,
-    "connections cut": 14,
-    "database crashed": 6,
-    "database restarted": 6,
-    "mail server away": 10,
-    "workers replaced": 4,
-    "calls lost": 11,
-    "calls doubled": 11,
+    "worker killed": 23,
+    "worker stopped past its leases": 6,
+    "connections cut": 11,
+    "database crashed": 5,
+    "database restarted": 5,
+    "disk full": 6,
+    "mail server away": 8,
+    "workers replaced": 3,
+    "calls lost": 8,
+    "calls doubled": 8,
+    "readers join and leave": 11,
+    "bounces come back": 6,
 }
 MORNING, EVENING = hour(7, 30), hour(19, 30)
 #: Digest -> (hour, papers, every so many readers have it).
@@ -69,6 +79,7 @@ CONFIG = """
 url = "{url}"
 [mail]
 from = "Digest <digest@example.org>"
+bounces_to = "{bounces_to}"
 [smtp]
 host = "127.0.0.1"
 port = {smtp}
@@ -82,6 +93,8 @@ enabled = false
 public_url = "https://digest.example.org"
 [fetch]
 arxiv_api = ""
+[inbound]
+maildir = "{box}"
 """
 SOURCE = """[[source]]
 id = "{name}"
@@ -106,7 +119,7 @@ class Stuck(Exception):
 class Chaos:
     """One run from the first day to the laws."""
 
-    def __init__(self, options: argparse.Namespace, folder: Path, server: Server, end: ExitStack) -> None:
+    def __init__(self, options: argparse.Namespace, folder: Path, server: Brittle, end: ExitStack) -> None:
         self.options = options
         self.folder = folder
         self.server = server
@@ -116,12 +129,16 @@ class Chaos:
         self.feeds = Feeds(self.clock)  # type: ignore[arg-type]
         end.callback(self.feeds.shutdown)
         self.url = server.create()
+        self.box = folder / "box"
         self.config = folder / "config.toml"
         self.config.write_text(self._configured())
         self.app: App = build(load(self.config, {}), clock=self.clock)
         end.callback(self.app.close)
-        self.readers = enrol(self.app.store, options.readers)
+        enrol(self.app.store, options.readers)
+        self.people = People(self.app, self.sink.taken, self.chance, self.box, self._later)
         self.events: Counter[str] = Counter()
+        self.disk: Counter[str] = Counter()
+        """What the server did when its disk was full."""
         self.left = self._dealt()
         self.wrong: list[str] = []
         self.ended: Counter[int] = Counter()
@@ -133,8 +150,9 @@ class Chaos:
         self._numbers = itertools.count()
         self._database: psycopg.Connection[object] | None = None
         self._next_event = float("inf")
+        self._next_look = 0.0
         self._is_rolling = False
-        self.owed: list[tuple[str, date, hour]] = []
+        self.owed: list[tuple[str, datetime]] = []
         self.logs = Path(options.logs or folder / "logs")
         self.logs.mkdir(parents=True)
         self.crew: list[Hand] = []
@@ -146,6 +164,8 @@ class Chaos:
             smtp=self.sink.port,
             lease=int(LEASE.total_seconds() // 60),
             uncertain=self.options.uncertain,
+            bounces_to=BOUNCES_TO,
+            box=self.box,
         )
         text += "".join(SOURCE.format(name=name, port=self.feeds.server_port) for name in SOURCES)
         return text + "".join(
@@ -154,11 +174,18 @@ class Chaos:
 
     def _dealt(self) -> list[str]:
         """What is to happen: each kind once, and the rest as the dice fall."""
-        kinds = list(EVENTS)
-        rest = self.chance.choices(kinds, weights=list(EVENTS.values()), k=max(0, self.options.events - len(kinds)))
+        kinds = [one for one in EVENTS if one in self.options.only and one not in self.left_out]
+        if not kinds:
+            raise SystemExit("none of these events can happen here: only root on Linux can fill a disk of its own")
+        weights = [EVENTS[one] for one in kinds]
+        rest = self.chance.choices(kinds, weights=weights, k=max(0, self.options.events - len(kinds)))
         dealt = [*kinds, *rest][: self.options.events]
         self.chance.shuffle(dealt)
         return dealt
+
+    @property
+    def left_out(self) -> list[str]:
+        return [] if self.server.has_own_disk else ["disk full"]
 
     # The run
 
@@ -185,13 +212,9 @@ class Chaos:
         for hand in self.crew:
             self._dismiss(hand)
         self.live_on(lambda: not any(hand.is_there for hand in self.crew), DRAIN_SECONDS)
+        self.look()
         figures, wrong = chaos_laws.in_the_end(
-            self.app.store,
-            self.app.keys,
-            self.sink.taken,
-            self.readers,
-            self.owed,
-            resend=self.options.uncertain == "resend",
+            self.app.store, self.app.keys, self.people, self.owed, resend=self.options.uncertain == "resend"
         )
         self.check(newest=1_000)
         self.wrong += wrong
@@ -203,6 +226,12 @@ class Chaos:
             "workers": self.options.workers,
             "readers": self.options.readers,
             "events": dict(sorted(self.events.items())),
+            "left_out": self.left_out,
+            "disk_full": dict(self.disk),
+            "joined": len(self.people.confirmed),
+            "left": sum(one.subscription is not None for one in self.people.barred),
+            "paused": len(self.people.paused),
+            "bounced": len(self.people.bounced),
             "slots": len(self.owed),
             **figures,
             "exit_codes": dict(self.ended),
@@ -220,7 +249,7 @@ class Chaos:
         self.live(lambda: self._asks("SELECT count(*) FROM entries", papers))
         for at in (MORNING, EVENING):
             slot = datetime.combine(day.date(), at, tzinfo=day.tzinfo)
-            self.owed += [(name, day.date(), at) for name, (theirs, _, _) in DIGESTS.items() if theirs == at]
+            self.owed += [(name, slot) for name, (theirs, _, _) in DIGESTS.items() if theirs == at]
             self.clock.leap(slot - timedelta(seconds=20))
             self.live(lambda slot=slot: self._is_settled(slot))
             print(f"{slot} done, {len(self.left)} events to come, {self.sink.count} mails", file=sys.stderr)
@@ -231,10 +260,10 @@ class Chaos:
         waits = (
             "SELECT (SELECT count(*) FROM slots WHERE completed_at IS NULL)"
             " + (SELECT count(*) FROM deliveries WHERE state IN ('queued', 'leased', 'sending', 'deferred'))"
-            " + (SELECT count(*) FROM subscriptions WHERE digest = ANY(%s)"
-            " AND coalesce(last_slot_at, '-infinity') < %s)"
+            " + (SELECT count(*) FROM subscriptions WHERE digest = ANY(%s) AND state = 'confirmed'"
+            " AND coalesce(last_slot_at, '-infinity') < %s AND coalesce(paused_until, '-infinity') <= %s)"
         )
-        return self._asks(waits, 0, (names, slot))
+        return self._asks(waits, 0, (names, slot, slot.date()))
 
     def live(self, done: Callable[[], bool]) -> None:
         """Until something has come about. Raises Stuck."""
@@ -260,6 +289,10 @@ class Chaos:
         for number, hand in enumerate(self.crew):
             if not hand.is_there:
                 self._replace(number, hand)
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + 0.3
+            self.people.confirm()
+            self.look()
         if self.left and time.monotonic() >= self._next_event:
             kind = self.left.pop()
             self._next_event = time.monotonic() + self.chance.uniform(0.1, 2 * self.options.pause)
@@ -273,21 +306,29 @@ class Chaos:
         """False where it could not happen now."""
         try:
             return TROUBLES[kind](self)
-        except psycopg.errors.LockNotAvailable:
-            return False  # who stands still has the queue's rows, and only we can let him go on
+        except psycopg.OperationalError:
+            # Who stands still has the queue's rows, and only we can let him go on; or the disk is full.
+            return False
 
     def calm(self) -> None:
         """All that is broken is whole again."""
         self.left = []
-        self.live_on(lambda: not self._agenda, 60)
+        self.live_on(lambda: not self._agenda and self.people.is_quiet, 60)
 
     def check(self, newest: int = chaos_laws.NEWEST) -> None:
         try:
-            wrong = chaos_laws.identity(self.database, self.readers, newest=newest)
+            wrong = chaos_laws.identity(self.database, newest=newest)
         except psycopg.Error:
             self._database = None  # cut with the others, or away: the next time will do
             return
         self.wrong += [one for one in wrong if one not in self.wrong]
+
+    def look(self) -> None:
+        """Who is not to be written to any more."""
+        try:
+            self.people.watch(self.database)
+        except psycopg.Error:
+            self._database = None
 
     # Trouble
 
@@ -309,13 +350,30 @@ class Chaos:
             admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
         return True
 
-    def restart(self) -> bool:
-        self.server.restart("fast")
+    def restart(self, mode: str = "fast") -> bool:
+        if self.server.is_full:
+            return False  # it could not start again
+        self.server.restart(mode)
         return True
 
     def crash(self) -> bool:
-        self.server.restart("immediate")
+        return self.restart("immediate")
+
+    def fill(self) -> bool:
+        if self.server.is_full:
+            return False
+        came = self.server.fill(log=self.chance.random() < 0.5)
+        self.disk[came] += 1
+        if not came:
+            self.wrong.append("the disk was full, and the server did not notice")
+        self._later(self.chance.uniform(1, 6), self.server.clear)
         return True
+
+    def come_and_go(self) -> bool:
+        return self.people.come_and_go()
+
+    def bounce(self) -> bool:
+        return self.people.bounce()
 
     def relay_away(self) -> bool:
         if self.sink.is_down:
@@ -473,20 +531,22 @@ TROUBLES: dict[str, Callable[[Chaos], bool]] = {
     "connections cut": Chaos.cut,
     "database crashed": Chaos.crash,
     "database restarted": Chaos.restart,
+    "disk full": Chaos.fill,
     "mail server away": Chaos.relay_away,
     "workers replaced": Chaos.replace_all,
     "calls lost": Chaos.lose_calls,
     "calls doubled": Chaos.double_calls,
+    "readers join and leave": Chaos.come_and_go,
+    "bounces come back": Chaos.bounce,
 }
 
 
-def enrol(store: Store, number: int) -> dict[str, int]:
-    """Confirmed readers of a week ago, with eight profiles; gives how many each digest has."""
+def enrol(store: Store, number: int) -> None:
+    """Confirmed readers of a week ago, with eight profiles."""
     since = BEGIN - 7 * DAY
     plain: dict[str, object] = {"state": "confirmed", "created_at": since, "confirmed_at": since, "days": []}
     plain |= {"language": "", "timezone": "", "send_at": "", "last_slot_date": ""}
     who = [{"address": f"r{n:05d}@example.net", "created_at": since, "joined": n % _JOINED == 0} for n in range(number)]
-    counts: dict[str, int] = {}
     with store.transaction() as tx:
         ids = tx.execute(people.subscribers.insert().returning(people.subscribers.c.id), who).scalars().all()
         for name, (_, _, every) in DIGESTS.items():
@@ -498,8 +558,6 @@ def enrol(store: Store, number: int) -> dict[str, int]:
                 if n % every == 0
             ]
             tx.execute(people.subscriptions.insert(), theirs)
-            counts[name] = len(theirs)
-    return counts
 
 
 def of_logs(folder: Path, asked: Collection[int]) -> tuple[dict[str, int], list[str]]:
@@ -521,6 +579,13 @@ def of_logs(folder: Path, asked: Collection[int]) -> tuple[dict[str, int], list[
     return dict(told.most_common(25)), wrong[:10]
 
 
+def _kinds(text: str) -> list[str]:
+    found = [one.strip() for one in text.split(",")]
+    if unknown := [one for one in found if one not in EVENTS]:
+        raise argparse.ArgumentTypeError(f"there is no event {unknown[0]!r}; known are: {', '.join(EVENTS)}")
+    return found
+
+
 def main() -> None:
     given = argparse.ArgumentParser(description=__doc__)
     given.add_argument("--events", type=int, default=200)
@@ -531,8 +596,9 @@ def main() -> None:
     given.add_argument("--pause", type=float, default=1.0, help="seconds between two events, in the mean")
     given.add_argument("--hesitates", type=float, default=0.15, help="so long at most the mail server thinks of a mail")
     given.add_argument("--logs", default="", help="a new folder, where the workers' logs are kept")
+    given.add_argument("--only", type=_kinds, default=list(EVENTS), help="these events alone, with commas")
     options = given.parse_args()
-    with tempfile.TemporaryDirectory() as name, restartable() as server, ExitStack() as end:
+    with tempfile.TemporaryDirectory() as name, brittle() as server, ExitStack() as end:
         told = Chaos(options, Path(name), server, end).run()
     print(json.dumps(told, indent=1))
     sys.exit(bool(told["wrong"]))

@@ -4,7 +4,8 @@ A real PostgreSQL; a server that takes mails and answers every line after 10 ms 
 processes, each with so few connections that it waits more than it works, share what waits; beside them, by turns in the
 same rounds, `digest send`, which needs no queue. Sending is paused until all processes stand ready. Told are mails a
 second from the moment sending goes on to the last mail, what a mail costs the processes and the database in processor
-time, rows and bytes it writes there, and the most memory of a worker. Prints JSON.
+time, in transactions, rows and bytes that it writes there and keeps, and the most memory and connections to the
+database of a worker. Prints JSON.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from books import books, clients, sizes
 from prepared import PAPERS_20KB, PostgreSQL, Prepared, configure, copied, postgresql, prepare
 from processes import Server, machine, own_sink, proxy
 
@@ -38,7 +40,8 @@ from digest.config import load
 from digest.daemon.worker import run_worker
 from digest.services.ports import Work
 log_to_stderr(Door(command="worker"))
-sys.exit(run_worker(build(load(Path(sys.argv[1]), {})), roles=[Work.DELIVER], pace=timedelta(seconds=5)))
+roles = [Work(name) for name in sys.argv[2:]]
+sys.exit(run_worker(build(load(Path(sys.argv[1]), {})), roles=roles, pace=timedelta(seconds=5)))
 """
 SEND = "import sys; sys.argv[0] = 'digest'; from digest.cli import main; main()"
 EACH_WAY = 5.0
@@ -89,12 +92,20 @@ def main() -> None:
     )
 
 
-def measure(ready: Prepared, server: PostgreSQL, folder: Path, workers: int, connections: int) -> dict[str, float]:
-    """One run of so many workers; of `digest send` for 0."""
+def measure(
+    ready: Prepared,
+    server: PostgreSQL,
+    folder: Path,
+    workers: int,
+    connections: int,
+    *,
+    each_way: float = EACH_WAY,
+) -> dict[str, float]:
+    """One run of so many workers; of `digest send` for 0. ``each_way``: milliseconds between us and the relay."""
     with (
         copied(ready, folder / "copy", server) as mine,
         own_sink(folder) as taker,
-        proxy(folder, taker.port, milliseconds=EACH_WAY) as between,
+        proxy(folder, taker.port, milliseconds=each_way) as between,
         psycopg.connect(mine.database, autocommit=True) as database,
     ):
         smtp = f'host = "127.0.0.1"\nport = {between.port}\nsecurity = "none"\nconnections = {connections}'
@@ -104,15 +115,20 @@ def measure(ready: Prepared, server: PostgreSQL, folder: Path, workers: int, con
             found = timed(database, server, taker, mine.mails, processes, path)
         states = database.execute("SELECT state, count(*) FROM deliveries GROUP BY state").fetchall()
         assert states == [("accepted", mine.mails)], states
-    return found
+        kept, indexed = sizes(database)["deliveries"]
+    return {
+        **found,
+        "beside_cpu_microseconds_a_mail": 1e6 * (taker.cpu + between.cpu) / ready.mails,
+        "delivery_heap_bytes": kept / ready.mails,
+        "delivery_index_bytes": indexed / ready.mails,
+    }
 
 
 @contextmanager
-def crew(path: Path, number: int) -> Generator[list[subprocess.Popen[bytes]]]:
-    """So many workers, all of them ready; they are told to end with the block."""
-    processes = [
-        subprocess.Popen([sys.executable, "-c", WORKER, str(path)], stderr=subprocess.PIPE) for _ in range(number)
-    ]
+def crew(path: Path, number: int, *roles: str) -> Generator[list[subprocess.Popen[bytes]]]:
+    """So many workers of some roles ("deliver" without any), all of them ready; they are told to end with the block."""
+    command = [sys.executable, "-c", WORKER, str(path), *(roles or ("deliver",))]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(number)]
     try:
         for process in processes:
             assert process.stderr is not None
@@ -136,8 +152,7 @@ def timed(
 ) -> dict[str, float]:
     """From the moment that sending goes on until all was taken and written down."""
     before = {process.pid: used(process.pid) for process in processes}
-    database_cpu, wal = server.cpu(), position(database)
-    written = rows(database)
+    earlier, asked, connected = books(database, server), 0, 0
     begin = time.perf_counter()
     database.execute("DELETE FROM pauses")
     most: dict[int, float] = defaultdict(float)
@@ -146,6 +161,8 @@ def timed(
         while open_ones(database):
             for process in processes:
                 most[process.pid] = max(most[process.pid], resident(process.pid))
+            connected = max(connected, clients(database))
+            asked += 2
             time.sleep(0.05)
         seconds = time.perf_counter() - begin
         cpu = sum(used(process.pid) - before[process.pid] for process in processes)
@@ -160,14 +177,16 @@ def timed(
         seconds = time.perf_counter() - begin
         cpu = used(sending.pid) - started
         sending.wait()
-    time.sleep(1.2)  # its statistics come a second late
+    did = books(database, server, settle=True).since(earlier)
     return {
         "mails_a_second": mails / seconds,
         "cpu_microseconds_a_mail": 1e6 * cpu / mails,
-        "database_cpu_microseconds_a_mail": 1e6 * (server.cpu() - database_cpu) / mails,
-        "rows_written_a_mail": (rows(database) - written) / mails,
-        "log_bytes_a_mail": (position(database) - wal) / mails,
+        "database_cpu_microseconds_a_mail": 1e6 * did.cpu / mails,
+        "transactions_a_mail": max(0.0, did.transactions - asked) / mails,
+        "rows_written_a_mail": did.rows / mails,
+        "log_bytes_a_mail": did.log_bytes / mails,
         "most_megabytes": max(most.values()),
+        "database_connections_a_worker": connected / max(1, len(processes)),
     }
 
 
@@ -185,21 +204,6 @@ def open_ones(database: psycopg.Connection) -> bool:
         " OR EXISTS (SELECT 1 FROM deliveries WHERE lease <> '')"
     ).fetchone()
     return row == (True,)
-
-
-def position(database: psycopg.Connection) -> int:
-    """Bytes that were written to the server's log so far."""
-    row = database.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def rows(database: psycopg.Connection) -> int:
-    row = database.execute(
-        "SELECT tup_inserted + tup_updated + tup_deleted FROM pg_stat_database WHERE datname = current_database()"
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def used(pid: int) -> float:

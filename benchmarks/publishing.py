@@ -2,9 +2,9 @@
 
 A million subscribers of a hundred thousand profiles on a PostgreSQL of our own; mails of 20 KB. As many processes as
 there are workers call what `digest worker` calls: one opens the slot, all serve its cohorts until none is left. Told
-are the seconds, the processor time a profile, of the workers and beside it of the server, and of each worker the most
-memory that it held in each quarter of its time. In the end every reader must have one delivery, each profile one
-edition that was printed once, and the slot must count them all.
+are the seconds, the processor time a profile, of the workers and beside it of the server, what the server was made to
+write and keep, and of each worker the most memory that it held in each quarter of its time. In the end every reader
+must have one delivery, each profile one edition that was printed once, and the slot must count them all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sample
+from books import books, sizes
 from prepared import PAPERS_20KB, postgresql
 from processes import machine, started
 from sqlalchemy import func, select
@@ -32,6 +34,9 @@ from digest.model.mail import Message
 from digest.storage import deliveries, editions, slots
 
 _LOOK_SECONDS = 0.1
+_READERS = ("subscribers", "subscriptions")
+#: What grows with readers, not with editions.
+_OF_READERS = ("deliveries", *_READERS)
 
 
 def main() -> None:
@@ -56,20 +61,27 @@ def main() -> None:
         with app.store.engine.connect() as connection:
             connection.exec_driver_sql("ANALYZE")
             connection.commit()
+        database = stack.enter_context(psycopg.connect(url, autocommit=True))
+        before, had = books(database, server, settle=True), sizes(database)
         print("publishing", file=sys.stderr)
-        busy, begin = server.cpu(), time.perf_counter()
+        begin = time.perf_counter()
         found = measure(folder, options.workers)
-        seconds, server_cpu = time.perf_counter() - begin, server.cpu() - busy
+        seconds = time.perf_counter() - begin
+        did, has = books(database, server, settle=True).since(before), sizes(database)
         check(app, options.subscribers, options.profiles, found)
         app.close()
     cpu = sum(one["cpu"] for one in found)
+    frozen = {name: sum(size) - sum(had.get(name, (0, 0))) for name, size in has.items() if name not in _OF_READERS}
     told = {
         **alone,
         "subscribers": options.subscribers,
         "profiles": options.profiles,
         "seconds": round(seconds, 1),
         "workers_cpu_milliseconds_a_profile": round(1e3 * cpu / options.profiles, 2),
-        "server_cpu_milliseconds_a_profile": round(1e3 * server_cpu / options.profiles, 2),
+        "server_cpu_milliseconds_a_profile": round(1e3 * did.cpu / options.profiles, 2),
+        "server": {"cpu": round(did.cpu, 2), "log_bytes": did.log_bytes, "rows": did.rows, "commits": did.transactions},
+        "frozen_bytes": {name: size for name, size in frozen.items() if size},
+        "bytes_a_subscriber": round(sum(sum(had[name]) for name in _READERS) / options.subscribers),
         "workers": found,
     }
     print(json.dumps(told, indent=1))

