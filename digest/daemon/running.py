@@ -33,13 +33,12 @@ def run(app: App, *, rebuild: Callable[[], App] | None = None, pace: timedelta =
     servers = listen(lambda: daemon.app, daemon.pulse, pages=settings.enabled)
     kick = threading.Lock()
     scheduler = _schedule(daemon, pace, kick)
-    scheduler.start()  # pyright: ignore[reportUnknownMemberType]
-    log.info(
-        "started", database=app.store.where, **{"web": "off", **{name: one.where for name, one in servers.items()}}
-    )
-
     reload = guarded("reload", daemon.reload, daemon)
     with heeding() as heard:
+        scheduler.start()  # pyright: ignore[reportUnknownMemberType]
+        log.info(
+            "started", database=app.store.where, **{"web": "off", **{name: one.where for name, one in servers.items()}}
+        )
         # In a thread of its own, one after the other: one that waits for a long send does not swallow the next.
         with ThreadPoolExecutor(1, "reload") as aside:
             heard.until_stopped(

@@ -103,9 +103,8 @@ class Exchange:
         self._awaited.clear()
         for session in self._sessions.values():
             session.quit()
-        for _, session, _ in self.opened:
-            if isinstance(session, FolderSession):
-                session.close()
+        for folder in self._folders:
+            folder.close()
         # Nobody takes them any more; a poll would come back at once for each.
         self.opened.clear()
         until = time.monotonic() + PARTING_SECONDS
@@ -215,7 +214,7 @@ def _first_session(exchange: Exchange, relay: Relay) -> Session:
     exchange.open(relay)
     while not exchange.opened:
         exchange.poll(relay.timeout)
-    (opened,) = exchange.opened
+    opened = exchange.opened.pop()  # while it lies there, each poll comes back at once
     if opened.session is None:
         raise opened.error or RelayError("no connection came about", where=relay.where)
     return opened.session

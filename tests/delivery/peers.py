@@ -248,6 +248,7 @@ def connected(relay: Relay) -> Iterator[Line]:
         while not exchange.opened:
             exchange.poll(relay.timeout)
         (opened,) = exchange.opened
+        exchange.opened.clear()  # taken: while it lies there each poll comes back at once
         if opened.error is not None:
             raise opened.error
         assert opened.session is not None

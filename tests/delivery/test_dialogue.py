@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from digest.delivery.exchange import Exchange
 from digest.delivery.relay import Event, Mail
 from digest.model.mail import Envelope, OutcomeKind, Scope
 from tests.delivery import conftest as delivery
@@ -24,6 +25,7 @@ from tests.delivery.peers import (
     packed,
     playing,
     relay_to,
+    submit,
 )
 
 certificate = delivery.certificate
@@ -578,3 +580,19 @@ class TestAServerThatSaysMoreThanItIsAsked:
             line.session.go()
             outcome = line.hear(mail)[1]
             assert outcome is not None and outcome.kind is OutcomeKind.UNCERTAIN
+
+
+def test_while_a_server_thinks_nobody_asks_again_and_again(monkeypatch):
+    def script(talk: Talk) -> None:
+        talk.greet(*FEATURES)
+        talk.envelope()
+        talk.content()
+        time.sleep(0.2)
+        talk.say("250 kept")
+
+    asked: list[float] = []
+    poll = Exchange.poll
+    monkeypatch.setattr(Exchange, "poll", lambda *given: asked.append(0.0) or poll(*given))
+    with playing(script) as peer:
+        assert submit(relay_to(peer.port)).kind is OutcomeKind.ACCEPTED
+    assert len(asked) < 30
