@@ -13,20 +13,22 @@ import os
 import re
 import shutil
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import chdir, closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import dkim
 import pytest
 
 import digest
 from digest.app import build
+from digest.cli import run
 from digest.config import load
 from tests.acceptance.servers import (
     BOUNCES,
@@ -89,24 +91,24 @@ max_items = 25
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """A folder with a configuration and a database, and calls of `digest` in it."""
+    """A folder with a configuration and a database, and calls of `digest` in it, without a process each."""
 
     folder: Path
 
     def call(self, *arguments: str, codes: Sequence[int] = (0,), given: bytes | None = None) -> Any:
         """The JSON that a call prints."""
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("DIGEST_")}
-        done = subprocess.run(
-            [sys.executable, "-c", "from digest.cli import main; main()", *arguments, "--json"],
-            cwd=self.folder,
-            env={**environ, "DIGEST_NOW": NOW.isoformat(), "HOME": str(self.folder)},
-            input=given,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode in codes, (arguments, done.returncode, done.stdout, done.stderr.decode())
-        return json.loads(done.stdout)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("DIGEST_")}
+        told, problems, standard_input = StringIO(), StringIO(), TextIOWrapper(BytesIO(given or b""))
+        with (
+            chdir(self.folder),
+            patch.dict(os.environ, {**kept, "DIGEST_NOW": NOW.isoformat(), "HOME": str(self.folder)}, clear=True),
+            patch.object(sys, "stdin", standard_input),
+            redirect_stdout(told),
+            redirect_stderr(problems),
+        ):
+            code = run([*arguments, "--json"])
+        assert code in codes, (arguments, code, told.getvalue(), problems.getvalue())
+        return json.loads(told.getvalue())
 
     def deliveries(self) -> dict[str, Mapping[str, Any]]:
         """Every delivery by its address."""

@@ -221,11 +221,11 @@ class TestAddressesThatChange:
     def test_a_permanent_redirect_is_believed_after_a_week(self, store, web):
         web.pages["old.example"] = lambda asked: answer("301 Moved Permanently", Location="http://new.example/feed")
         web.pages["new.example"] = versioned(papers_since(START, DAY))
-        desk = Desk(store, web, feed("old"))
+        desk = Desk(store, web, feed("old", every=3 * HOUR))
         desk.live(days=10)
-        assert {one.at < START + 7 * DAY + HOUR for one in web.asked("old.example")} == {True}
-        assert len(web.asked("old.example")) == 7 * 24
-        assert set(web.gaps("new.example")) == {HOUR}
+        assert {one.at < START + 7 * DAY + 3 * HOUR for one in web.asked("old.example")} == {True}
+        assert len(web.asked("old.example")) == 7 * 8
+        assert set(web.gaps("new.example")) == {3 * HOUR}
         held = desk.held()["old"]
         assert (held.moved_to, held.moved_at) == ("http://new.example/feed", START)
         assert "is asked at http://new.example/feed; put that address into the configuration" in held.detail
@@ -235,7 +235,7 @@ class TestAddressesThatChange:
     def test_a_redirect_that_did_not_hold_is_forgotten(self, store, web):
         moved = lambda asked: answer("308 Permanent Redirect", Location="http://new.example/feed")  # noqa: E731
         web.pages |= {"old.example": moved, "new.example": lambda asked: answer(body=rss(1))}
-        desk = Desk(store, web, feed("old"))
+        desk = Desk(store, web, feed("old", every=3 * HOUR))
         desk.live(days=6)
         web.pages["old.example"] = lambda asked: answer(body=rss(1))
         desk.live(days=1)
@@ -248,7 +248,7 @@ class TestAddressesThatChange:
     def test_a_new_address_that_stops_working_gives_way_to_the_one_of_the_configuration(self, store, web):
         web.pages["old.example"] = lambda asked: answer("301 Moved", Location="http://new.example/feed")
         web.pages["new.example"] = lambda asked: answer(body=rss(1))
-        desk = Desk(store, web, feed("old"))
+        desk = Desk(store, web, feed("old", every=3 * HOUR))
         desk.live(days=8)
         web.pages["new.example"] = lambda asked: answer("404 Not Found")
         web.pages["old.example"] = lambda asked: answer(body=rss(1))
@@ -262,7 +262,7 @@ class TestAddressesThatChange:
     def test_a_new_address_that_is_gone_does_not_stop_the_old_one(self, store, web, status):
         web.pages["old.example"] = lambda asked: answer("301 Moved", Location="http://new.example/feed")
         web.pages["new.example"] = lambda asked: answer(body=rss(1))
-        desk = Desk(store, web, feed("old"))
+        desk = Desk(store, web, feed("old", every=3 * HOUR))
         desk.live(days=8)
         web.pages |= {
             "new.example": lambda asked: answer(status),
@@ -271,10 +271,10 @@ class TestAddressesThatChange:
         row = desk.run("old")["old"]
         held = desk.held()["old"]
         assert (row.state, held.stopped_at, held.moved_to) == (SourceState.BROKEN, None, "")
-        assert row.next_at == web.now + HOUR
+        assert row.next_at == web.now + 3 * HOUR
         assert "moved to http://new.example/feed" in row.detail and "configured address is asked again" in row.detail
         web.log.clear()
-        assert [one.new for one in desk.live(days=0.1)] == [1, 0]
+        assert [one.new for one in desk.live(days=0.3)] == [1, 0]
         assert {one.host for one in web.log} == {"old.example"}
 
     def test_a_redirect_away_from_encryption_is_followed_but_never_remembered(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from datetime import date, timedelta
 
 import feedparser
@@ -23,14 +24,25 @@ DIGESTS = (
 )
 
 
-@pytest.fixture
-def road(tmp_path):
-    """What the pages show is the service's matter, tested on both databases; SQLite will do here."""
-    made = Road.open(tmp_path / "home", f"sqlite:///{tmp_path / 'digest.db'}", *DIGESTS)
+@pytest.fixture(scope="module")
+def published(tmp_path_factory, built_sqlite):
+    """A database after its first day, made once and copied."""
+    folder = tmp_path_factory.mktemp("published")
+    path = shutil.copyfile(built_sqlite, folder / "digest.db")
+    made = Road.open(folder / "home", f"sqlite:///{path}", *DIGESTS)
     made.reader("ada@reader.example", digest="daily")
     made.reader("bo@reader.example", digest="private")
     made.bring(paper(1), paper(2, title="<script>alert(1)</script> & a “quote\" or 'two'"))
     made.publish()
+    made.app.close()
+    return path
+
+
+@pytest.fixture
+def road(tmp_path, published):
+    """What the pages show is the service's matter, tested on both databases; SQLite will do here."""
+    path = shutil.copyfile(published, tmp_path / "digest.db")
+    made = Road.open(tmp_path / "home", f"sqlite:///{path}", *DIGESTS)
     yield made
     made.app.close()
 
