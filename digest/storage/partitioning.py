@@ -84,7 +84,7 @@ def foresee(source: Tx, target: Tx) -> None:
 
 def make(tx: Tx, part: Part) -> int | None:
     """Makes a part and gives it its rows of the rest: so many. None where others are at work on the tables, or on these
-    rows.
+    rows, or where there are such and anything is being sent: it would wait until they are moved, and lose its lease.
     """
     since, until = part.bounds
     tied = (f"{_REFERS_TO} IN SHARE ROW EXCLUSIVE MODE",) if part.of == deliveries.name else ()
@@ -93,6 +93,8 @@ def make(tx: Tx, part: Part) -> int | None:
     if part.name in tables(tx):
         return 0
     if part.of == deliveries.name and _has(tx, part.rest, f"{part.holds} AND settled_at IS NULL"):
+        return None
+    if _has(tx, part.rest, part.holds) and _has(tx, deliveries.name, "lease <> ''"):
         return None
     tx.execute(text(f"CREATE TABLE {part.name} (LIKE {part.of} INCLUDING DEFAULTS) WITH ({_CARE})"))
     moved = (

@@ -193,6 +193,11 @@ def test_what_is_being_written_to_is_not_moved(store, monkeypatch):
         assert partitioning.make(tx, week_of(TODAY + timedelta(days=7))) == 0
         sending.expire(tx, NOW)
         tx.execute(update(deliveries.deliveries).where(deliveries.deliveries.c.id == late).values(settled_at=NOW))
+        this = update(deliveries.deliveries).where(deliveries.deliveries.c.local_date == TODAY)
+        tx.execute(this.values(lease="a"))
+    assert parts.move().left == 1
+    with store.transaction() as tx:
+        tx.execute(this.values(lease=""))
     assert parts.move().rows == {"deliveries_2026_05_04": 2}
     assert held(store) == {"deliveries_2026_05_04": 2, "deliveries_rest": 1}
 
