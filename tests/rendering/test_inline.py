@@ -5,6 +5,8 @@ either inliner gives the same.
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -217,3 +219,15 @@ def test_statements_keep_their_order_and_number(engine: str) -> None:
     marks = re.compile(r"\{%.*?%\}")
     # A comment holds none that is left out: what it holds is run.
     assert marks.findall(inline_template(TEMPLATE, engine)) == marks.findall(TEMPLATE)
+
+
+def test_nothing_that_fetches_is_imported_to_inline() -> None:
+    """In a process of its own, for this one may know it already; and others find the real one afterwards."""
+    code = (
+        "import sys; from digest.rendering.inline import engine_for;"
+        "print(engine_for('premailer')('<p>a</p>')); print('requests' in sys.modules, 'urllib3' in sys.modules);"
+        "import requests; print(requests.get.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "<p>a</p>" in done.stdout
+    assert done.stdout.endswith("\nFalse False\nget\n")
