@@ -29,6 +29,7 @@ from sqlalchemy import func, select
 
 from digest.app import App, build
 from digest.config import load
+from digest.daemon.memory import settle
 from digest.model.editions import Digest, Edition, Slot
 from digest.model.mail import Message
 from digest.storage import deliveries, editions, slots
@@ -101,6 +102,7 @@ def measure(folder: Path, workers: int) -> list[dict[str, Any]]:
 
 def worked(folder: Path) -> dict[str, object]:
     """One worker, from when it is ready to the end of the slot."""
+    settle()
     app = build(load(folder / "config.toml", {}), clock=lambda: sample.NOW)
     renders = 0
     plain = app.publish.print_edition

@@ -10,6 +10,7 @@ import pytest
 
 from digest.app import build
 from digest.config import from_table
+from digest.daemon.worker import _TO_PUBLISH
 from digest.model.ranking import Evidence
 from digest.ranking import semantic
 from tests.ranking import tiny_model
@@ -37,20 +38,24 @@ def test_all_that_rank_share_one_model_of_sentences(url, tmp_path, monkeypatch):
 #: In a process of its own: in this one other tests have imported everything.
 STAYS = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from digest.app import build
 from digest.config import from_table
 from tests.services.road import SLOT, table
 
-url, folder = sys.argv[1:]
-app = build(from_table(table(url), folder=Path(folder)), clock=lambda: SLOT).ready()
+url, folder, *needs = sys.argv[1:]
+app = replace(build(from_table(table(url), folder=Path(folder)), clock=lambda: SLOT), needs=(*needs,)).ready()
 ours = {name for name in sys.modules if name.startswith("digest.")}
-app.prune(), app.refit(), app.read_mailbox(), app.category_title("cs.CL"), app.publish.run(SLOT)
+if not needs:
+    app.prune(), app.refit(), app.read_mailbox(), app.category_title("cs.CL")
+app.publish.run(SLOT)
 print(sorted({name for name in sys.modules if name.startswith("digest.")} - ours))
 """
 
 
-def test_what_stays_reads_no_code_of_ours_after_its_start(url, tmp_path):
-    command = [sys.executable, "-c", STAYS, url, str(tmp_path)]
+@pytest.mark.parametrize("needs", [(), _TO_PUBLISH], ids=["all", "only to publish"])
+def test_what_stays_reads_no_code_of_ours_after_its_start(url, tmp_path, needs):
+    command = [sys.executable, "-c", STAYS, url, str(tmp_path), *needs]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.stdout == "[]\n", run.stderr

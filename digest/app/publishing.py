@@ -1,19 +1,22 @@
-"""Services of what is printed: ranked, composed, explained."""
+"""Services of what is printed: ranked, composed, explained. A worker that publishes needs one of them, and imports no
+other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from digest.app.holders import dead_holders
 from digest.app.parts import Parts
 from digest.app.profiles import profile_of
-from digest.app.ranking import leanings
-from digest.services.publishing.explain import Explain
-from digest.services.publishing.preview import Preview
 from digest.services.publishing.publish import Publish
-from digest.services.publishing.silence import Silence
-from digest.services.readers.taste import Tastes
 from digest.storage import workers
+
+if TYPE_CHECKING:
+    from digest.services.publishing.explain import Explain
+    from digest.services.publishing.preview import Preview
+    from digest.services.publishing.silence import Silence
+    from digest.services.readers.taste import Tastes
 
 
 def publish(parts: Parts) -> Publish:
@@ -40,6 +43,8 @@ def _gone(parts: Parts, holders: Sequence[str]) -> list[str]:
 
 
 def preview(parts: Parts) -> Preview:
+    from digest.services.publishing.preview import Preview
+
     return Preview(
         store=parts.store,
         digests=parts.config.digests,
@@ -53,10 +58,14 @@ def preview(parts: Parts) -> Preview:
 
 
 def explain(parts: Parts) -> Explain:
+    from digest.services.publishing.explain import Explain
+
     return Explain(store=parts.store, prepare=parts.prepare, profile_of=profile_of, clock=parts.clock)
 
 
 def silence(parts: Parts) -> Silence:
+    from digest.services.publishing.silence import Silence
+
     return Silence(
         store=parts.store,
         configured=parts.config.sources,
@@ -67,4 +76,7 @@ def silence(parts: Parts) -> Silence:
 
 
 def tastes(parts: Parts) -> Tastes:
+    from digest.app.ranking import leanings
+    from digest.services.readers.taste import Tastes
+
     return Tastes(store=parts.store, keys=parts.keys, lean=leanings, clock=parts.clock)

@@ -65,10 +65,12 @@ class App:
     """The services of one configuration. ``close()`` gives everything back.
 
     A command needs few of them, and importing all takes longer than most commands do: each is made when it is first
-    asked for. A process that lives long makes all at its start (`ready`), lest it read the code of a later version.
+    asked for. A process that lives long makes all at its start (`ready`), lest it read the code of a later version;
+    or those in ``needs``, where some are named.
     """
 
     parts: Parts
+    needs: tuple[str, ...] = ()
     left_alone: set[str] = field(default_factory=set[str])
     """Handles of mails that are for a person: they stay unread, and are not fetched at every round."""
 
@@ -349,10 +351,10 @@ class App:
         return self.clock.agree() if isinstance(self.clock, Agreed) else 0.0
 
     def ready(self) -> App:
-        """Itself, with every service made."""
-        for name, value in vars(type(self)).items():
-            if isinstance(value, cached_property):
-                getattr(self, name)
+        """Itself, with every service made that it needs."""
+        every = (name for name, value in vars(type(self)).items() if isinstance(value, cached_property))
+        for name in self.needs or every:
+            getattr(self, name)
         return self
 
     def read_mailbox(self) -> Obeyed:
@@ -384,7 +386,7 @@ class App:
 
     def hurry(self) -> None:
         """Sources are asked for nothing more, and a program that one of them runs is ended: we are told to stop."""
-        self.parts.ways.close()
+        self.parts.close()
 
     def category_title(self, code: str) -> str:
         from digest.ranking.categories import title_of

@@ -12,20 +12,24 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
 from digest.app import App
 from digest.daemon.jobs import Daemon, guarded
-from digest.daemon.listeners import watch
 from digest.daemon.memory import settle
 from digest.daemon.standing import heeding
 from digest.fleet.calls import Calls, quieten
 from digest.fleet.tables import install
 from digest.model.errors import DigestError
 from digest.services.ports import Work
+
+if TYPE_CHECKING:
+    from digest.web.server import WebServer
 
 log = structlog.get_logger("digest")
 
@@ -34,6 +38,9 @@ _MINUTE = timedelta(minutes=1)
 _FAREWELL_SECONDS = 5.0
 #: Between signs of life.
 _SIGN_SECONDS = 10.0
+#: What of the App a worker needs that does nothing but publish. There may be many on a machine, and all services
+#: together take a fifth of such a one's memory.
+_TO_PUBLISH = ("publish", "renderer", "crew")
 
 
 def run_worker(
@@ -49,11 +56,14 @@ def run_worker(
     """
     settle()
     quieten()
+    needs = _TO_PUBLISH if {*roles} == {Work.PUBLISH} and not monitor else ()
+    app = replace(app, needs=needs)
     app.crew.enlist()
     install(app.store)
-    daemon = Daemon(app.ready(), rebuild=rebuild, names=tuple(roles))
+    fresh = None if rebuild is None else lambda: replace(rebuild(), needs=needs)
+    daemon = Daemon(app.ready(), rebuild=fresh, names=tuple(roles))
     calls = _Calling(daemon, roles, pace)
-    servers = watch(lambda: daemon.app, daemon.pulse, lambda: not calls.has_failed, monitor) if monitor else {}
+    servers = _watched(daemon, calls, monitor) if monitor else {}
     signs = _Signs(daemon, tuple(roles))
     signs.give()
     log.info("started", database=app.store.where, roles=[role.value for role in roles], holder=app.parts.holder)
@@ -67,7 +77,7 @@ def run_worker(
         calls.start()
         with ThreadPoolExecutor(1, "reload") as aside:
             heard.until_stopped(lambda: aside.submit(reload), is_well=is_well)
-            heard.drain(daemon.on_the_wire)
+            heard.drain(daemon.on_the_wire if Work.DELIVER in roles else dict)
             daemon.stop.set()
             daemon.app.hurry()
         calls.end()
@@ -138,6 +148,13 @@ class _Calling(threading.Thread):
                 self._under_way.remove(turn)
 
         return counted
+
+
+def _watched(daemon: Daemon, calls: _Calling, monitor: str) -> dict[str, WebServer]:
+    """What monitoring asks, at that address. Raises DigestError when it is taken."""
+    from digest.daemon.listeners import watch
+
+    return watch(lambda: daemon.app, daemon.pulse, lambda: not calls.has_failed, monitor)
 
 
 class _Signs(threading.Thread):

@@ -16,6 +16,8 @@ from digest.model.people import Subscription, SubscriptionId, SubscriptionState
 from digest.storage.base import Tx, among
 from digest.storage.people import OWN_HOUR, linked, subscribers, subscription_from, subscriptions, wishes_from
 
+_PREFERENCES = cast(subscriptions.c.preferences, Text)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Due:
@@ -23,6 +25,25 @@ class Due:
 
     slot: Slot
     joined_until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """Readers whose preferences fall on ``number``, by chance, of as many numbers as ``of``; and of these, where it is
+    a range, whose ids are above ``after`` and up to ``until``. PostgreSQL only."""
+
+    number: int
+    of: int
+    after: int = 0
+    until: int | None = None
+
+
+class Span(NamedTuple):
+    """How many readers, and between which ids."""
+
+    readers: int
+    first: int
+    last: int
 
 
 def own_hours(tx: Tx, digest: str) -> tuple[tuple[str, str], ...]:
@@ -39,30 +60,30 @@ def lacking(
     *,
     usual: Due | None,
     other: Due | None,
-    part: tuple[int, int] | None = None,
+    part: Part | None = None,
+    unlike: Sequence[SubscriptionId] = (),
     after: int = 0,
     limit: int = 10_000,
 ) -> tuple[Subscription, ...]:
     """Confirmed readers with this (send_at, timezone) who may lack the slot that is due, in id order.
 
     ``usual`` is the slot of those who keep the digest's weekdays, ``other`` the newest one that weekdays of one's own
-    can give. Nobody who lacks one is left out; who was served is not even looked at. ``part`` is (number, of): of as
-    many parts, into which preferences fall by chance, the one of that number; PostgreSQL only. Readers with equal
-    preferences share one read-only mapping of them.
+    can give. Nobody who lacks one is left out but those who prefer what a reader in ``unlike`` does; who was served is
+    not even looked at. Readers with equal preferences share one read-only mapping of them.
     """
     whose = _lackers(digest, hour, usual, other)
     if whose is None:
         return ()
-    text = cast(subscriptions.c.preferences, Text)
     query = (
-        linked(preferences=text, days=cast(subscriptions.c.days, Text))
-        .where(*whose, subscriptions.c.id > after)
+        linked(preferences=_PREFERENCES, days=cast(subscriptions.c.days, Text))
+        .where(*whose, *_within(part), subscriptions.c.id > after)
         .order_by(subscriptions.c.id)
         .limit(limit)
     )
-    if part is not None:
-        number, of = part
-        query = query.where(func.mod(func.abs(cast(func.hashtext(text), BigInteger)), of) == number)
+    if unlike:
+        like = subscriptions.alias()
+        theirs = select(cast(like.c.preferences, Text)).where(among(tx, like.c.id, unlike))
+        query = query.where(_PREFERENCES.not_in(theirs))
     return tuple(
         subscription_from(row, days=_days(row.days), preferences=wishes_from(row.preferences))
         for row in tx.execute(query).all()
@@ -79,6 +100,28 @@ def count_lacking(
     days = cast(subscriptions.c.days, Text)
     rows = tx.execute(select(days.label("days"), func.count().label("readers")).where(*whose).group_by(days))
     return {_days(row.days): row.readers for row in rows}
+
+
+def span(
+    tx: Tx, digest: str, hour: tuple[str, str], *, usual: Due | None, other: Due | None, part: Part
+) -> Span | None:
+    """How many readers ``lacking`` gives in all, and between which ids; None where there are none."""
+    whose = _lackers(digest, hour, usual, other)
+    if whose is None:
+        return None
+    row_id = subscriptions.c.id
+    found = tx.execute(select(func.count(), func.min(row_id), func.max(row_id)).where(*whose, *_within(part))).one()
+    return Span(*found) if found[0] else None
+
+
+def _within(part: Part | None) -> list[ColumnElement[bool]]:
+    """Conditions that readers of a part meet."""
+    if part is None:
+        return []
+    within = [func.mod(func.abs(cast(func.hashtext(_PREFERENCES), BigInteger)), part.of) == part.number]
+    if part.until is not None:
+        within += [subscriptions.c.id > part.after, subscriptions.c.id <= part.until]
+    return within
 
 
 def _lackers(

@@ -1,15 +1,16 @@
 """Slots under way: how many readers lacked one when it was opened, who publishes which part, and what came of it.
 
 A slot is served in cohorts: the readers whose preferences fall on a number, and last of all whoever still lacks it. So
-readers who share a profile are in one place, and whoever moved from one cohort to another meanwhile is not left out. A
-cohort's counts are written with the deliveries that they count, by its holder only.
+readers who share a profile are in one place, and whoever moved from one cohort to another meanwhile is not left out. Of
+preferences that very many share, a cohort may leave the rest to further ones, by ranges of ids: what they get stands by
+then. A cohort's counts are written with the deliveries that they count, by its holder only.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -28,6 +29,7 @@ from sqlalchemy import (
     and_,
     case,
     delete,
+    func,
     or_,
     select,
     update,
@@ -35,6 +37,7 @@ from sqlalchemy import (
 
 from digest.model.editions import Slot
 from digest.storage.base import Instant, Tx, add_missing, metadata
+from digest.storage.lacking import Part
 
 slots = Table(
     "slots",
@@ -45,7 +48,7 @@ slots = Table(
     Column("opened_at", Instant, nullable=False),
     Column("composed_at", Instant, nullable=False),  # as of when all its editions are composed, whoever does it
     Column("insisted", Boolean, nullable=False),  # also for readers who joined after it
-    Column("cohorts", Integer, nullable=False),  # by preferences; the one after them is for whoever is left
+    Column("cohorts", Integer, nullable=False),  # by preferences; that of this number is for whoever is left
     Column("lacked", Integer, nullable=False),
     Column("completed_at", Instant),
     Column("told", JSON, nullable=False),
@@ -73,6 +76,10 @@ Index("ix_cohorts_slot_at", cohorts.c.slot_at)
 #: Beside what came of readers: so many of them were not among those who lacked the slot when it was opened.
 CAME = "came"
 Counts = Mapping[str, int]
+#: Cohorts from this number on are ranges of ids; below are the others, of which there are never so many.
+RANGES = 1000
+#: Beside the slots in a range's counts: which readers it has.
+_RANGE = ""
 _NONE: Counts = {}
 _KEY = ("digest", "local_date", "slot_at")
 
@@ -105,9 +112,11 @@ class Cohort:
     counted: Mapping[str, Counts]
 
     @property
-    def part(self) -> tuple[int, int] | None:
-        """(number, of) where preferences tell who belongs to it; None for the last one."""
-        return (self.number, self.of) if self.number < self.of else None
+    def part(self) -> Part | None:
+        """Who belongs to it; None for the last one."""
+        if self.number >= RANGES:
+            return Part(**self.counted[_RANGE])
+        return Part(number=self.number, of=self.of) if self.number < self.of else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,7 +152,7 @@ def reopen(tx: Tx, slot: Slot, opening: Opening) -> None:
     _add_cohorts(tx, slot, last)
     values = {**_opened(opening), "lacked": slots.c.lacked + opening.lacked, "cohorts": last}
     tx.execute(update(slots).where(*_is(slots, slot)).values(**values))
-    again = cohorts.c.number >= (0 if opening.into else last)
+    again = cohorts.c.number.between(0 if opening.into else last, last)
     tx.execute(update(cohorts).where(*_is(cohorts, slot), again).values(done_at=None, holder="", until=None))
 
 
@@ -163,13 +172,13 @@ def _are_free(now: datetime, dead: Sequence[str]) -> ColumnElement[bool]:
     """Cohorts, beside their slots, that nobody holds and whose turn it is."""
     other = cohorts.alias()
     undone = select(other.c.number).where(
-        *(other.c[name] == slots.c[name] for name in _KEY), other.c.number < slots.c.cohorts, other.c.done_at.is_(None)
+        *(other.c[name] == slots.c[name] for name in _KEY), other.c.number != slots.c.cohorts, other.c.done_at.is_(None)
     )
     return and_(
         slots.c.completed_at.is_(None),
         cohorts.c.done_at.is_(None),
         or_(cohorts.c.holder == "", cohorts.c.until <= now, cohorts.c.holder.in_(dead)),
-        or_(cohorts.c.number < slots.c.cohorts, ~undone.exists()),
+        or_(cohorts.c.number != slots.c.cohorts, ~undone.exists()),
     )
 
 
@@ -177,7 +186,7 @@ def take(
     tx: Tx, digests: Sequence[str], *, holder: str, now: datetime, until: datetime, dead: Sequence[str] = ()
 ) -> Cohort | None:
     """Takes a cohort that nobody holds, or no longer, in the order of the digests: where two would print a work, it is
-    the first one's. The last cohort of a slot is free only when all before it are done.
+    the first one's. The last cohort of a slot is free only when all others are done.
     """
     found = tx.execute(
         select(slots, cohorts.c.number, cohorts.c.counted)
@@ -226,6 +235,14 @@ def count(tx: Tx, cohort: Cohort, counted: Mapping[str, Counts]) -> None:
 def finish(tx: Tx, cohort: Cohort, now: datetime) -> bool:
     """Ends a cohort; False where somebody else has it."""
     return _change(tx, cohort, done_at=now, holder="", until=None)
+
+
+def add_ranges(tx: Tx, slot: Slot, parts: Sequence[Part]) -> None:
+    """Adds a cohort for each of these ranges of ids."""
+    tx.execute(select(slots.c.digest).where(*_is(slots, slot)).with_for_update(key_share=True))  # one at a time
+    greatest = tx.execute(select(func.max(cohorts.c.number)).where(*_is(cohorts, slot))).scalar_one()
+    first = max(RANGES, greatest + 1)
+    _add(tx, slot, {first + place: {_RANGE: asdict(part)} for place, part in enumerate(parts)})
 
 
 def give_back(tx: Tx, cohort: Cohort) -> None:
@@ -329,8 +346,13 @@ def _opened(opening: Opening) -> dict[str, object]:
 
 
 def _add_cohorts(tx: Tx, slot: Slot, last: int) -> None:
-    each: dict[str, object] = {"holder": "", "until": None, "done_at": None, "counted": _NONE}
-    add_missing(tx, cohorts, [{**_named(slot), **each, "number": number} for number in range(last + 1)])
+    _add(tx, slot, dict.fromkeys(range(last + 1), _NONE))
+
+
+def _add(tx: Tx, slot: Slot, counted: Mapping[int, object]) -> None:
+    """Adds those cohorts, by number, that are not there, with these counts."""
+    each: dict[str, object] = {**_named(slot), "holder": "", "until": None, "done_at": None}
+    add_missing(tx, cohorts, [{**each, "number": number, "counted": counts} for number, counts in counted.items()])
 
 
 def _change(tx: Tx, cohort: Cohort, **values: object) -> bool:

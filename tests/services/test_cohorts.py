@@ -18,7 +18,9 @@ from digest.services.publishing.cohorts import LEASE, Cohorts, Held, cohorts_for
 from digest.services.publishing.due import Wishes
 from digest.services.publishing.publish import Publish
 from digest.storage import deliveries, editions, people, slots
+from digest.storage.base import Tx
 from digest.storage.engine import Store
+from digest.storage.lacking import Part
 from tests.services.cohorts import SLOT, check, crowd, told
 from tests.services.world import DAILY, World, print_edition, with_profile
 from tests.storage.papers import SLOT_AT
@@ -180,6 +182,148 @@ def test_who_moves_to_a_cohort_that_is_done_is_served_with_the_last_one(world, c
         cohorts.finish(held, Wishes(publish.profile_of, world.now))
     assert served(world.publish, world) == 30
     assert told(world.store) == {"readers": 30, "planned": 30}
+
+
+# Preferences that very many share
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch, cut: None) -> None:
+    """A few readers are already many, and are read a few at a time."""
+    monkeypatch.setattr("digest.services.publishing.cohorts.PAGE", 5)
+
+
+def ranges(store: Store) -> list[Part]:
+    """The ranges of ids that a cohort left to others."""
+    with store.reading() as tx:
+        query = select(slots.cohorts.c.counted).where(slots.cohorts.c.number >= slots.RANGES)
+        return [Part(**counted[""]) for counted in tx.execute(query.order_by(slots.cohorts.c.number)).scalars()]
+
+
+class Divided(threading.Event):
+    """Stops a worker when so many cohorts have left readers to ranges of ids."""
+
+    def __init__(self, store: Store, number: int = 1) -> None:
+        super().__init__()
+        self._store = store
+        self._number = number
+
+    def is_set(self) -> bool:
+        return len({part.number for part in ranges(self._store)}) >= self._number
+
+
+@ONLY_POSTGRESQL
+@pytest.mark.parametrize("profiles", [1, 2])
+def test_readers_of_one_preference_are_shared_by_all_workers_and_printed_once(world, shared, profiles):
+    """Of 2 profiles one is the digest's own."""
+    crowd(world, 120, profiles)
+    printed: list[str] = []
+
+    def printing(some, digests):
+        printed.append(some[0].key)
+        return print_edition(some, digests)
+
+    publish = replace(world.publish, print_edition=printing)
+    publish.open_due(world.now)
+    publish.work(world.now, Divided(world.store, profiles))
+    all_plan = threading.Barrier(3)
+
+    def work(name: str) -> int:
+        waited: list[Work] = []
+
+        def wake(tx: Tx, work: Work) -> None:
+            """Nobody's first range is written before each of the others has one to write."""
+            if work is Work.DELIVER and not waited:
+                waited.append(work)
+                all_plan.wait(30)
+
+        return served(by(replace(publish, wake=wake), name)[0], world)
+
+    with ThreadPoolExecutor(3) as pool:
+        parts = list(pool.map(work, ("a", "b", "c")))
+    assert min(parts) > 0
+    assert sum(parts) < 120
+    assert len(printed) == len(set(printed)) == profiles
+    check(world.store, 120)
+    assert told(world.store) == {"readers": 120, "planned": 120}
+
+
+@ONLY_POSTGRESQL
+def test_two_digests_in_one_mail_stay_together_where_their_readers_are_cut_into_ranges(store, shared):
+    daily, weekly = (replace(with_profile(DAILY, max_items=1), name=name) for name in ("daily", "weekly"))
+    world = World(store, digests=(daily, weekly))
+    world.source()
+    world.paper(1)
+    world.paper(2)
+    crowd(world, 60)
+    with store.transaction() as tx:
+        tx.execute(people.subscribers.update().values(joined=True))
+    world.publish.run(world.now)
+    assert ranges(store)
+    for name in ("daily", "weekly"):
+        assert told(store, replace(SLOT, digest=name)) == {"readers": 60, "planned": 60}
+    with store.reading() as tx:
+        rows = tx.execute(select(deliveries.deliveries.c.subscriber_id, deliveries.deliveries.c.message_key)).all()
+    assert (len(rows), len(set(rows))) == (120, 60), "one mail each"
+
+
+@ONLY_POSTGRESQL
+def test_who_prefers_or_is_something_else_when_his_range_comes_is_served_once(world, shared):
+    """One wishes something of his own by then, one leaves, one joins, and one was of another cohort that is done."""
+    crowd(world, 60)
+    world.publish.open_due(world.now)
+    world.publish.work(world.now, Divided(world.store))
+    with world.store.transaction() as tx:
+        rows = tx.execute(
+            select(people.subscriptions.c.id, people.subscribers.c.address)
+            .join(people.subscribers, people.subscribers.c.id == people.subscriptions.c.subscriber_id)
+            .where(people.subscriptions.c.last_slot_at.is_(None))
+            .order_by(people.subscriptions.c.id.desc())
+            .limit(4)
+        ).all()
+        for row, word in zip(rows, ("own", "other", "third"), strict=False):
+            mine = people.subscriptions.update().where(people.subscriptions.c.id == row.id)
+            tx.execute(mine.values(preferences={"keywords": [word]}))
+    world.subscribe.leave(rows[3].address)
+    world.now += timedelta(minutes=1)
+    world.reader("late@example.org", since=world.now)
+    world.publish.work(world.now, threading.Event())
+    assert told(world.store) == {"readers": 61, "planned": 60, "gone": 1}
+
+
+@ONLY_POSTGRESQL
+def test_a_range_whose_holder_died_is_gone_on_with_and_the_slot_stays_open_meanwhile(world, shared):
+    crowd(world, 60)
+    world.publish.open_due(world.now)
+    world.publish.work(world.now, Divided(world.store))
+    _, dying = by(world.publish, "elsewhere:1:2")
+    while (held := dying.take()) is not None and held.cohort.number < slots.RANGES:
+        dying.finish(held, Wishes(world.publish.profile_of, world.now))  # nobody is in it
+    assert served(world.publish, world) == 40
+    (one,) = world.report.status().open_slots
+    assert one.waiting == 10
+    world.now += LEASE
+    assert served(world.publish, world) == 10
+    check(world.store, 60)
+    assert told(world.store) == {"readers": 60, "planned": 60}
+    assert world.report.status().open_slots == ()
+
+
+@ONLY_POSTGRESQL
+def test_a_complete_slot_that_was_cut_into_ranges_is_opened_again_without_them(world, shared):
+    crowd(world, 60)
+    world.publish.run(world.now)
+    before = ranges(world.store)
+    world.now += timedelta(hours=2)
+    world.reader("late@example.org", since=world.now)
+    assert [one.planned for one in world.publish.run(world.now).slots] == [1]
+    assert ranges(world.store) == before
+    for number in range(40):
+        world.reader(f"later{number}@example.org", since=world.now)
+    assert [one.planned for one in world.publish.run(world.now).slots] == [40]
+    assert ranges(world.store)[: len(before)] == before
+    assert len(ranges(world.store)) > len(before)
+    assert told(world.store) == {"readers": 101, "planned": 101}
 
 
 def test_two_that_wait_for_each_other_try_again(world, monkeypatch):

@@ -1,8 +1,10 @@
 """Who lacks which slot: slots are opened for them, and served cohort by cohort.
 
 A slot of few readers is one cohort; a large one on PostgreSQL is cut by what readers prefer, so that many workers serve
-it and yet each profile is composed in one place. What each of a slot's readers came to is counted in the transaction
-that serves him, so a slot that breaks off stays open with the rest of its readers, whoever goes on with them.
+it and yet each profile is composed in one place. Where very many prefer the same, some are served there, and when what
+they get stands the rest is cut into ranges of ids, so that many workers plan for them, too.
+What each of a slot's readers came to is counted in the transaction that serves him, so a slot that breaks off stays
+open with the rest of its readers, whoever goes on with them.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from digest.model.editions import Digest, Slot
-from digest.model.people import Subscription
+from digest.model.people import Subscription, SubscriptionId
 from digest.services.ports import Clock, Wake, Work
 from digest.services.publishing.due import Dues, Hour, Wishes
 from digest.storage import lacking, slots, tastes
 from digest.storage.base import Tx
 from digest.storage.engine import Store
+from digest.storage.lacking import Part
 
 #: Readers looked at and written together. In the order of their ids, so that neighbouring rows lie on one page of the
 #: database; and few, for while they are written nobody else can write to SQLite.
@@ -30,6 +33,8 @@ LEASE = timedelta(minutes=5)
 _FEW = 5_000
 _OF_A_COHORT = 2_500
 _MOST_COHORTS = 64
+#: Preferences that fewer of a page share are too rare to be counted: of them there are no thousands in one cohort.
+_RARE = 0.01
 #: What became of readers who lacked a slot, and did not when their turn came: by their own doing, or for the next slot
 #: was due before it.
 GONE = "gone"
@@ -47,6 +52,26 @@ class Held:
 
     cohort: slots.Cohort
     counted: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    unlike: list[SubscriptionId] = field(default_factory=list[SubscriptionId])
+    """Of preferences that too many share, one reader each: the others are left to ranges of ids."""
+    _met: dict[int, tuple[Mapping[str, object], int]] = field(
+        default_factory=dict[int, tuple[Mapping[str, object], int]]
+    )
+
+    def meet(self, page: Sequence[Subscription]) -> None:
+        """Counts the readers of a page by their preferences; who shares those of too many comes in no further page."""
+        part = self.cohort.part
+        if part is None or part.until is not None:
+            return
+        # Equal preferences come as one object. It is held here, so no other can get its id.
+        first = {id(one.preferences): one for one in reversed(page)}
+        for key, number in Counter(id(one.preferences) for one in page).items():
+            if number < _RARE * len(page):
+                continue
+            _, before = self._met.get(key, ({}, 0))
+            self._met[key] = first[key].preferences, before + number
+            if before < _OF_A_COHORT <= before + number:
+                self.unlike.append(first[key].id)
 
     def renew(self, tx: Tx, now: datetime) -> None:
         """Begins a transaction that serves readers. Raises Lost."""
@@ -127,13 +152,36 @@ class Cohorts:
         """Ends a cohort of which nobody lacks the slot any more, with the last one the slot. Raises Lost."""
         slot, now = held.cohort.slot, self.clock()
         (digest,) = (one for one in self.digests if one.name == slot.digest)
+        ranges = self._ranges(held, digest, wishes)
         with self.store.transaction() as tx:
             if not slots.finish(tx, held.cohort, now):
                 raise Lost
+            if ranges:
+                slots.add_ranges(tx, slot, ranges)
+                self.wake(tx, Work.PUBLISH)
             if held.cohort.part is None:
                 dues = (wishes.lackers(digest, hour, slot) for hour in hours(tx, digest))
                 is_current = wishes.insist or any(usual is not None for usual, _ in dues)
                 slots.complete(tx, slot, now, missing=GONE if is_current else OVERTAKEN)
+
+    def _ranges(self, held: Held, digest: Digest, wishes: Wishes) -> list[Part]:
+        """Ranges of ids for whom a cohort left, each of as many readers as a cohort has."""
+        part = held.cohort.part
+        if part is None or not held.unlike:
+            return []
+        found: list[lacking.Span] = []
+        with self.store.reading() as tx:
+            for hour in hours(tx, digest):
+                usual, other = wishes.lackers(digest, hour, held.cohort.slot)
+                span = lacking.span(tx, digest.name, hour, usual=usual, other=other, part=part)
+                if span is not None:
+                    found.append(span)
+        if not found:
+            return []
+        first, last = min(one.first for one in found), max(one.last for one in found)
+        number = max(1, min(_MOST_COHORTS, sum(one.readers for one in found) // _OF_A_COHORT))
+        ends = [first - 1 + (last + 1 - first) * place // number for place in range(number + 1)]
+        return [replace(part, after=after, until=until) for after, until in itertools.pairwise(ends) if until > after]
 
     @property
     def are_open(self) -> bool:
@@ -148,9 +196,14 @@ def cohorts_for(readers: int) -> int:
 
 
 def pages(
-    store: Store, digest: Digest, dues: Callable[[Hour], Dues], part: tuple[int, int] | None = None
+    store: Store,
+    digest: Digest,
+    dues: Callable[[Hour], Dues],
+    part: Part | None = None,
+    unlike: Sequence[SubscriptionId] = (),
 ) -> Iterator[tuple[Subscription, ...]]:
-    """Who may lack a slot, by the hours that readers chose; who was served already is not read."""
+    """Who may lack a slot, by the hours that readers chose; who was served already is not read. ``unlike`` may grow
+    from page to page."""
     with store.reading() as tx:
         every = hours(tx, digest)
     for hour in every:
@@ -161,7 +214,7 @@ def pages(
         while True:
             with store.reading() as tx:
                 page = lacking.lacking(
-                    tx, digest.name, hour, usual=usual, other=other, part=part, after=after, limit=PAGE
+                    tx, digest.name, hour, usual=usual, other=other, part=part, unlike=unlike, after=after, limit=PAGE
                 )
                 page = tastes.added(tx, page)
             if page:

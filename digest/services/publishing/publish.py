@@ -23,8 +23,9 @@ from digest.services.ports import Clock, Prepare, Print, ProfileOf, Wake, nobody
 from digest.services.publishing.cohorts import Cohorts, Lost, pages
 from digest.services.publishing.composing import Composer, Wanted
 from digest.services.publishing.due import Wishes, public_due
+from digest.services.publishing.planning import Written
 from digest.services.publishing.press import Press
-from digest.services.publishing.serving import PublishedSlot, Serving, Tally
+from digest.services.publishing.serving import EditionsKey, PublishedSlot, Serving, Tally
 from digest.storage import editions, meta, moved, people, slots
 from digest.storage.base import Tx
 from digest.storage.engine import Store
@@ -129,6 +130,7 @@ class Publish:
         tallies: dict[Slot, Tally] = defaultdict(Tally)
         composer = Composer(self.store, self.prepare, now)
         wishes = Wishes(self.profile_of, now)
+        written: dict[EditionsKey, Written] = {}
         while not stop.is_set() and (held := cohorts.take()) is not None:
             cohort = held.cohort
             if composer.as_of != cohort.composed_at:
@@ -138,6 +140,8 @@ class Publish:
             if (wishes.now, wishes.insist) != (at, cohort.insisted):
                 wishes = Wishes(self.profile_of, at, cohort.insisted)
             (digest,) = self._chosen([cohort.slot.digest])
+            if cohort.part is None or cohort.part.until is None:
+                written = {}  # only ranges of ids may want what a cohort before them did
             serving = Serving(
                 store=self.store,
                 digests=self.digests,
@@ -150,6 +154,7 @@ class Publish:
                 clock=self.clock,
                 wake=self.wake,
                 tallies=tallies,
+                written=written,
             )
             try:
                 if serving.run(stop):

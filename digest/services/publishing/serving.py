@@ -21,7 +21,7 @@ from digest.rendering import remarks
 from digest.services.ports import Clock, Wake, Work
 from digest.services.publishing.cohorts import Held, pages
 from digest.services.publishing.composing import Composer, Wanted
-from digest.services.publishing.due import Wishes
+from digest.services.publishing.due import Dues, Hour, Wishes
 from digest.services.publishing.planning import Line, Plan, Unit, Written, plan
 from digest.services.publishing.press import Press, Pressed
 from digest.services.publishing.together import compose_chain, composer_base, one_mail
@@ -55,7 +55,7 @@ class PublishedSlot:
 
 
 #: What editions in one mail are printed by: per digest the name of the wish, and the history that matters to it.
-_Key = tuple[tuple[str, frozenset[EntryId]], ...]
+EditionsKey = tuple[tuple[str, frozenset[EntryId]], ...]
 
 
 @dataclass(slots=True)
@@ -93,8 +93,8 @@ class _Step:
     """What one transaction wrote: editions that are new, which of the old ones cannot be mailed any more, and who had
     which of them."""
 
-    fresh: Mapping[_Key, Written]
-    gone: Set[_Key]
+    fresh: Mapping[EditionsKey, Written]
+    gone: Set[EditionsKey]
     steady: Sequence[tuple[Written, Sequence[Unit]]]
     plan: Plan
 
@@ -115,15 +115,21 @@ class Serving:
     clock: Clock
     wake: Wake
     tallies: Mapping[Slot, Tally]
-    _written: dict[_Key, Written] = field(default_factory=dict[_Key, Written])
+    written: dict[EditionsKey, Written]
+    """What stands already, as far as it is known; what is written is added."""
 
     def run(self, stop: Event) -> bool:
-        """Serves them all; False where it was told to stop before. Raises Lost."""
+        """Serves them, but for those whom it leaves to others; False where it was told to stop before. Raises Lost."""
         slot, part = self.held.cohort.slot, self.held.cohort.part
+
+        def dues(hour: Hour) -> Dues:
+            return self.wishes.lackers(self.digest, hour, slot)
+
         waits = True
         while waits:
             waits = False
-            for page in pages(self.store, self.digest, lambda hour: self.wishes.lackers(self.digest, hour, slot), part):
+            for page in pages(self.store, self.digest, dues, part, self.held.unlike):
+                self.held.meet(page)
                 for groups in self._groups(list(self._units(page))):
                     if stop.is_set():
                         return False
@@ -143,7 +149,7 @@ class Serving:
             together = one_mail(self.digests, reader, wanted, others, self.wishes.of)
             yield Unit(tuple(r for r, _ in together), tuple(w for _, w in together))
 
-    def _groups(self, units: Sequence[Unit]) -> Iterator[Mapping[_Key, Sequence[Unit]]]:
+    def _groups(self, units: Sequence[Unit]) -> Iterator[Mapping[EditionsKey, Sequence[Unit]]]:
         """Units by the editions they share: same digests, slots, profiles, windows and relevant history.
 
         Each yield is to be written together: first all whose editions stand already, then those that are still to be
@@ -152,21 +158,21 @@ class Serving:
         with self.store.reading() as tx:
             history = _history(tx, units, self.composer)
         names: dict[int, str] = {}
-        groups: dict[_Key, list[Unit]] = defaultdict(list)
+        groups: dict[EditionsKey, list[Unit]] = defaultdict(list)
         for unit in units:
             sent = history.get(unit.subscriber, _NOTHING)
             for wanted in unit.wanted:
                 if id(wanted) not in names:
                     names[id(wanted)] = wanted.name
             groups[tuple((names[id(w)], self.composer.relevant(w, sent)) for w in unit.wanted)].append(unit)
-        known = [key for key in groups if key in self._written]
+        known = [key for key in groups if key in self.written]
         if known:
             yield {key: groups[key] for key in known}
         fresh = sorted(groups.keys() - known, key=lambda key: [name for name, _ in key])
         for some in batched(fresh, _TOGETHER):
             yield {key: groups[key] for key in some}
 
-    def _publish(self, groups: Mapping[_Key, Sequence[Unit]]) -> bool:
+    def _publish(self, groups: Mapping[EditionsKey, Sequence[Unit]]) -> bool:
         """Prints what does not stand yet, and writes it; whether somebody was left for another look."""
         step = self._tried(groups)
         for one, group in step.steady:
@@ -174,19 +180,19 @@ class Serving:
                 self.tallies[line.slot].count(line, len(group))
         for slot, number in step.plan.made.items():
             self.tallies[slot].planned += number
-        if len(self._written) + len(step.fresh) > _KEPT:
-            self._written.clear()
+        if len(self.written) + len(step.fresh) > _KEPT:
+            self.written.clear()
         for key in step.gone:
-            self._written.pop(key, None)
-        self._written.update(step.fresh)
+            self.written.pop(key, None)
+        self.written.update(step.fresh)
         return sum(map(len, groups.values())) > sum(len(group) for _, group in step.steady)
 
-    def _tried(self, groups: Mapping[_Key, Sequence[Unit]]) -> _Step:
+    def _tried(self, groups: Mapping[EditionsKey, Sequence[Unit]]) -> _Step:
         """Two writers may wait for each other, or freeze the same edition: then what the other one froze is printed."""
         left = _TRIES
         while True:
             left -= 1
-            fresh = groups.keys() - self._written.keys()
+            fresh = groups.keys() - self.written.keys()
             pressed = {key: self._pressed(group[0].wanted, _base(key)) for key, group in groups.items() if key in fresh}
             try:
                 return self._write(groups, pressed)
@@ -194,7 +200,7 @@ class Serving:
                 if not left:
                     raise
 
-    def _write(self, groups: Mapping[_Key, Sequence[Unit]], pressed: Mapping[_Key, Pressed]) -> _Step:
+    def _write(self, groups: Mapping[EditionsKey, Sequence[Unit]], pressed: Mapping[EditionsKey, Pressed]) -> _Step:
         """Editions, messages, deliveries, who was served and what came of them: one transaction. Raises Lost."""
         units = [unit for group in groups.values() for unit in group]
         with self.store.transaction() as tx:
@@ -205,7 +211,7 @@ class Serving:
             again = _history(tx, units, self.composer)
 
             fresh = {key: self._freeze(tx, one, now) for key, one in pressed.items()}
-            stand = {key: self._written[key] for key in groups if key not in fresh}
+            stand = {key: self.written[key] for key in groups if key not in fresh}
             kept = editions.kept_messages(tx, {one.message for one in stand.values()})
             # An old slot's message may have reached the end of its retention meanwhile: it is printed again.
             gone = {key for key, one in stand.items() if one.message and one.message not in kept}
@@ -267,5 +273,5 @@ def _history(tx: Tx, units: Iterable[Unit], composer: Composer) -> Mapping[int, 
     return found
 
 
-def _base(key: _Key) -> frozenset[EntryId]:
+def _base(key: EditionsKey) -> frozenset[EntryId]:
     return _NOTHING.union(*(relevant for _, relevant in key))
