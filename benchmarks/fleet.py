@@ -1,4 +1,4 @@
-"""What a fleet delivers: ``python benchmarks/fleet.py [--mails 20000] [--workers 1,2,4] [--connections 8]``.
+"""What a fleet delivers: ``python benchmarks/fleet.py [--mails 20000] [--workers 0,1,2,4] [--connections 8]``.
 
 A real PostgreSQL; a server that takes mails and answers every line after 10 ms (proxy.c before sink.c). So many worker
 processes, each with so few connections that it waits more than it works, share what waits; beside them, by turns in the
@@ -52,11 +52,12 @@ def main() -> None:
     given = argparse.ArgumentParser()
     given.add_argument("--mails", type=int, default=20_000)
     given.add_argument("--profiles", type=int, default=50)
-    given.add_argument("--workers", default="1,2,4")
+    given.add_argument("--workers", default="0,1,2,4", help="0 is `digest send`")
     given.add_argument("--connections", type=int, default=8)
     given.add_argument("--rounds", type=int, default=3)
     options = given.parse_args()
-    numbers = [0, *map(int, options.workers.split(","))]
+    numbers = [*map(int, options.workers.split(","))]
+    fleets = [number for number in numbers if number]
     told: dict[int, list[dict[str, float]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as name, postgresql() as server:
         folder = Path(name)
@@ -65,7 +66,7 @@ def main() -> None:
             for number in numbers[turn % len(numbers) :] + numbers[: turn % len(numbers)]:
                 told[number].append(measure(ready, server, folder, number, options.connections))
                 print(number or "digest send", told[number][-1], file=sys.stderr)
-    one = [run["mails_a_second"] for run in told[numbers[1]]]
+    one = [run["mails_a_second"] for run in told[fleets[0]]]
     print(
         json.dumps(
             {
@@ -78,7 +79,7 @@ def main() -> None:
                     str(number): [
                         round(run["mails_a_second"] / base, 2) for run, base in zip(told[number], one, strict=True)
                     ]
-                    for number in numbers[2:]
+                    for number in fleets[1:]
                 },
                 "runs": {
                     str(number or "digest send"): {

@@ -144,16 +144,15 @@ def test_what_is_locked_by_one_that_stands_still_is_not_waited_for(store, url, o
 def test_a_joined_mail_whose_lease_is_lost_within_the_gate_stays_back(store, monkeypatch):
     """On SQLite nobody else can write meanwhile."""
     desk = joined(store, 1)
-    plain = sending.refused_at_gate
+    plain = sending.gate_joined
 
-    def slow(tx, delivery_id, lease):
-        why = plain(tx, delivery_id, lease)
+    def slow(tx, delivery_id, lease, **more):
         if lease.startswith("host:1:1"):
             desk.later(minutes=12)
             assert desk.send(relay.port, holder="host:2:2").outcomes == {"accepted": 1}
-        return why
+        return plain(tx, delivery_id, lease, **more)
 
-    monkeypatch.setattr(sending, "refused_at_gate", slow)
+    monkeypatch.setattr(sending, "gate_joined", slow)
     with Taker() as relay:
         assert desk.send(relay.port).outcomes == {"lost": 1}
         assert relay.count == 1
