@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date, datetime
 
 from sqlalchemy import and_, delete, func, select, update
@@ -33,17 +34,28 @@ def fold(tx: Tx, before: datetime, *, limit: int = 5_000) -> int:
         .order_by(rest.c.id)
         .limit(limit)
     ).all()
-    for (digest, kind, when, state), number in Counter(tuple(row[1:]) for row in rows).items():
-        on = when if isinstance(when, date) else date.fromisoformat(str(when))
-        statement = insert(tx, totals).values(digest=digest, kind=kind, local_date=on, state=state, count=number)
-        tx.execute(
-            statement.on_conflict_do_update(
-                index_elements=["digest", "kind", "local_date", "state"], set_={"count": totals.c.count + number}
-            )
-        )
+    counted = Counter(tuple(row[1:]) for row in rows)
+    add_totals(
+        tx, [(digest, kind, _date(when), state, number) for (digest, kind, when, state), number in counted.items()]
+    )
     for some in batched([row.id for row in rows], 500):
         follows = and_(deliveries.c.leader_id.is_not(None), deliveries.c.leader_id.in_(some))
         tx.execute(update(deliveries).where(follows).values(leader_id=None))
         tx.execute(delete(attempts).where(attempts.c.delivery_id.in_(some)))
         tx.execute(delete(rest).where(rest.c.id.in_(some)))
     return len(rows)
+
+
+def add_totals(tx: Tx, counted: Iterable[tuple[str, str, date, str, int]]) -> None:
+    """Adds to the daily totals: (digest, kind, day, state, how many)."""
+    for digest, kind, day, state, number in counted:
+        statement = insert(tx, totals).values(digest=digest, kind=kind, local_date=day, state=state, count=number)
+        tx.execute(
+            statement.on_conflict_do_update(
+                index_elements=["digest", "kind", "local_date", "state"], set_={"count": totals.c.count + number}
+            )
+        )
+
+
+def _date(told: object) -> date:
+    return told if isinstance(told, date) else date.fromisoformat(str(told))

@@ -13,14 +13,15 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import String, func, select, text
 
 from digest.storage.base import Tx
-from digest.storage.deliveries import attempts, deliveries, totals
+from digest.storage.deliveries import attempts, deliveries
+from digest.storage.folding import add_totals
 from digest.storage.locking import lock
 from digest.storage.partitions import Part, month_of, parts, tables, week_of
 
-#: Confirmed readers from whom on parts are made: some hundred thousand rows a week.
+#: Confirmed readers from whom on parts are made: up to 140,000 rows a week and digest.
 LARGE_READERS = 20_000
-#: Rows of a week or month from which on it is worth a part although it began without one.
-LARGE_ROWS = 100_000
+#: Rows of a week or month from which on it is worth a part although it began without one: more than a week of theirs.
+LARGE_ROWS = 150_000
 #: Such a one is moved when nobody writes to it any more: its mails are settled, and what bounces has come back.
 _QUIET_FOR = timedelta(days=8)
 _AHEAD = 3
@@ -117,32 +118,35 @@ def drop(tx: Tx, part: Part, before: datetime) -> int | None:
     """
     if not lock(tx, f"ONLY {part.of}, {part.name}, {part.rest} IN ACCESS EXCLUSIVE MODE"):
         return None
-    if part.of == deliveries.name:
-        # A joined mail of digests in two time zones may have rows in two parts.
-        follows = f"leader_id IS NOT NULL AND leader_id IN (SELECT id FROM {part.name})"  # noqa: S608
-        if (
-            _has(tx, part.name, "settled_at IS NULL")
-            or _has(tx, part.name, "created_at >= :before", before=before)
-            or _has(tx, part.of, f"{follows} AND settled_at IS NULL")
-        ):
-            return None
-        tx.execute(text(f"UPDATE {part.of} SET leader_id = NULL WHERE {follows}"))  # noqa: S608
-        _fold(tx, part)
-    gone = tx.execute(text(f"SELECT count(*) FROM {part.name}")).scalar_one()  # noqa: S608
-    tx.execute(text(f"DROP TABLE {part.name}"))
+    gone = _counted(tx, part) if part.of == attempts.name else _folded(tx, part, before)
+    if gone is not None:
+        tx.execute(text(f"DROP TABLE {part.name}"))
     return gone
 
 
-def _fold(tx: Tx, part: Part) -> None:
+def _counted(tx: Tx, part: Part) -> int:
+    return tx.execute(text(f"SELECT count(*) FROM {part.name}")).scalar_one()  # noqa: S608
+
+
+def _folded(tx: Tx, part: Part, before: datetime) -> int | None:
+    """Adds a part's deliveries to the daily totals, read once, for nobody reads the ledger meanwhile."""
     columns = "digest, kind, local_date, state"
-    tx.execute(
+    rows = tx.execute(
         text(
-            f"INSERT INTO {totals.name} ({columns}, count) "  # noqa: S608
-            f"SELECT {columns}, count(*) FROM {part.name} GROUP BY {columns} "
-            f"ON CONFLICT ({columns}) DO UPDATE SET count = {totals.name}.count + excluded.count"
+            f"SELECT {columns}, count(*) AS number, count(settled_at) AS settled, max(created_at) AS newest "  # noqa: S608
+            f"FROM {part.name} GROUP BY {columns}"
         )
-    )
+    ).all()
+    if any(row.settled < row.number or row.newest >= before for row in rows):
+        return None
+    # A joined mail of digests in two time zones may have rows in two parts.
+    follows = f"leader_id IS NOT NULL AND leader_id IN (SELECT id FROM {part.name})"  # noqa: S608
+    if _has(tx, part.of, f"{follows} AND settled_at IS NULL"):
+        return None
+    tx.execute(text(f"UPDATE {part.of} SET leader_id = NULL WHERE {follows}"))  # noqa: S608
+    add_totals(tx, [(row.digest, row.kind, row.local_date, row.state, row.number) for row in rows])
+    return sum(row.number for row in rows)
 
 
-def _has(tx: Tx, name: str, where: str, **values: object) -> bool:
-    return tx.execute(text(f"SELECT 1 FROM {name} WHERE {where} LIMIT 1"), values).first() is not None  # noqa: S608
+def _has(tx: Tx, name: str, where: str) -> bool:
+    return tx.execute(text(f"SELECT 1 FROM {name} WHERE {where} LIMIT 1")).first() is not None  # noqa: S608
