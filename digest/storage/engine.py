@@ -80,7 +80,10 @@ class Store:
         except DBAPIError as error:
             # A bare DatabaseError is SQLite's for a file that is damaged or no database; the others are faults of ours.
             if not (
-                isinstance(error, OperationalError) or type(error) is DatabaseError or error.connection_invalidated
+                isinstance(error, OperationalError)
+                or type(error) is DatabaseError
+                or error.connection_invalidated
+                or getattr(error.orig, "sqlstate", "") == _NO_RIGHTS
             ):
                 raise
             if "deadlock detected" in str(error.orig):
@@ -207,6 +210,9 @@ def _write_ahead(connection: sqlite3.Connection, busy_ms: int) -> None:
 #: How a database that has moved begins what it answers to every change (moved.py, shutting.py).
 _MOVED = "this database has moved to "
 
+#: SQLSTATE of a PostgreSQL whose user may not do that.
+_NO_RIGHTS = "42501"
+
 _CAUSES = (
     ("locked", "is locked by another program", "close the program that holds it, or wait; nothing was changed"),
     (
@@ -257,6 +263,12 @@ def explain(error: Exception, where: str) -> StorageError:
         if word in low:
             return StorageError(what, where=where, try_=remedy)
     first = re.sub(r"\s+", " ", text).strip()[:300]
+    if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") == _NO_RIGHTS:
+        return StorageError(
+            f"its user may not do that: {first}",
+            where=where,
+            try_="have the owner of the database grant it, or make schema and tables this user's own",
+        )
     return StorageError(
         f"the database did not answer: {first}",
         where=where,

@@ -8,8 +8,9 @@ import threading
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import event, insert, select, text, update
 
+from digest.model.errors import StorageError
 from digest.model.mail import DeliveryState, Outcome, OutcomeKind
 from digest.services.tending.parts import Parts
 from digest.services.tending.upkeep import Upkeep
@@ -333,3 +334,32 @@ def test_a_large_ledger_that_is_moved_here_arrives_in_parts(store, tmp_path, ope
     with store.transaction() as tx:
         assert notice(tx, "k") == 0
         assert edition(tx, 9, TODAY) > 5
+
+
+def test_who_may_not_make_tables_is_told_so_after_all_else_is_done(store, monkeypatch):
+    monkeypatch.setattr(partitioning, "LARGE_READERS", 1)
+    with store.transaction() as tx:
+        old = edition(tx, 1, TODAY - timedelta(days=200))
+        tx.execute(text("CREATE ROLE poor"))
+        tx.execute(text("GRANT ALL ON ALL TABLES IN SCHEMA public TO poor"))
+        tx.execute(text("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO poor"))
+        tx.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
+
+    def as_poor(connection, _record):
+        connection.cursor().execute("SET ROLE poor")
+        connection.commit()
+
+    event.listen(store.engine, "connect", as_poor)
+    store.engine.dispose()
+    try:
+        with pytest.raises(StorageError, match="its user may not do that") as caught:
+            Upkeep(store=store, digests=(), clock=lambda: NOW).prune(retention_days=30)
+        assert "grant it" in caught.value.try_
+        with store.reading() as tx:
+            assert deliveries.one(tx, old) is None
+    finally:
+        event.remove(store.engine, "connect", as_poor)
+        store.engine.dispose()
+        with store.transaction() as tx:
+            tx.execute(text("DROP OWNED BY poor"))
+            tx.execute(text("DROP ROLE poor"))

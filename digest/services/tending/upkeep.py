@@ -147,8 +147,6 @@ class Upkeep:
         kept_for = max(timedelta(days=deliveries_days), _LEAST_DELIVERIES)
         parts = Parts(store=self.store, clock=self.clock)
         folded = parts.drop(now - kept_for) + self._fold(now - kept_for)
-        parts.move(most=1)
-        parts.make_ahead()
         with self.store.transaction() as tx:
             gone = bounces.prune(tx, now - max(kept_for, soft_window))
         with self.store.transaction() as tx:
@@ -163,6 +161,9 @@ class Upkeep:
         with self.store.transaction() as tx:
             desk.prune(tx, now, deeds_before=now - timedelta(days=retention_days))
         unanswered = self._forget_unanswered(now)
+        # Last: whoever may not make tables has all else done.
+        parts.move(most=1)
+        parts.make_ahead()
         return Pruned(deliveries=folded, messages=dropped, bounces=gone, rounds=told, requests=unanswered)
 
     def _forget_unanswered(self, now: datetime) -> int:
