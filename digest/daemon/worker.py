@@ -39,7 +39,7 @@ _FAREWELL_SECONDS = 5.0
 #: Between signs of life.
 _SIGN_SECONDS = 10.0
 #: What of the App a worker needs that does nothing but publish. There may be many on a machine, and all services
-#: together take a fifth of such a one's memory.
+#: together take an eighth of such a one's memory.
 _TO_PUBLISH = ("publish", "renderer", "crew")
 
 

@@ -112,18 +112,23 @@ def test_for_a_slot_of_one_cohort_nobody_is_called_to_publish(world):
 # Many at once
 
 
+def noting(printed: list[str]):
+    """Prints, and notes the key of each edition that it does."""
+
+    def printing(some, digests):
+        printed.append(some[0].key)
+        return print_edition(some, digests)
+
+    return printing
+
+
 @ONLY_POSTGRESQL
 def test_four_workers_serve_each_reader_once_and_print_each_profile_once(world, monkeypatch):
     monkeypatch.setattr("digest.services.publishing.cohorts._OF_A_COHORT", 250)
     monkeypatch.setattr("digest.services.publishing.cohorts._FEW", 250)
     crowd(world, 2_000, profiles=80)
     printed: list[str] = []
-
-    def printing(some, digests):
-        printed.append(some[0].key)
-        return print_edition(some, digests)
-
-    publish = replace(world.publish, print_edition=printing)
+    publish = replace(world.publish, print_edition=noting(printed))
     publish.open_due(world.now)
     begin = threading.Barrier(4)
 
@@ -218,12 +223,7 @@ def test_readers_of_one_preference_are_shared_by_all_workers_and_printed_once(wo
     """Of 2 profiles one is the digest's own."""
     crowd(world, 120, profiles)
     printed: list[str] = []
-
-    def printing(some, digests):
-        printed.append(some[0].key)
-        return print_edition(some, digests)
-
-    publish = replace(world.publish, print_edition=printing)
+    publish = replace(world.publish, print_edition=noting(printed))
     publish.open_due(world.now)
     publish.work(world.now, Divided(world.store, profiles))
     all_plan = threading.Barrier(3)
